@@ -1,0 +1,47 @@
+"""`mmjudge`: the command line. Subcommands are imported when they are called, so `--help` answers at once."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+import judge
+from judge.errors import UserError
+
+# name → one-line help; the module is judge.commands.<name>
+COMMANDS = {
+    "score": "score saved responses: verdicts.jsonl and results.json",
+    "compare": "paired difference of two results folders",
+    "verify": "run recorded cases through this install of the judge",
+    "probe": "ask whether a judge can be steered by the text it judges",
+    "doctor": "what mmie and mmvu resolve to here, and what to mend",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    argv = list(sys.argv[1:] if argv is None else argv)
+    parser = argparse.ArgumentParser(prog="mmjudge", description=judge.__doc__)
+    parser.add_argument("--version", action="version", version=f"mmjudge {judge.__version__}")
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, line in COMMANDS.items():
+        subparser = subparsers.add_parser(name, help=line, description=line)
+        if argv[:1] == [name]:
+            module = importlib.import_module(f"judge.commands.{name}")
+            module.add_arguments(subparser)
+            subparser.set_defaults(run=module.run)
+    args = parser.parse_args(argv)
+    try:
+        code: int = args.run(args)
+    except UserError as error:
+        print(f"mmjudge {args.command}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted; give the same command again to go on", file=sys.stderr)
+        return 130
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

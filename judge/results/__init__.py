@@ -1,0 +1,1 @@
+"""Verdicts in, numbers out: statistics, results files, comparison."""

@@ -1,0 +1,21 @@
+"""Estimates with intervals: Wilson for proportions, bootstrap for weighted means of scores."""
+
+from __future__ import annotations
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Estimate:
+    """A value with a 95% interval over n units; all None where n is 0. Never NaN."""
+
+    value: float | None
+    ci_low: float | None
+    ci_high: float | None
+    n: int
+
+    def to_json(self) -> dict[str, float | int | None]:
+        return dataclasses.asdict(self)
+
+
+EMPTY = Estimate(None, None, None, 0)

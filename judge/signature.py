@@ -1,0 +1,43 @@
+"""The line that fixes a number: everything that may change a verdict, nothing that only changes its speed.
+
+    benchmark:mmie|edition:v1|data:MMIE/MMIE@4f0c…|profile:strict|rubric:mmjudge@1a2b3c4d|judge:MMIE/MMIE-Score@9e8d…|…
+
+After sacreBLEU's signatures (github.com/mjpost/sacrebleu). Two results compare only where every part that both carry
+agrees, `RUN_PARTS` aside.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+
+
+@dataclasses.dataclass(frozen=True)
+class Signature:
+    """Ordered parts, name → value. Values are short strings without `|`."""
+
+    parts: Mapping[str, str]
+
+    def __str__(self) -> str:
+        return "|".join(f"{name}:{value}" for name, value in self.parts.items())
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over the parts, hex; part of every journal key."""
+        return hashlib.sha256(json.dumps(list(self.parts.items())).encode()).hexdigest()
+
+    def differences(self, other: Signature) -> dict[str, tuple[str | None, str | None]]:
+        """Parts that differ, name → (ours, theirs); None where a side lacks the part."""
+        names = [*self.parts, *(name for name in other.parts if name not in self.parts)]
+        return {
+            name: (self.parts.get(name), other.parts.get(name))
+            for name in names
+            if self.parts.get(name) != other.parts.get(name)
+        }
+
+    @classmethod
+    def parse(cls, line: str) -> Signature:
+        pairs = (part.partition(":") for part in line.split("|"))
+        return cls({name: value for name, _, value in pairs})

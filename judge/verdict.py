@@ -1,0 +1,70 @@
+"""The narrow waist: what was decided about one answer, by the judge or by a rule.
+
+    {"id": "PBL-2896694", "by": "judge", "category": "PBL", "score": 4, "unscored": null, "feedback": "...", "key": "9f2c..."}
+    {"id": "attribute/number/04", "index": 272, "by": "rule", "category": "Number", "score": 0, "unscored": null,
+     "details": {"letter": "B", "letter_reference": null, "type": "POS", "score_reference": 0}}
+
+*Unscored* is a value with a reason code, never 0, never -1, never dropped. `score` is an integer 0-6 for MMIE and 0 or 1
+for MMVU.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, Literal
+
+# Why an answer has no score. The order is the order of tables.
+REASONS: Mapping[str, str] = {
+    "empty_answer": "the response holds neither text nor image",
+    "dropped_by_protocol": "the reference protocol leaves this item out",
+    "image_missing": "an image of the request is not on disk",
+    "image_refused": "an image is broken, too large or outside the image root",
+    "request_too_long": "the prompt exceeds the judge's window",
+    "no_score_line": "the judge's output has no score line",
+    "ambiguous_score": "the score line holds no single number",
+    "out_of_range": "the score is not an integer from 0 to 6",
+    "truncated": "the judge ran into the token limit before its score",
+    "no_feedback": "the replay file has no feedback for this id",
+    "engine_error": "the engine failed on this request",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """One decision. Exactly one of `score` and `unscored` is None.
+
+    score_probs: probabilities of the scores 0…6 at the score position, where the engine gives them; never part of
+    the official number. details: what a benchmark adds (extracted letter, field, …), JSON values only.
+    key: content address of request and signature (see `judge.journal`); a dataset's position goes into `index`.
+    """
+
+    id: str
+    by: Literal["rule", "judge"]
+    score: int | None
+    unscored: str | None = None
+    category: str | None = None
+    index: int | None = None
+    feedback: str | None = None
+    score_probs: tuple[float, ...] | None = None
+    details: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    key: str | None = None
+
+    def __post_init__(self) -> None:
+        if (self.score is None) == (self.unscored is None):
+            raise ValueError(f"verdict {self.id}: give either a score or a reason, not both and not neither")
+        if self.unscored is not None and self.unscored not in REASONS:
+            raise ValueError(f"verdict {self.id}: unknown reason {self.unscored!r}")
+
+    def to_json(self) -> dict[str, Any]:
+        row = dataclasses.asdict(self)
+        always = {"id", "by", "score", "unscored"}
+        return {name: value for name, value in row.items() if name in always or value not in (None, {})}
+
+    @classmethod
+    def from_json(cls, row: Mapping[str, Any]) -> Verdict:
+        known = {field.name for field in dataclasses.fields(cls)}
+        values = {name: value for name, value in row.items() if name in known}
+        if values.get("score_probs") is not None:
+            values["score_probs"] = tuple(values["score_probs"])
+        return cls(**values)

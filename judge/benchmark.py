@@ -121,4 +121,5 @@ def find(name: str) -> Benchmark:
         if point.name == name:
             benchmark: Benchmark = point.load()
             return benchmark
-    raise UserError(f"no benchmark called {name!r}; installed: {', '.join(names()) or 'none'}", fix="pip install mmjudge")
+    known = ", ".join(names()) or "none"
+    raise UserError(f"no benchmark called {name!r}; installed: {known}", fix="pip install mmjudge")

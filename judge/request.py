@@ -29,7 +29,7 @@ class Text:
 
 @dataclasses.dataclass(frozen=True)
 class Picture:
-    """An image file. `path` is absolute and already known to lie below an allowed root; `name` is as the record had it."""
+    """An image file. `path` is absolute and known to lie below an allowed root; `name` is as the record had it."""
 
     path: Path
     name: str

@@ -1,11 +1,12 @@
 """The narrow waist: what was decided about one answer, by the judge or by a rule.
 
-    {"id": "PBL-2896694", "by": "judge", "category": "PBL", "score": 4, "unscored": null, "feedback": "...", "key": "9f2c..."}
+    {"id": "PBL-2896694", "by": "judge", "category": "PBL", "score": 4, "unscored": null,
+     "feedback": "…### Score\\n4", "key": "9f2c…"}
     {"id": "attribute/number/04", "index": 272, "by": "rule", "category": "Number", "score": 0, "unscored": null,
      "details": {"letter": "B", "letter_reference": null, "type": "POS", "score_reference": 0}}
 
-*Unscored* is a value with a reason code, never 0, never -1, never dropped. `score` is an integer 0-6 for MMIE and 0 or 1
-for MMVU.
+*Unscored* is a value with a reason code, never 0, never -1, never dropped. `score` is an integer from 0 to 6 for MMIE
+and 0 or 1 for MMVU.
 """
 
 from __future__ import annotations

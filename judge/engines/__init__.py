@@ -1,7 +1,7 @@
 """Engines answer prompts. One file each, one protocol: prompts in, completions out as they finish.
 
-    transformers  the judge in this process (native InternVL classes)
-    replay        recorded feedback from a file
+transformers  the judge in this process (native InternVL classes)
+replay        recorded feedback from a file
 """
 
 from __future__ import annotations

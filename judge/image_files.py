@@ -15,7 +15,7 @@ MAX_NAME = 1024
 """Characters of an image name; file systems take 255 bytes a component and 4,096 a path."""
 
 
-class ImageRefused(Exception):
+class ImageRefused(Exception):  # noqa: N818 - an outcome that becomes a verdict, not a fault
     """An image that will not be read. `reason` is "image_missing" or "image_refused" (see `judge.verdict.REASONS`)."""
 
     def __init__(self, reason: str, message: str) -> None:

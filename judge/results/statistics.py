@@ -96,3 +96,45 @@ def percentiles(draws: np.ndarray) -> tuple[float, float]:
     tail = 50 * (1 - CONFIDENCE)
     low, high = np.percentile(draws, [tail, 100 - tail])
     return float(low), float(high)
+
+
+def clustered_proportion(right: Sequence[int], asked: Sequence[int], scale: float = 100.0) -> Estimate:
+    """A proportion over questions that come in clusters, such as several about one picture.
+
+    right[c] of the asked[c] questions of cluster c are right; n is the number of questions. Interval: Wilson's at the
+    effective sample size n / deff, where deff is the cluster-robust variance of the proportion (CR1: residuals
+    summed by cluster, times C / (C - 1)) over its variance for independent questions, and at least 1; where nothing
+    varies, each cluster counts once. Source: Dean and Pagano, J. Survey Stat. Methodol. 3 (2015) 484-503; Cameron and
+    Miller, J. Human Resources 50 (2015) 317-372. With one question a cluster this is `proportion`.
+    """
+    k, m = np.array(right, dtype=float), np.array(asked, dtype=float)
+    k, m = k[m > 0], m[m > 0]
+    n, clusters = float(m.sum()), len(m)
+    if n == 0:
+        return EMPTY
+    share = float(k.sum() / n)
+    variance = share * (1 - share) / max(n - 1, 1)
+    if variance == 0 or clusters == 1:
+        effective = float(clusters)
+    else:
+        robust = float(((k - share * m) ** 2).sum()) / n**2 * clusters / (clusters - 1)
+        effective = n / max(robust / variance, 1.0)
+    low, high = wilson(share * effective, effective)
+    return Estimate(scale * share, scale * low, scale * high, int(n))
+
+
+def detectable(standard_error: float, *, power: float = 0.8, alpha: float = 1 - CONFIDENCE) -> float:
+    """The least true effect found with this power by a two-sided test at alpha; unit of the standard error.
+
+    Normal approximation, the far tail left out: (z_(1 - alpha/2) + z_power) standard errors. Source: Cohen,
+    Statistical Power Analysis (1988), ch. 2; for benchmarks Miller, arXiv:2411.00640.
+    """
+    normal = NormalDist()
+    return (normal.inv_cdf(1 - alpha / 2) + normal.inv_cdf(power)) * standard_error
+
+
+def power(effect: float, standard_error: float, *, alpha: float = 1 - CONFIDENCE) -> float:
+    """Probability, 0…1, that a two-sided test at alpha finds a true effect; both tails, normal approximation."""
+    normal = NormalDist()
+    reach, distance = normal.inv_cdf(1 - alpha / 2), abs(effect) / standard_error
+    return normal.cdf(distance - reach) + normal.cdf(-distance - reach)

@@ -1,0 +1,161 @@
+"""Results folders side by side: what may be compared, and the paired differences where it may.
+
+    compare(read_run("out/a"), read_run("out/b"))  ->  Comparison(…).to_json():
+
+    {"first": "out/a", "second": "out/b", "unscored": [{"n": 3, "rate": 1.0, …}, {"n": 0, …}],
+     "metrics": {"RA": {"first": {"value": 60.58, …}, "second": {"value": 63.49, …},
+                        "difference": {"value": 2.91, "ci_low": 0.1, "ci_high": 5.8, "n": 893},
+                        "p": 0.049, "wins": 98, "losses": 72, "ties": 723, "detectable": 4.1}, …},
+     "categories": {"Number": {"RA": {…}}}, "only_first": [], "only_second": ["context/abstract/22"]}
+
+A signature says how was measured, not whom. Two runs compare only where it agrees in every part. Units are joined by
+their id; the units and metrics of a benchmark are its own (`Benchmark.tallies`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from judge import journal
+from judge.errors import UserError
+from judge.results.paired import Difference, differences, join
+from judge.results.tally import Tally
+from judge.signature import Signature
+from judge.verdict import Verdict
+
+RESULTS, VERDICTS = "results.json", "verdicts.jsonl"
+FIX = "write the folder again: mmjudge score … --out DIR"
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A results folder as written by `mmjudge score`."""
+
+    folder: Path
+    results: Mapping[str, Any]
+    verdicts: Sequence[Verdict]
+
+    @property
+    def signature(self) -> Signature:
+        return Signature.parse(self.results["signature"])
+
+    def estimate(self, metric: str, category: str | None = None) -> Mapping[str, Any]:
+        """The published numbers {"value", "ci_low", "ci_high", "n"} of a metric; empty where there are none."""
+        metrics = self.results["metrics"] if category is None else self.results["categories"].get(category, {})
+        found: Mapping[str, Any] = metrics.get(metric) or {}
+        return found
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One metric: what each run published, and their paired difference."""
+
+    first: Mapping[str, Any]
+    second: Mapping[str, Any]
+    paired: Difference
+
+    def to_json(self) -> dict[str, Any]:
+        return {"first": self.first, "second": self.second, **self.paired.to_json()}
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """Second run against first. only_first, only_second: ids of units that the other run does not have."""
+
+    first: Run
+    second: Run
+    metrics: Mapping[str, Row]
+    categories: Mapping[str, Mapping[str, Row]]
+    only_first: Sequence[str]
+    only_second: Sequence[str]
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "first": str(self.first.folder),
+            "second": str(self.second.folder),
+            "unscored": [run.results.get("unscored") for run in (self.first, self.second)],
+            "metrics": _rows(self.metrics),
+            "categories": {name: _rows(rows) for name, rows in self.categories.items()},
+            "only_first": list(self.only_first),
+            "only_second": list(self.only_second),
+        }
+
+
+def read_run(folder: str | Path) -> Run:
+    """A results folder. Raises UserError where it or a file in it is missing or is not what `mmjudge score` writes."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise UserError("no such results folder", file=folder, fix=FIX)
+    file = folder / RESULTS
+    try:
+        results = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"cannot be read ({error.strerror})", file=file, fix=FIX) from error
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"not JSON ({error})", file=file, fix=FIX) from error
+    if not isinstance(results, dict):
+        raise UserError("not a JSON object", file=file, fix=FIX)
+    for field, kind in (("benchmark", str), ("signature", str), ("metrics", dict), ("categories", dict)):
+        if not isinstance(results.get(field), kind):
+            raise UserError("missing or of another kind", file=file, field=field, fix=FIX)
+    return Run(folder, results, journal.read(folder / VERDICTS))
+
+
+def compare(first: Run, second: Run, *, seed: int = 0) -> Comparison:
+    """Raises UserError where the signatures differ, naming every part that does."""
+    from judge.benchmark import find  # the benchmark contract itself needs this package
+
+    refuse_unlike(first, second)
+    benchmark = find(first.results["benchmark"])
+    metrics: dict[str, Row] = {}
+    categories: dict[str, dict[str, Row]] = {}
+    tallies = list(zip(benchmark.tallies(first.verdicts), benchmark.tallies(second.verdicts), strict=True))
+    for ours, theirs in tallies:
+        overall, by_category = differences(join(ours, theirs), ours.metrics, seed=seed)
+        metrics |= {name: Row(first.estimate(name), second.estimate(name), row) for name, row in overall.items()}
+        for category, rows in by_category.items():
+            categories.setdefault(category, {}).update(
+                {
+                    name: Row(first.estimate(name, category), second.estimate(name, category), row)
+                    for name, row in rows.items()
+                }
+            )
+    return Comparison(
+        first,
+        second,
+        metrics,
+        categories,
+        only_first=_lacking(tallies),
+        only_second=_lacking([(theirs, ours) for ours, theirs in tallies]),
+    )
+
+
+def refuse_unlike(first: Run, second: Run) -> None:
+    """Raises UserError unless both runs were measured in the same way."""
+    differing = first.signature.differences(second.signature)
+    if differing:
+        parts = "; ".join(
+            f"{name}: {_part(ours)} in {first.folder}, {_part(theirs)} in {second.folder}"
+            for name, (ours, theirs) in differing.items()
+        )
+        raise UserError(
+            f"these results may not be compared, they were measured differently — {parts}",
+            fix="score both sets of responses with the same command and version",
+        )
+
+
+def _part(value: str | None) -> str:
+    return "absent" if value is None else value
+
+
+def _lacking(tallies: Sequence[tuple[Tally, Tally]]) -> list[str]:
+    """Ids, in order, of units that the second tally of a pair does not know."""
+    return list(dict.fromkeys(name for ours, theirs in tallies for name in ours.units if name not in theirs.units))
+
+
+def _rows(rows: Mapping[str, Row]) -> dict[str, Any]:
+    return {name: row.to_json() for name, row in rows.items()}

@@ -1,0 +1,141 @@
+"""A question and a response become a request to the judge, in one of two profiles.
+
+`reference` repeats the official scorer (`dataset.py` and `main.py` of Lillianwei-h/MMIE @eb0fd6e) to the character:
+- an answer is read until question and answer hold three pictures together: with one picture in the question, two
+  steps of the answer are judged; with three or more, the answer's first text;
+- pictures that are not on disk are skipped;
+- an item that holds more than four pictures is left out (unscored: dropped_by_protocol);
+- the correct answer is the first text of the reference, and only for MSR.
+
+`strict` passes on everything. A picture that is not there leaves the item unscored (image_missing), as does an answer
+with nothing in it (empty_answer); what does not fit the judge's window is the engine's to say (request_too_long).
+
+In both, an image outside its root is never opened: the item is unscored (image_refused).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from judge.benchmark import Profile
+from judge.image_files import ImageRefused, below
+from judge.request import Picture, Request, Segment, Text
+from judge.verdict import Verdict
+from mmie_tasks.records import Part, Record
+
+ENOUGH_PICTURES = 3  # "if image_no>2: break"
+MOST_PICTURES = 4  # "if len(images) <= 4"
+
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|data:")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def build(
+    record: Record, answer: Sequence[Part], profile: Profile, *, root: Path, answer_root: Path
+) -> Request | Verdict:
+    """The request for one answer, or the verdict where there is nothing to judge.
+
+    root, answer_root: folders that image names of the question and of the answer are relative to.
+    """
+    details = {"field": record.field} if record.field is not None else {}
+    if record.multiple_choice:
+        details["form"] = "multiple choice"
+    make = _reference if profile == "reference" else _strict
+    try:
+        return make(record, answer, root, answer_root, dict(details))
+    except ImageRefused as refused:
+        return unscored(record, refused.reason, {**details, "note": refused.message})
+
+
+def bare(id_: str, category: str, answer: Sequence[Part], profile: Profile, field: str | None) -> Request | Verdict:
+    """A request that nobody reads: for an engine that replays what a judge has said."""
+    details: dict[str, object] = {"field": field} if field is not None else {}
+    if profile == "strict" and not answer:
+        return Verdict(id_, "judge", None, "empty_answer", category, details=details)
+    return Request(id_, category, (), (), details=details)
+
+
+def unscored(record: Record, reason: str, details: dict[str, object]) -> Verdict:
+    return Verdict(record.id, "judge", None, reason, record.category, details=details)
+
+
+def locate(name: str, root: Path) -> Picture:
+    """The image `name` of a record or a response below `root`: relative to it, or absolute and inside it.
+
+    Raises ImageRefused.
+    """
+    if _URL.match(name):
+        raise ImageRefused("image_refused", "an image must be a file below the image root, not an address")
+    relative = name
+    for base in (root.absolute(), root.resolve()):
+        if name.startswith(f"{base}/"):
+            relative = name[len(f"{base}/") :]
+    return Picture(below(root, relative), name)
+
+
+def _strict(
+    record: Record, answer: Sequence[Part], root: Path, answer_root: Path, details: dict[str, object]
+) -> Request | Verdict:
+    if not any((part.text and part.text.strip()) or part.image for part in answer):
+        return unscored(record, "empty_answer", details)
+    question = [segment for part in record.question for segment in _segments(part, root)]
+    answered = [segment for part in answer for segment in _segments(part, answer_root)]
+    truth = "\n".join(part.text for part in record.answer if part.text) if record.category == "MSR" else None
+    return _request(record, question, answered, truth or None, details)
+
+
+def _reference(
+    record: Record, answer: Sequence[Part], root: Path, answer_root: Path, details: dict[str, object]
+) -> Request | Verdict:
+    skipped: list[str] = []
+    question = [segment for part in record.question for segment in _segments(part, root, skipped)]
+    answered: list[Segment] = []
+    count, left = _pictures(question), len(answer)
+    for part in answer:
+        wanted = part if count < ENOUGH_PICTURES else Part(part.text, None)
+        step = _segments(wanted, answer_root, skipped)
+        answered += step
+        count += _pictures(step)
+        left -= 1
+        if count >= ENOUGH_PICTURES:
+            break
+    if count > MOST_PICTURES:
+        note = f"{count} question images; the official scorer leaves out items with more than {MOST_PICTURES}"
+        return unscored(record, "dropped_by_protocol", {**details, "note": note})
+    if left:
+        details["steps_judged"] = f"{len(answer) - left} of {len(answer)}"
+    if skipped:
+        details["images_skipped"] = skipped
+    truth = record.answer[0].text if record.category == "MSR" and record.answer else None
+    return _request(record, question, answered, truth, details)
+
+
+def _segments(part: Part, root: Path, skipped: list[str] | None = None) -> list[Segment]:
+    """Text, then picture. A missing image goes onto `skipped` where that is given, else raises."""
+    segments: list[Segment] = [] if part.text is None else [Text(_writable(part.text))]
+    if part.image is not None:
+        try:
+            segments.append(locate(part.image, root))
+        except ImageRefused as refused:
+            if skipped is None or refused.reason != "image_missing":
+                raise
+            skipped.append(part.image)
+    return segments
+
+
+def _pictures(segments: Sequence[Segment]) -> int:
+    return sum(isinstance(segment, Picture) for segment in segments)
+
+
+def _request(
+    record: Record, question: list[Segment], answer: list[Segment], truth: str | None, details: dict[str, object]
+) -> Request:
+    truth = None if truth is None else _writable(truth)
+    return Request(record.id, record.category, tuple(question), tuple(answer), truth, details)
+
+
+def _writable(text: str) -> str:
+    """Lone surrogates, which JSON can spell and UTF-8 cannot, become U+FFFD."""
+    return _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", text)

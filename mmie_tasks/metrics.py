@@ -1,0 +1,90 @@
+"""Scores of a set of verdicts, on both scales: `mean` from 0 to 6 and `score` = mean / 6 × 100.
+
+Every question weighs the same, in the categories and over all of them; the published table does so too (each average
+there is that of its row, weighted with 5,005 / 11,482 / 3,616). Like the official mean, these are over what was
+scored; `bounds` says where they would lie had every unscored item been given 0, or 6.
+
+    summarise([Verdict("SA-1", "judge", 4, category="SA"), …]).metrics["score"]  ->  Estimate(value=66.7, …)
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+from judge.benchmark import Dataset, Summary
+from judge.results.statistics import Estimate, mean_score
+from judge.verdict import Verdict
+from mmie_tasks.records import CATEGORIES, PUBLISHED_COUNTS, PUBLISHED_TOTAL, Record, category_of_id
+
+TOP = 6
+PERCENT = 100 / TOP
+HEADLINE = ("score", "mean")
+
+
+def published_average(scores: Mapping[str, float]) -> float:
+    """The average of the published table from its three columns (category → score)."""
+    return math.fsum(scores[name] * count for name, count in PUBLISHED_COUNTS.items()) / PUBLISHED_TOTAL
+
+
+def summarise(verdicts: Sequence[Verdict], dataset: Dataset | None) -> Summary:
+    """Headline, per category, per field and per form of question. dataset None: fields come from the verdicts alone."""
+    known: dict[str, Record] = {record.id: record for record in dataset.records} if dataset is not None else {}
+    by_category: dict[str, list[Verdict]] = {category: [] for category in CATEGORIES}
+    by_field: dict[str, list[Verdict]] = {}
+    by_form: dict[str, list[Verdict]] = {}
+    for verdict in verdicts:
+        record = known.get(verdict.id)
+        category = verdict.category or (record.category if record else category_of_id(verdict.id))
+        if category is not None:
+            by_category[category].append(verdict)
+        field = verdict.details.get("field") or (record.field if record else None)
+        if field is not None:
+            by_field.setdefault(str(field), []).append(verdict)
+        choice = verdict.details.get("form") or (record is not None and record.multiple_choice)
+        by_form.setdefault("multiple choice" if choice else "open", []).append(verdict)
+
+    groups = {"field": {name: estimates({name: of}) for name, of in sorted(by_field.items())}}
+    if len(by_form) > 1:
+        groups["form"] = {name: estimates({name: of}) for name, of in sorted(by_form.items())}
+    categories = {name: estimates({name: of}) for name, of in by_category.items()}
+    extra: dict[str, object] = {
+        "bounds": {"all": bounds(verdicts), **{name: bounds(of) for name, of in by_category.items()}}
+    }
+    scores = {name: found["score"].value for name, found in categories.items()}
+    present = {name: value for name, value in scores.items() if value is not None}
+    if len(verdicts) != PUBLISHED_TOTAL and len(present) == len(CATEGORIES):
+        extra["score_published_weights"] = published_average(present)
+    notes = []
+    if dataset is not None and len(verdicts) < len(dataset.records):
+        notes.append(f"{len(verdicts)} of {len(dataset.records)} questions were answered; the others are left out")
+    if dataset is not None and dataset.source.note:
+        notes.append(dataset.source.note)
+    return Summary(estimates(by_category), categories, {k: v for k, v in groups.items() if v}, extra, notes)
+
+
+def estimates(strata: Mapping[str, Iterable[Verdict]]) -> dict[str, Estimate]:
+    """Both metrics over all strata, each score weighing the same; the interval resamples within strata."""
+    counts = {name: histogram(verdicts) for name, verdicts in strata.items()}
+    return {"score": mean_score(counts, scale=PERCENT), "mean": mean_score(counts)}
+
+
+def histogram(verdicts: Iterable[Verdict]) -> list[int]:
+    """How often each score from 0 to 6 was given; unscored verdicts are in none."""
+    counts = [0] * (TOP + 1)
+    for verdict in verdicts:
+        if verdict.score is not None:
+            counts[verdict.score] += 1
+    return counts
+
+
+def bounds(verdicts: Sequence[Verdict]) -> dict[str, float | int | None]:
+    """Percent scores with every unscored verdict put at 0 and at 6, and how many there are."""
+    n, scored = len(verdicts), [verdict.score for verdict in verdicts if verdict.score is not None]
+    missing, total = n - len(scored), sum(scored)
+    return {
+        "n": n,
+        "unscored": missing,
+        "unscored_at_0": PERCENT * total / n if n else None,
+        "unscored_at_6": PERCENT * (total + TOP * missing) / n if n else None,
+    }

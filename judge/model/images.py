@@ -1,0 +1,170 @@
+"""Image files to tiles and pixel values, as the reference sees them, within limits.
+
+    image = decode(Path("step-1.jpg"))        # 640 x 480, RGB
+    tiles(image).shape                        # (13, 448, 448, 3): a grid of 4 x 3 and the thumbnail
+    pixel_values(tiles(image)).shape          # (13, 3, 448, 448), float32
+
+Tiling and normalisation: MMIE @eb0fd6e, main.py (`dynamic_preprocess`, `load_image`), which follows InternVL. Decoding
+is `Image.open(…).convert("RGB")` there: alpha is dropped, EXIF rotation is not applied, of an animation the first frame
+is taken, 16-bit greyscale saturates at 255. Pillow and numpy only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import io
+import os
+import stat
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageFile
+
+from judge.image_files import ImageRefused
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+FORMATS = ("AVIF", "BMP", "GIF", "ICO", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TIFF", "WEBP")
+"""What is decoded, told by content. Not EPS: Pillow hands it to Ghostscript."""
+
+# ImageNet, float32 (InternVL, internvl_chat/internvl/train/constants.py)
+_MEAN = np.array((0.485, 0.456, 0.406), dtype=np.float32)
+_STD = np.array((0.229, 0.224, 0.225), dtype=np.float32)
+_NORMALISED = (np.arange(256, dtype=np.float32)[:, None] / np.float32(255) - _MEAN) / _STD
+"""(256, 3): what a grey level becomes in each channel."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    """bytes of the file, pixels of the first frame (Pillow's own warning mark), pixels of a side.
+
+    The side bounds the first pass of a resize, which keeps the height. No frame but the first is ever decoded.
+    """
+
+    bytes: int = 128 << 20
+    pixels: int = 89_478_485
+    side: int = 65_535
+
+
+LIMITS = Limits()
+
+
+def decode(path: Path, limits: Limits = LIMITS) -> Image.Image:
+    """The picture in `path` as RGB. Raises ImageRefused ("image_missing" or "image_refused") and nothing else."""
+    with _opened(path, limits) as image:
+        return image.convert("RGB")
+
+
+def probe(path: Path, limits: Limits = LIMITS) -> tuple[int, int]:
+    """(width, height) from the header. Raises ImageRefused as `decode`, for what the header shows."""
+    with _opened(path, limits) as image:
+        return image.size
+
+
+def digest(path: Path, limits: Limits = LIMITS) -> str:
+    """SHA-256 of the file's bytes, hex. Raises ImageRefused."""
+    return hashlib.sha256(_bytes(path, limits)).hexdigest()
+
+
+def grid(width: int, height: int, size: int = 448, min_num: int = 1, max_num: int = 12) -> tuple[int, int]:
+    """(columns, rows) of tiles for an image: the nearest aspect ratio, and the larger grid for images of some area."""
+    shapes = [
+        (columns, rows)
+        for columns in range(1, max_num + 1)
+        for rows in range(1, max_num + 1)
+        if min_num <= columns * rows <= max_num
+    ]
+    best, best_difference = (1, 1), float("inf")
+    for columns, rows in sorted(shapes, key=lambda shape: shape[0] * shape[1]):
+        difference = abs(width / height - columns / rows)
+        large = width * height > 0.5 * size * size * columns * rows
+        if difference < best_difference or (difference == best_difference and large):
+            best, best_difference = (columns, rows), difference
+    return best
+
+
+def count_tiles(
+    width: int, height: int, size: int = 448, min_num: int = 1, max_num: int = 12, use_thumbnail: bool = True
+) -> int:
+    """Tiles of an image, thumbnail included."""
+    columns, rows = grid(width, height, size, min_num, max_num)
+    return columns * rows + (use_thumbnail and columns * rows > 1)
+
+
+def tiles(
+    image: Image.Image, size: int = 448, min_num: int = 1, max_num: int = 12, use_thumbnail: bool = True
+) -> npt.NDArray[np.uint8]:
+    """(T, size, size, 3) uint8: tiles row by row, then the thumbnail where there is more than one."""
+    columns, rows = grid(*image.size, size, min_num, max_num)
+    whole = np.asarray(_resized(image, columns * size, rows * size))
+    cut = whole.reshape(rows, size, columns, size, 3).swapaxes(1, 2).reshape(-1, size, size, 3)
+    if use_thumbnail and len(cut) > 1:
+        return np.concatenate([cut, np.asarray(_resized(image, size, size))[None]])
+    return cut
+
+
+def pixel_values(tiles: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """(T, 3, size, size) float32: (x / 255 - mean) / std, for tiles of shape (T, size, size, 3)."""
+    return np.stack([_NORMALISED[:, channel][tiles[..., channel]] for channel in range(3)], axis=1)
+
+
+def _resized(image: Image.Image, width: int, height: int) -> Image.Image:
+    # Pillow 13 resizes vertically first when the height shrinks much more than the width (python-pillow/Pillow#9549).
+    # Two calls keep the order, and the bytes, of the reference's 10.4.
+    return image.resize((width, image.height)).resize((width, height))
+
+
+def _bytes(path: Path, limits: Limits) -> bytes:
+    try:
+        # a FIFO would block without O_NONBLOCK
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    except (FileNotFoundError, NotADirectoryError):
+        raise ImageRefused("image_missing", f"{path}: no such file") from None
+    except (OSError, ValueError) as error:
+        raise ImageRefused("image_refused", f"{path}: cannot be opened ({error})") from None
+    with open(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise ImageRefused("image_refused", f"{path}: not a regular file")
+        data = file.read(limits.bytes + 1)
+    if not data or len(data) > limits.bytes:
+        raise ImageRefused("image_refused", f"{path}: {status.st_size} bytes, must be 1 to {limits.bytes}")
+    return data
+
+
+@contextlib.contextmanager
+def _opened(path: Path, limits: Limits) -> Iterator[Image.Image]:
+    """The image, header read; failures of the decoder become ImageRefused."""
+    data = _bytes(path, limits)
+    Image.init()
+    try:
+        with Image.open(io.BytesIO(data), formats=[name for name in FORMATS if name in Image.OPEN]) as image:
+            width, height = image.size
+            if width * height > limits.pixels or max(width, height) > limits.side:
+                raise ImageRefused("image_refused", f"{path}: {width} x {height} pixels is over the limit")
+            with _whole_images_only():
+                yield image
+    except ImageRefused:
+        raise
+    except Exception as error:  # decoders raise anything on hostile bytes
+        raise ImageRefused("image_refused", f"{path}: cannot be decoded ({error})") from None
+
+
+_LOCK = threading.Lock()
+
+
+@contextlib.contextmanager
+def _whole_images_only() -> Iterator[None]:
+    """A truncated file fails. lmms-eval switches Pillow to grey filling for the whole process (api/task.py)."""
+    with _LOCK:
+        before, ImageFile.LOAD_TRUNCATED_IMAGES = ImageFile.LOAD_TRUNCATED_IMAGES, False
+        try:
+            yield
+        finally:
+            ImageFile.LOAD_TRUNCATED_IMAGES = before

@@ -98,14 +98,23 @@ def count_tiles(
 
 
 def tiles(
-    image: Image.Image, size: int = 448, min_num: int = 1, max_num: int = 12, use_thumbnail: bool = True
+    image: Image.Image,
+    size: int = 448,
+    min_num: int = 1,
+    max_num: int = 12,
+    use_thumbnail: bool = True,
+    pillow: int = 10,
 ) -> npt.NDArray[np.uint8]:
-    """(T, size, size, 3) uint8: tiles row by row, then the thumbnail where there is more than one."""
+    """(T, size, size, 3) uint8: tiles row by row, then the thumbnail where there is more than one.
+
+    pillow: the bytes of which major version, on any: 10 is the reference judge's (10.4), 13 that of recordings made
+    with Pillow 13, whose `meta.reference.pillow` says so.
+    """
     columns, rows = grid(*image.size, size, min_num, max_num)
-    whole = np.asarray(_resized(image, columns * size, rows * size))
+    whole = np.asarray(_resized(image, columns * size, rows * size, pillow))
     cut = whole.reshape(rows, size, columns, size, 3).swapaxes(1, 2).reshape(-1, size, size, 3)
     if use_thumbnail and len(cut) > 1:
-        return np.concatenate([cut, np.asarray(_resized(image, size, size))[None]])
+        return np.concatenate([cut, np.asarray(_resized(image, size, size, pillow))[None]])
     return cut
 
 
@@ -114,9 +123,15 @@ def pixel_values(tiles: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     return np.stack([_NORMALISED[:, channel][tiles[..., channel]] for channel in range(3)], axis=1)
 
 
-def _resized(image: Image.Image, width: int, height: int) -> Image.Image:
-    # Pillow 13 resizes vertically first when the height shrinks much more than the width (python-pillow/Pillow#9549).
-    # Two calls keep the order, and the bytes, of the reference's 10.4.
+def _resized(image: Image.Image, width: int, height: int, pillow: int) -> Image.Image:
+    """Bicubic, in two calls: one call leaves the order of its passes, and so the rounding, to the installed Pillow.
+
+    Up to 12 the horizontal pass comes first. From 13 on (python-pillow/Pillow#9549) the vertical one does where the
+    height shrinks, and by more than twice what the width shrinks; measured against 13.0 on 2,600 random shapes.
+    """
+    shrinks = image.height - height
+    if pillow >= 13 and shrinks > max(0, 2 * (image.width - width)):
+        return image.resize((image.width, height)).resize((width, height))
     return image.resize((width, image.height)).resize((width, height))
 
 

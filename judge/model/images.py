@@ -120,7 +120,10 @@ def tiles(
 
 def pixel_values(tiles: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     """(T, 3, size, size) float32: (x / 255 - mean) / std, for tiles of shape (T, size, size, 3)."""
-    return np.stack([_NORMALISED[:, channel][tiles[..., channel]] for channel in range(3)], axis=1)
+    values = np.empty((len(tiles), 3, *tiles.shape[1:3]), dtype=np.float32)
+    for channel in range(3):
+        values[:, channel] = _NORMALISED[:, channel][tiles[..., channel]]
+    return values
 
 
 def _resized(image: Image.Image, width: int, height: int, pillow: int) -> Image.Image:

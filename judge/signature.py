@@ -2,8 +2,8 @@
 
     benchmark:mmie|edition:v1|data:MMIE/MMIE@4f0c…|profile:strict|rubric:mmjudge@1a2b3c4d|judge:MMIE/MMIE-Score@9e8d…|…
 
-After sacreBLEU's signatures (github.com/mjpost/sacrebleu). Two results compare only where every part that both carry
-agrees, `RUN_PARTS` aside.
+After sacreBLEU's signatures (github.com/mjpost/sacrebleu). Two results compare only where every part agrees,
+`RUN_PARTS` aside.
 """
 
 from __future__ import annotations
@@ -12,6 +12,9 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
+
+RUN_PARTS = frozenset({"feedback"})
+"""Parts that name one run's input, not how it was measured: the file that a replay read."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,12 +32,12 @@ class Signature:
         return hashlib.sha256(json.dumps(list(self.parts.items())).encode()).hexdigest()
 
     def differences(self, other: Signature) -> dict[str, tuple[str | None, str | None]]:
-        """Parts that differ, name → (ours, theirs); None where a side lacks the part."""
+        """Parts that differ, `RUN_PARTS` aside, name → (ours, theirs); None where a side lacks the part."""
         names = [*self.parts, *(name for name in other.parts if name not in self.parts)]
         return {
             name: (self.parts.get(name), other.parts.get(name))
             for name in names
-            if self.parts.get(name) != other.parts.get(name)
+            if name not in RUN_PARTS and self.parts.get(name) != other.parts.get(name)
         }
 
     @classmethod

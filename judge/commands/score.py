@@ -1,0 +1,214 @@
+"""`mmjudge score FILE --benchmark mmie --out DIR`: saved responses in, `verdicts.jsonl` and `results.json` out.
+
+No model under test runs here. `verdicts.jsonl` is the journal: killed at any point, the same command goes on and
+judges nothing twice. `results.json` appears when everything is decided. Exit codes: 0; 2 for input that must be mended;
+3 where more answers than `--max-unscored` have no score (everything is written all the same).
+
+The rubric is, in this order: `--rubric`; what `mmjudge.json` in the judge's folder names (`{"rubric": "mmjudge"}`: a
+judge is asked in the words that it was trained on); "official", the wording of the published judge.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from judge.benchmark import Answer, Benchmark, Dataset, Source, find, names
+from judge.engines import Engine
+from judge.engines.replay import PREFIX, Replay
+from judge.errors import UserError
+from judge.journal import Journal
+from judge.request import Request
+from judge.responses import read
+from judge.results import results
+from judge.rubric import Rubric
+from judge.runner import JUDGE_VARIABLE, default_judge, default_rubric, make_signature
+from judge.runner import run as run_all
+
+TOO_MANY_UNSCORED = 3
+ENGINE_PACKAGES = ("pillow", "safetensors", "torch", "transformers")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add(
+        "file",
+        metavar="FILE",
+        type=Path,
+        help="responses.jsonl, a samples JSONL of lmms-eval, or an official to-eval list",
+    )
+    add("--benchmark", required=True, choices=names(), help="whose answers these are")
+    add("--out", required=True, type=Path, metavar="DIR", help="folder for verdicts.jsonl and results.json")
+    add(
+        "--data",
+        type=Path,
+        metavar="DIR",
+        help="local copy of the dataset (default: the environment's, else the Hub's)",
+    )
+    add(
+        "--image-root",
+        type=Path,
+        metavar="DIR",
+        help="folder that images of answers lie below (default: FILE's folder)",
+    )
+    add(
+        "--judge",
+        metavar="JUDGE",
+        help=f"Hub repository, folder, or replay:FILE (default: ${JUDGE_VARIABLE} or MMIE's)",
+    )
+    add(
+        "--rubric",
+        choices=["mmjudge", "official"],
+        help="wording put to the judge (default: what the judge was trained on)",
+    )
+    add(
+        "--profile",
+        choices=["reference", "strict"],
+        default="strict",
+        help="as the official scripts do, or nothing lost",
+    )
+    add("--device", help="cpu, cuda, cuda:1, … (default: an accelerator where there is one)")
+    add("--dtype", choices=["float32", "bfloat16"], help="default: bfloat16 on an accelerator, float32 on a CPU")
+    add("--batch-size", type=_positive, metavar="N", help="answers judged together; changes speed, not scores")
+    add(
+        "--rope",
+        choices=["reference", "recompute", "long"],
+        default="reference",
+        help="long prompts (in the signature)",
+    )
+    add("--max-unscored", type=share, default=0.05, metavar="SHARE", help="exit with 3 above this share (default: 5%%)")
+    add("--retry-unscored", action="store_true", help="judge again what an earlier run left without a score")
+    add("--dry-run", action="store_true", help="stop before the judge: requests.jsonl and dropped.jsonl")
+
+
+def share(text: str) -> float:
+    """ "5%" or "0.05" → 0.05."""
+    try:
+        value = float(text[:-1]) / 100 if text.endswith("%") else float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no share; write 5% or 0.05")
+    return value
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of answers")
+    return int(text)
+
+
+def run(args: argparse.Namespace) -> int:
+    benchmark = find(args.benchmark)
+    answers = read(args.file, args.image_root)
+    _make_folder(args.out)
+    if args.dry_run:
+        return _dry_run(benchmark, answers, args)
+    # what is quick to check comes before what may download or load for minutes
+    judge = _judge(benchmark, args.judge)
+    replay = Replay(judge.removeprefix(PREFIX)) if judge and judge.startswith(PREFIX) else None
+    with Journal(args.out / "verdicts.jsonl") as journal:
+        dataset = _dataset(benchmark, answers, args.data, bare=replay is not None)
+        source = dataset.source if dataset else _own_questions(answers)
+        rubric: Rubric | None = None
+        engine: Engine | None = replay
+        if judge is not None and replay is None:
+            rubric = benchmark.rubric(args.rubric or default_rubric(judge))
+            engine = _engine(judge, args)
+        identity = engine.identity if engine is not None else {}
+        signature = make_signature(benchmark, source, args.profile, rubric, identity)
+        results.discard(args.out)
+        verdicts = run_all(
+            benchmark,
+            answers,
+            dataset,
+            engine,
+            rubric,
+            args.profile,
+            signature,
+            journal,
+            retry_unscored=args.retry_unscored,
+        )
+        packages = ENGINE_PACKAGES if engine is not None and engine.reads else ()
+        result = results.build(benchmark, verdicts, dataset, source, signature, packages=packages)
+        path = results.write(result, args.out)
+    print(results.table(result, benchmark.title, benchmark.headline))
+    print(f"\n{path}")
+    return _exit_code(result, args.max_unscored)
+
+
+def _judge(benchmark: Benchmark, given: str | None) -> str | None:
+    if not benchmark.judged:
+        if given is not None:
+            print(f"{benchmark.name} is decided by rules: --judge is not used", file=sys.stderr)
+        return None
+    judge = given or default_judge()
+    if judge.startswith(("http://", "https://")):
+        raise UserError(f"{judge}: a judge behind an address is not supported yet", fix="give --judge REPO_OR_DIR")
+    return judge
+
+
+def _dataset(benchmark: Benchmark, answers: Sequence[Answer], data: Path | None, *, bare: bool) -> Dataset | None:
+    """The questions, or None where nobody needs them: the file brings its own, or a replay answers by id."""
+    if benchmark.judged and data is None:
+        if all(answer.record is not None for answer in answers):
+            return None
+        if bare and all(answer.id is not None for answer in answers):
+            return None
+    return benchmark.load(data)
+
+
+def _own_questions(answers: Sequence[Answer]) -> Source | None:
+    """The source of questions that came with their answers: named by content, whoever answered them."""
+    if any(answer.record is None for answer in answers):
+        return None
+    fields = ("id", "question", "gt_answer")
+    rows = sorted(json.dumps([(answer.record or {}).get(field) for field in fields]) for answer in answers)
+    digest = hashlib.sha256("\n".join(rows).encode("ascii")).hexdigest()
+    return Source("to-eval", f"local:{digest[:12]}", "unknown")
+
+
+def _engine(judge: str, args: argparse.Namespace) -> Engine:
+    from judge.engines.transformers import load_engine
+
+    return load_engine(judge, device=args.device, dtype=args.dtype, batch_size=args.batch_size, rope=args.rope)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot be made ({error.strerror})", file=folder, fix="give another --out") from error
+
+
+def _dry_run(benchmark: Benchmark, answers: Sequence[Answer], args: argparse.Namespace) -> int:
+    if not benchmark.judged:
+        raise UserError(f"{benchmark.name} is decided by rules: there is nothing to hand to a judge")
+    dataset = _dataset(benchmark, answers, args.data, bare=False)
+    requests, dropped = [], []
+    for item in benchmark.assess(answers, dataset, args.profile):
+        if isinstance(item, Request):
+            requests.append(item.to_json())
+        else:
+            dropped.append({"id": item.id, "reason": item.unscored, "note": item.details.get("note")})
+    for name, rows in (("requests.jsonl", requests), ("dropped.jsonl", dropped)):
+        text = "".join(json.dumps(row) + "\n" for row in rows)
+        (args.out / name).write_text(text, encoding="ascii", newline="\n")
+    print(f"{args.out}: {len(requests)} requests, {len(dropped)} dropped")
+    return 0
+
+
+def _exit_code(result: results.Result, max_unscored: float) -> int:
+    unscored = result["unscored"]
+    if unscored["rate"] is None or unscored["rate"] <= max_unscored:
+        return 0
+    print(
+        f"{unscored['n']} of {result['n']} answers have no score, more than --max-unscored {max_unscored:.1%}\n"
+        "→ see the reasons above; --retry-unscored judges those answers again",
+        file=sys.stderr,
+    )
+    return TOO_MANY_UNSCORED

@@ -35,8 +35,11 @@ PUBLISHED_TOTAL = sum(PUBLISHED_COUNTS.values())  # 20,103
 
 _FETCH_AGAIN = "fetch data.json again (see `mmjudge doctor`) or mend the record"
 
-# "A. … B. …" at line starts, or "(A) … (B) …" anywhere: two labels in order make a list of options.
-_OPTIONS = re.compile(r"(?:^|\n)\s*A[.):]\s*\S[^\n]*\n\s*B[.):]\s*\S|\(A\)\s*\S.*?\(B\)\s*\S", re.DOTALL)
+# Labels of a list of options: "A. …" at the start of a line, or "(A)" anywhere. B must come after A.
+_LABELS = tuple(
+    tuple(re.compile(pattern.replace("A", letter), re.MULTILINE) for letter in "AB")
+    for pattern in (r"^[ \t]*A[.)][ \t]*\S", r"\(A\)")
+)
 _LETTER = re.compile(r"\s*\(?[A-H]\)?\.?\s*")
 
 
@@ -73,7 +76,8 @@ class Record:
         """Whether the record shows a choice: a list of options in the question, or a bare letter as the answer."""
         asked = "\n".join(part.text for part in self.question if part.text)
         said = [part.text for part in self.answer if part.text]
-        return bool(_OPTIONS.search(asked)) or (len(said) == 1 and bool(_LETTER.fullmatch(said[0])))
+        options = any((first := a.search(asked)) and b.search(asked, first.end()) for a, b in _LABELS)
+        return options or (len(said) == 1 and _LETTER.fullmatch(said[0]) is not None)
 
     def to_doc(self) -> dict[str, Any]:
         """JSON values only, for harnesses that keep their samples as rows."""
@@ -150,8 +154,9 @@ def from_rows(rows: Any, path: Path) -> Iterable[Record]:
 
 
 def disagreements(records: Iterable[Record]) -> list[str]:
-    """Ids whose `catagory` names another category than the id, or none that is known."""
-    return [r.id for r in records if r.catagory is not None and category_of_label(r.catagory) != r.category]
+    """Ids of records whose `catagory` names another category than their id does."""
+    named = ((record, category_of_label(record.catagory or "")) for record in records)
+    return [record.id for record, category in named if category not in (None, record.category)]
 
 
 def from_to_eval(row: Mapping[str, Any], path: Path | str) -> Record:

@@ -46,7 +46,7 @@ def parse(response: str | Sequence[Any] | None) -> tuple[Part, ...]:
         try:
             found = _from_list(response)
         except _NotPartsError:
-            found = [Part(json.dumps(response, default=str), None)]
+            found = [Part(_as_text(response), None)]
     tidied = (_tidy(part) for part in found)
     return tuple(part for part in tidied if part.text or part.image)
 
@@ -70,6 +70,13 @@ def without_reasoning(text: str) -> str:
     if not inside:
         kept.append(text[position:])
     return "".join(kept)
+
+
+def _as_text(value: Sequence[Any]) -> str:
+    try:
+        return json.dumps(value, default=str)
+    except (RecursionError, TypeError, ValueError):  # nested deeper than JSON goes, or not made from JSON
+        return repr(type(value))
 
 
 def _tidy(part: Part) -> Part:

@@ -1,0 +1,151 @@
+"""Requests in both profiles: the recorded output of the official scorer, and that nothing leaves the image root."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from judge.benchmark import Answer
+from judge.image_files import ImageRefused
+from judge.request import Request, Text
+from judge.verdict import Verdict
+from mmie_tasks import judging, responses
+from mmie_tasks.benchmark import BENCHMARK
+from mmie_tasks.records import Part, Record
+
+GOLDEN = Path(__file__).parents[1] / "golden_requests"
+ROWS = json.loads((GOLDEN / "data.json").read_text(encoding="utf-8"))
+RECORDED = json.loads((GOLDEN / "reference_requests.json").read_text(encoding="utf-8"))
+
+
+def assess(profile):
+    answers = [Answer(row["id"], None, row["answer"], GOLDEN, record=row, where="data.json") for row in ROWS]
+    return dict(zip([row["id"] for row in ROWS], BENCHMARK.assess(answers, None, profile), strict=True))
+
+
+def test_reference_keeps_what_the_official_scorer_keeps():
+    kept = [found.to_json() for found in assess("reference").values() if isinstance(found, Request)]
+    assert kept == RECORDED["kept"]
+
+
+def test_reference_names_what_the_official_scorer_drops():
+    dropped = {id_: found for id_, found in assess("reference").items() if isinstance(found, Verdict)}
+    assert list(dropped) == RECORDED["dropped"]
+    assert {found.unscored for found in dropped.values()} == {"dropped_by_protocol"}
+    assert "5 question images" in dropped["PBL-3004"].details["note"]
+    assert "6 question images" in dropped["MSR-3014"].details["note"]
+
+
+def test_reference_says_what_it_left_out():
+    found = assess("reference")
+    assert found["PBL-3000"].details["steps_judged"] == "2 of 5"
+    assert found["PBL-3012"].details["images_skipped"] == ["images/absent56.png"]
+    assert "steps_judged" not in found["SA-3006"].details
+
+
+def test_strict_loses_nothing_in_silence():
+    found = assess("strict")
+    unscored = {id_: verdict.unscored for id_, verdict in found.items() if isinstance(verdict, Verdict)}
+    assert unscored == {"PBL-3012": "image_missing", "PBL-3015": "empty_answer"}
+    for row in ROWS:
+        request = found[row["id"]]
+        if isinstance(request, Verdict):
+            continue
+        answer = [{"text": row["answer"], "image": None}] if isinstance(row["answer"], str) else row["answer"]
+        texts = [part["text"] for part in [*row["question"], *answer] if part["text"]]
+        images = [part["image"] for part in [*row["question"], *answer] if part["image"]]
+        assert [s.text for s in (*request.question, *request.answer) if isinstance(s, Text)] == texts
+        assert [picture.name for picture in request.pictures] == images
+
+
+def test_the_correct_answer_goes_to_msr_alone():
+    """reference: the first text of the answer turn; strict: all of them."""
+    parts = (Part("first", None), Part("second", None))
+    for category, profile, expected in [
+        ("MSR", "reference", "first"),
+        ("MSR", "strict", "first\nsecond"),
+        ("PBL", "reference", None),
+        ("PBL", "strict", None),
+    ]:
+        record = Record(f"{category}-1", category, None, (Part("Q", None),), parts)
+        found = judging.build(record, (Part("A", None),), profile, root=GOLDEN, answer_root=GOLDEN)
+        assert found.gt_answer == expected
+
+
+@pytest.mark.parametrize("profile", ["reference", "strict"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../outside.png",
+        "/etc/hostname",
+        "link/outside.png",
+        "images",
+        "https://example.org/a.png",
+        "data:image/png;base64,AAAA",
+        "images/a\0.png",
+        "x" * 5000,
+        "..\\outside.png",
+    ],
+)
+def test_an_image_outside_the_root_is_refused(tmp_path, profile, name):
+    root = tmp_path / "root"
+    (root / "images").mkdir(parents=True)
+    (tmp_path / "outside.png").write_bytes(b"secret")
+    (root / "link").symlink_to(tmp_path)
+    record = Record("SA-1", "SA", "Literature", (Part("Q", None),), ())
+    found = judging.build(record, (Part("A", name),), profile, root=root, answer_root=root)
+    assert isinstance(found, Verdict)
+    assert found.unscored == "image_refused"
+    assert found.details["field"] == "Literature"
+
+
+def test_an_absolute_name_inside_the_root_is_taken(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"")
+    assert judging.locate(f"{tmp_path}/a.png", tmp_path).path == (tmp_path / "a.png").resolve()
+    with pytest.raises(ImageRefused):
+        judging.locate(f"{tmp_path}x/a.png", tmp_path)
+    with pytest.raises(ImageRefused):
+        judging.locate(f"{tmp_path}//etc/hostname", tmp_path)
+
+
+def test_question_and_answer_have_roots_of_their_own(tmp_path):
+    for folder in ("data", "run"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "a.png").write_bytes(folder.encode())
+    record = Record("SA-1", "SA", None, (Part(None, "./a.png"),), ())
+    found = judging.build(
+        record, (Part(None, "a.png"),), "strict", root=tmp_path / "data", answer_root=tmp_path / "run"
+    )
+    assert [picture.path.read_bytes() for picture in found.pictures] == [b"data", b"run"]
+    assert [picture.name for picture in found.pictures] == ["./a.png", "a.png"]
+
+
+def test_a_lone_surrogate_becomes_a_character_that_can_be_written():
+    record = Record("SA-1", "SA", None, (Part("Q\udc80", None),), ())
+    found = judging.build(record, (Part("A\ud800", None),), "strict", root=GOLDEN, answer_root=GOLDEN)
+    assert (found.question_text(), found.answer_text()) == ("Q\ufffd\n", "A\ufffd\n")
+
+
+IMAGE_NAMES = (
+    st.sampled_from(["images/003.png", "./images/004.png", "images/../data.json", "../README.md", "/", "", "images/"])
+    | st.text()
+    | st.lists(st.sampled_from(["..", ".", "images", "003.png", "", "~", "\\", "C:"])).map("/".join)
+)
+
+
+@given(
+    st.lists(st.fixed_dictionaries({"text": st.none() | st.text(), "image": st.none() | IMAGE_NAMES}), max_size=6),
+    st.sampled_from(["reference", "strict"]),
+)
+def test_no_response_reaches_a_file_outside(parts, profile):
+    record = Record("SA-1", "SA", None, (Part("Q", "images/046.png"),), ())
+    answer = responses.parse(json.dumps(parts))
+    found = judging.build(record, answer, profile, root=GOLDEN, answer_root=GOLDEN)
+    if isinstance(found, Verdict):
+        assert found.unscored in {"image_refused", "image_missing", "empty_answer"}
+    else:
+        assert found.pictures[0].name == "images/046.png"
+        assert all(picture.path.is_relative_to(GOLDEN.resolve()) for picture in found.pictures)
+        found.answer_text().encode("utf-8")

@@ -97,19 +97,21 @@ def _parts(answer: Answer, id_: str) -> tuple[Part, ...]:
 
 def _join(answers: Sequence[Answer], dataset: Dataset | None) -> list[tuple[str, Record | None]]:
     """(id, record) for every answer. Raises UserError for ids missing, unknown, double or at odds with the index."""
-    known = {} if dataset is None else {record.id: record for record in dataset.records}
+    asked = {answer.id for answer in answers}  # a harness asks for a few answers at a time
+    known = {} if dataset is None else {record.id: record for record in dataset.records if record.id in asked}
     joined: list[tuple[str, Record | None]] = []
     for answer in answers:
         if answer.record is not None:
             record = records.from_to_eval(answer.record, answer.where)
             joined.append((record.id, record))
             continue
-        id_ = answer.id
         if answer.index is not None and dataset is not None:
-            id_ = _id_at(answer, answer.index, dataset)
-        if id_ is None:
+            record = _record_at(answer, answer.index, dataset)
+            joined.append((record.id, record))
+            continue
+        if answer.id is None:
             raise UserError("missing", file=answer.where or None, field="id", fix="give every answer its question's id")
-        joined.append((id_, known.get(id_)))
+        joined.append((answer.id, known.get(answer.id)))
     if dataset is not None:
         unknown = [n for n, (_, record) in enumerate(joined) if record is None]
         _refuse(unknown, joined, answers, "not in the data", _SAME_DATA)
@@ -119,14 +121,14 @@ def _join(answers: Sequence[Answer], dataset: Dataset | None) -> list[tuple[str,
     return joined
 
 
-def _id_at(answer: Answer, index: int, dataset: Dataset) -> str:
+def _record_at(answer: Answer, index: int, dataset: Dataset) -> Record:
     if not 0 <= index < len(dataset.records):
         problem = f"index {index} is outside the {len(dataset.records)} records"
     else:
-        there: str = dataset.records[index].id
-        if answer.id in (None, there):
-            return there
-        problem = f"index {index} is {there} in the data"
+        record: Record = dataset.records[index]
+        if answer.id in (None, record.id):
+            return record
+        problem = f"index {index} is {record.id} in the data"
     raise UserError(problem, file=answer.where or None, record=answer.id, field="index", fix=_SAME_DATA)
 
 

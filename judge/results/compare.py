@@ -15,19 +15,20 @@ their id; the units and metrics of a benchmark are its own (`Benchmark.tallies`)
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from judge import journal
+from judge.benchmark import find
 from judge.errors import UserError
+from judge.results import results
 from judge.results.paired import Difference, differences, join
 from judge.results.tally import Tally
 from judge.signature import Signature
 from judge.verdict import Verdict
 
-RESULTS, VERDICTS = "results.json", "verdicts.jsonl"
+VERDICTS = "verdicts.jsonl"
 FIX = "write the folder again: mmjudge score … --out DIR"
 
 
@@ -90,25 +91,21 @@ def read_run(folder: str | Path) -> Run:
     folder = Path(folder)
     if not folder.is_dir():
         raise UserError("no such results folder", file=folder, fix=FIX)
-    file = folder / RESULTS
-    try:
-        results = json.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"cannot be read ({error.strerror})", file=file, fix=FIX) from error
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"not JSON ({error})", file=file, fix=FIX) from error
-    if not isinstance(results, dict):
-        raise UserError("not a JSON object", file=file, fix=FIX)
+    file = folder / results.FILE
+    found = results.read(folder)
     for field, kind in (("benchmark", str), ("signature", str), ("metrics", dict), ("categories", dict)):
-        if not isinstance(results.get(field), kind):
+        if not isinstance(found.get(field), kind):
             raise UserError("missing or of another kind", file=file, field=field, fix=FIX)
-    return Run(folder, results, journal.read(folder / VERDICTS))
+    verdicts = journal.read(folder / VERDICTS)
+    if len(verdicts) != found["n"]:
+        raise UserError(
+            f"{len(verdicts)} questions, but {found['n']} in {results.FILE}", file=folder / VERDICTS, fix=FIX
+        )
+    return Run(folder, found, verdicts)
 
 
 def compare(first: Run, second: Run, *, seed: int = 0) -> Comparison:
     """Raises UserError where the signatures differ, naming every part that does."""
-    from judge.benchmark import find  # the benchmark contract itself needs this package
-
     refuse_unlike(first, second)
     benchmark = find(first.results["benchmark"])
     metrics: dict[str, Row] = {}

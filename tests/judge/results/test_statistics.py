@@ -1,0 +1,171 @@
+"""Intervals against scipy and statsmodels, which know nothing of ours."""
+
+import numpy as np
+import pytest
+from scipy import stats
+from statsmodels.regression.linear_model import OLS
+from statsmodels.stats.power import TTestPower, normal_power
+from statsmodels.stats.proportion import proportion_confint
+
+from judge.results.statistics import (
+    EMPTY,
+    clustered_proportion,
+    detectable,
+    mean_score,
+    power,
+    proportion,
+)
+
+
+@pytest.mark.parametrize(
+    ("k", "n"), [(0, 1), (1, 1), (0, 22), (22, 22), (1, 31), (45, 60), (207, 300), (596, 893), (10_051, 20_103)]
+)
+def test_proportion_is_the_wilson_interval(k, n):
+    found = proportion(k, n)
+    scipy = stats.binomtest(k, n).proportion_ci(0.95, method="wilson")
+    assert found.value == pytest.approx(100 * k / n, abs=1e-12)
+    assert (found.ci_low, found.ci_high) == pytest.approx((100 * scipy.low, 100 * scipy.high), abs=1e-9)
+    statsmodels = proportion_confint(k, n, alpha=0.05, method="wilson")
+    assert (found.ci_low, found.ci_high) == pytest.approx([100 * end for end in statsmodels], abs=1e-9)
+    assert found.n == n
+
+
+def test_proportion_by_hand():
+    # Ovis1.6 on the CVPR edition: 596 of 893 pairs, 66.74 in the published table
+    assert round(proportion(596, 893).value, 2) == 66.74
+    assert proportion(3, 4, scale=1).value == 0.75
+    assert (proportion(0, 5).ci_low, proportion(5, 5).ci_high) == (0.0, 100.0)  # exactly, not 1e-15 beside
+    assert proportion(0, 0) == EMPTY
+
+
+@pytest.mark.parametrize(("k", "n"), [(-1, 3), (4, 3), (1, 0)])
+def test_proportion_refuses_what_is_none(k, n):
+    with pytest.raises(ValueError, match="no proportion"):
+        proportion(k, n)
+
+
+def test_mean_weighs_every_question_alike():
+    # SA: 2 + 3·4 = 14 over 4, PBL: 6 over 1: 20 over 5 questions, not (3.5 + 6) / 2
+    found = mean_score({"SA": [0, 0, 1, 0, 3, 0, 0], "PBL": [0, 0, 0, 0, 0, 0, 1], "MSR": [0] * 7})
+    assert (found.value, found.n) == (4.0, 5)
+    percent = mean_score({"SA": [0, 0, 1, 0, 3, 0, 0], "PBL": [0, 0, 0, 0, 0, 0, 1]}, scale=100 / 6)
+    assert percent.value == pytest.approx(400 / 6)
+    assert percent.ci_low == pytest.approx(found.ci_low * 100 / 6)
+
+
+def test_mean_interval_is_scipys_percentile_bootstrap():
+    counts = [4, 9, 30, 41, 60, 38, 18]
+    scores = np.repeat(np.arange(7), counts)
+    oracle = stats.bootstrap(
+        (scores,), np.mean, n_resamples=40_000, method="percentile", vectorized=True, random_state=7
+    ).confidence_interval
+    found = mean_score({"PBL": counts})
+    # both ends are random: sd of a 2.5% quantile of 10,000 draws is 2.7% of the standard error (0.1), i.e. 0.003
+    assert (found.ci_low, found.ci_high) == pytest.approx((oracle.low, oracle.high), abs=0.015)
+
+
+def test_mean_interval_is_stratified():
+    # category means 0.5 and 5.5: what separates them must not widen the interval.
+    # Within: variance 0.25 in both, so se = sqrt(0.25 / 400) = 0.025; unstratified it would be sqrt(6.5 / 400) = 0.127
+    found = mean_score({"SA": [100, 100, 0, 0, 0, 0, 0], "PBL": [0, 0, 0, 0, 0, 100, 100]})
+    assert found.value == 3.0
+    assert (found.ci_low, found.ci_high) == pytest.approx((3 - 1.96 * 0.025, 3 + 1.96 * 0.025), abs=0.004)
+
+
+def test_mean_interval_is_seeded():
+    counts = {"SA": [5, 3, 1, 0, 4, 2, 2]}
+    assert mean_score(counts, seed=3) == mean_score(counts, seed=3)
+    ends = {mean_score(counts, seed=seed).ci_low for seed in range(20)}
+    assert len(ends) > 1
+
+
+@pytest.mark.parametrize(
+    "counts",
+    [
+        {"SA": [0, 0, 0, 1, 0, 0, 0]},
+        {"SA": [0, 0, 0, 50, 0, 0, 0]},
+        {"SA": [0, 0, 1, 0, 0, 0, 0], "PBL": [0] * 6 + [1]},
+    ],
+)
+def test_mean_of_equal_scores_is_not_certain(counts):
+    found = mean_score(counts)
+    assert 0 <= found.ci_low < found.value < found.ci_high <= 6
+
+
+def test_mean_of_full_marks_is_wilson():
+    # where every score is 0 or 6 the mean in percent is a proportion
+    full, wilson = mean_score({"SA": [0] * 6 + [7]}, scale=100 / 6), proportion(7, 7)
+    assert (full.value, full.ci_low, full.ci_high) == pytest.approx((wilson.value, wilson.ci_low, wilson.ci_high))
+    none, wilson = mean_score({"SA": [7] + [0] * 6}, scale=100 / 6), proportion(0, 7)
+    assert (none.value, none.ci_low, none.ci_high) == pytest.approx((wilson.value, wilson.ci_low, wilson.ci_high))
+
+
+@pytest.mark.parametrize("counts", [{}, {"SA": [0] * 7}, {"SA": [0] * 7, "PBL": [0] * 7}])
+def test_mean_of_nothing_is_empty(counts):
+    assert mean_score(counts) == EMPTY
+
+
+def test_mean_interval_covers():
+    # 400 samples of 60 scores from a skewed population with mean 2.45; the share of 95% intervals that hold it is
+    # binomial with sd 1.1%, and percentile intervals at n = 60 cover a little less than 95%
+    chances = np.array([0.25, 0.1, 0.15, 0.15, 0.15, 0.15, 0.05])
+    truth = float(chances @ np.arange(7))
+    samples = np.random.default_rng(5).multinomial(60, chances, size=400)
+    covered = 0
+    for counts in samples:
+        found = mean_score({"SA": counts.tolist()})
+        covered += found.ci_low <= truth <= found.ci_high
+    assert 0.90 <= covered / 400 <= 0.98
+
+
+def test_clustered_proportion_matches_statsmodels():
+    rng = np.random.default_rng(2)
+    asked = rng.integers(1, 6, size=80)
+    right = rng.binomial(asked, rng.beta(1, 1, size=80))  # pictures differ: strong clustering
+    values = np.concatenate([[1.0] * k + [0.0] * (m - k) for k, m in zip(right, asked, strict=True)])
+    groups = np.repeat(np.arange(80), asked)
+    n, share = len(values), values.mean()
+    # OLS on a constant with clustered covariance: its standard error is the cluster-robust one of the mean (CR1;
+    # statsmodels multiplies by C/(C-1) · (n-1)/(n-1))
+    robust = OLS(values, np.ones(n)).fit(cov_type="cluster", cov_kwds={"groups": groups}).bse[0] ** 2
+    effective = n * (share * (1 - share) / (n - 1)) / robust
+    assert effective < 0.7 * n  # or this would show nothing
+    low, high = proportion_confint(share * effective, effective, alpha=0.05, method="wilson")
+    found = clustered_proportion(right.tolist(), asked.tolist())
+    assert (found.value, found.ci_low, found.ci_high) == pytest.approx((100 * share, 100 * low, 100 * high), abs=1e-9)
+    assert found.n == n
+
+
+def test_clustered_proportion_at_its_ends():
+    plain = proportion(13, 20)
+    single = clustered_proportion([1] * 13 + [0] * 7, [1] * 20)
+    assert (single.ci_low, single.ci_high) == pytest.approx((plain.ci_low, plain.ci_high), abs=1e-9)
+    # 20 pictures, four questions each, all four right or all four wrong: 80 questions say as much as 20. CR1 holds
+    # 20/19 · 79/80 against 4 here, so a little less
+    whole = clustered_proportion([4] * 13 + [0] * 7, [4] * 20)
+    assert whole.n == 80
+    assert whole.value == plain.value
+    assert (whole.ci_low, whole.ci_high) == pytest.approx((plain.ci_low, plain.ci_high), abs=0.6)
+    # one right and one wrong about each picture: never narrower than for independent questions
+    balanced, independent = clustered_proportion([1] * 10, [2] * 10), proportion(10, 20)
+    assert (balanced.ci_low, balanced.ci_high) == pytest.approx((independent.ci_low, independent.ci_high))
+    # nothing varies: 3 pictures are 3 pieces of evidence, not 12
+    all_right = clustered_proportion([4, 4, 4], [4, 4, 4])
+    assert all_right.ci_low == pytest.approx(proportion(3, 3).ci_low)
+    assert clustered_proportion([], []) == EMPTY
+    assert clustered_proportion([0], [0]) == EMPTY
+
+
+def test_power_matches_statsmodels():
+    for effect, n in [(0.1, 300), (0.1, 893), (0.02, 20_103), (0.0, 300)]:
+        expected = normal_power(effect, n, 0.05, alternative="two-sided")
+        assert power(effect, 1 / np.sqrt(n)) == pytest.approx(float(expected), abs=1e-9)
+
+
+def test_detectable_is_the_effect_with_that_power():
+    assert detectable(1.0) == pytest.approx(1.959964 + 0.841621, abs=1e-6)
+    assert power(detectable(0.7), 0.7) == pytest.approx(0.8, abs=1e-5)  # the far tail adds 1e-6
+    # a t-test on 893 pairs whose differences have standard deviation 50
+    effect = TTestPower().solve_power(nobs=893, alpha=0.05, power=0.8, alternative="two-sided")
+    assert detectable(50 / np.sqrt(893)) == pytest.approx(50 * effect, rel=0.002)
+    assert detectable(1.0, power=0.9, alpha=0.01) == pytest.approx(2.575829 + 1.281552, abs=1e-6)

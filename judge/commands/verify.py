@@ -1,0 +1,44 @@
+"""`mmjudge verify CHECKPOINT --golden DIR`: run recorded cases through this install and compare.
+
+ok   one_exif             single vision 2.6e-06  logits 1.8e-05
+…
+13/13 cases one by one, 13/13 in one batch (float32, cpu)
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("checkpoint", metavar="CHECKPOINT", help="judge folder, or ORG/NAME[@REVISION] on the Hub")
+    parser.add_argument(
+        "--golden",
+        required=True,
+        type=Path,
+        metavar="DIR",
+        help="folder with cases.json, arrays.npz and images/, recorded from the same weights",
+    )
+    parser.add_argument("--device", default="cpu", metavar="D", help="default: cpu")
+    parser.add_argument(
+        "--dtype",
+        default="float32",
+        choices=("float32", "bfloat16"),
+        help="default: float32; the bounds are those of float32",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    from judge.engines.transformers import load_engine
+    from judge.model import verify
+
+    golden = verify.Golden.read(args.golden)
+    engine = load_engine(args.checkpoint, device=args.device, dtype=args.dtype)
+    results = []
+    for result in verify.verify(engine.model, engine.tokenizer, engine.layout, golden):
+        print(result, flush=True)
+        results.append(result)
+    counts = [f"{sum(r.passed for r in results if r.mode == mode)}/{len(golden.cases)}" for mode in ("single", "batch")]
+    print(f"{counts[0]} cases one by one, {counts[1]} in one batch ({args.dtype}, {args.device})")
+    return 0 if all(result.passed for result in results) and results else 1

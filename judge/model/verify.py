@@ -1,0 +1,171 @@
+"""Does this install compute what the reference computed? Recorded cases, compared step by step.
+
+A golden folder holds `cases.json` (prompts, ids, tile hashes, greedy continuations), `arrays.npz` (vision features,
+logits) and `images/`, recorded from OpenGVLab/InternVL's own `chat()` under transformers 4.37.2:
+
+    {"name": "one_exif", "question": "…<image>…", "images": ["exif6.png"], "num_patches_list": [3],
+     "tiles_u8_sha256": "…", "input_ids": [1, 467, 566, …], "new_ids": [489, …], "stopped": false, "response": "…"}
+
+Every case is run alone, and all of them in one mixed batch. A difference is a failed check; nothing is approximated
+but the two float comparisons, whose bounds a wrong LayerNorm epsilon already breaks.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from judge.errors import UserError
+from judge.image_files import ImageRefused
+from judge.model import conversation, generate, images, layout
+from judge.model.tokenizer import Tokenizer
+
+VISION_TOLERANCE = 1e-5
+LOGIT_TOLERANCE = 5e-5
+
+
+@dataclasses.dataclass(frozen=True)
+class Golden:
+    """A recording. pillow: the major version whose resize it used."""
+
+    folder: Path
+    cases: tuple[Mapping[str, Any], ...]
+    arrays: Mapping[str, np.ndarray[Any, Any]]
+    system: str
+    max_new_tokens: int
+    pillow: int
+
+    @classmethod
+    def read(cls, folder: Path) -> Golden:
+        content = layout.read_json(folder / "cases.json")
+        try:
+            meta, cases = content["meta"], tuple(content["cases"])
+            with np.load(folder / "arrays.npz") as arrays:
+                loaded = {name: arrays[name] for name in arrays.files}
+            return cls(
+                folder=folder,
+                cases=cases,
+                arrays=loaded,
+                system=meta["system_message"],
+                max_new_tokens=meta["max_new_tokens"],
+                pillow=int(meta["reference"]["pillow"].split(".")[0]),
+            )
+        except KeyError as missing:
+            raise UserError("is missing", file=folder / "cases.json", field=str(missing.args[0])) from None
+        except (OSError, ValueError) as error:
+            raise UserError(f"cannot be read: {error}", file=folder / "arrays.npz") from None
+
+
+@dataclasses.dataclass(frozen=True)
+class CaseResult:
+    """One case in one mode. differences: check → what is wrong; vision, logits: largest absolute
+    differences, logits over prefill and every step."""
+
+    name: str
+    mode: str
+    differences: Mapping[str, str]
+    vision: float | None
+    logits: float
+
+    @property
+    def passed(self) -> bool:
+        return not self.differences
+
+    def __str__(self) -> str:
+        vision = "-" if self.vision is None else f"{self.vision:.1e}"
+        outcome = "ok  " if self.passed else "FAIL"
+        line = f"{outcome} {self.name:<20} {self.mode:<6} vision {vision:<8} logits {self.logits:.1e}"
+        return line + "".join(f"\n     {check}: {problem}" for check, problem in self.differences.items())
+
+
+def verify(model: Any, tokenizer: Tokenizer, described: layout.Layout, golden: Golden) -> Iterator[CaseResult]:
+    """Run all cases one by one, then all together."""
+    prepared = [_prepare(tokenizer, described, golden, case) for case in golden.cases]
+    rows = [row for row, _ in prepared]
+    stop = tokenizer.special[conversation.STOP]
+    for case, (row, problems) in zip(golden.cases, prepared, strict=True):
+        (_, generated), *_ = generate.greedy(model, [row], stop=stop, max_new_tokens=golden.max_new_tokens)
+        yield _compare(model, tokenizer, golden, case, row, generated, problems, "single")
+    together = dict(generate.greedy(model, rows, stop=stop, max_new_tokens=golden.max_new_tokens))
+    for number, (case, (row, problems)) in enumerate(zip(golden.cases, prepared, strict=True)):
+        yield _compare(model, tokenizer, golden, case, row, together[number], problems, "batch")
+
+
+def _prepare(
+    tokenizer: Tokenizer, described: layout.Layout, golden: Golden, case: Mapping[str, Any]
+) -> tuple[generate.Row, dict[str, str]]:
+    """The row of a case as this install builds it, and how it differs from the recording."""
+    try:
+        pictures = [images.decode(golden.folder / "images" / name) for name in case["images"]]
+    except ImageRefused as refused:
+        raise UserError(refused.message, file=golden.folder / "cases.json", record=case["name"]) from None
+    shape = (described.tile_size, described.min_tiles, described.max_tiles, described.use_thumbnail)
+    cut = [images.tiles(picture, *shape, golden.pillow) for picture in pictures]
+    counts = [len(tiles) for tiles in cut]
+    ids = conversation.encode_chat_text(tokenizer, case["question"], counts, described.tokens_per_tile, golden.system)
+    tiles = np.concatenate(cut) if cut else None
+    problems = {}
+    if counts != case["num_patches_list"]:
+        problems["tile counts"] = f"{counts}, recorded {case['num_patches_list']}"
+    if ids != case["input_ids"]:
+        problems["prompt ids"] = _first_difference(ids, case["input_ids"])
+    if tiles is not None:
+        recorded = (("tiles", tiles), ("pixel values", images.pixel_values(tiles)))
+        for (what, values), field in zip(recorded, ("tiles_u8_sha256", "pixel_values_sha256"), strict=True):
+            if hashlib.sha256(np.ascontiguousarray(values).tobytes()).hexdigest() != case[field]:
+                problems[what] = "other bytes than recorded"
+    return generate.Row(ids, tiles), problems
+
+
+def _compare(
+    model: Any,
+    tokenizer: Tokenizer,
+    golden: Golden,
+    case: Mapping[str, Any],
+    row: generate.Row,
+    generated: generate.Generated,
+    problems: Mapping[str, str],
+    mode: str,
+) -> CaseResult:
+    found = dict(problems)
+    vision = None
+    if row.tiles is not None:
+        features = generate.vision_features(model, row.tiles).float().cpu().numpy()
+        vision = _distance(features, golden.arrays[f"{case['name']}__vision_features"])
+        if not vision <= VISION_TOLERANCE:
+            found["vision features"] = f"off by {vision:.2e}, at most {VISION_TOLERANCE:.0e}"
+    logits = _distance(generated.prefill_logits.cpu().numpy(), golden.arrays[f"{case['name']}__prefill_logits_last"])
+    if not logits <= LOGIT_TOLERANCE:
+        found["prefill logits"] = f"off by {logits:.2e}, at most {LOGIT_TOLERANCE:.0e}"
+    if list(generated.ids) != case["new_ids"]:
+        found["greedy ids"] = _first_difference(list(generated.ids), case["new_ids"])
+    else:
+        steps = _distance(np.array(generated.top, np.float32), golden.arrays[f"{case['name']}__step_top_logit"])
+        logits = max(logits, steps)
+        if not steps <= LOGIT_TOLERANCE:
+            found["step logits"] = f"off by {steps:.2e}, at most {LOGIT_TOLERANCE:.0e}"
+    if generated.stopped != case["stopped"]:
+        found["stop"] = f"stopped is {generated.stopped}, recorded {case['stopped']}"
+    text = generate.text(tokenizer, generated)
+    if text != case["response"]:
+        found["response"] = f"{text!r}, recorded {case['response']!r}"
+    return CaseResult(case["name"], mode, found, vision, logits)
+
+
+def _distance(ours: np.ndarray[Any, Any], recorded: np.ndarray[Any, Any]) -> float:
+    """Largest absolute difference; infinite for another shape."""
+    if ours.shape != recorded.shape:
+        return float("inf")
+    return float(np.abs(ours - recorded).max())
+
+
+def _first_difference(ours: list[int], recorded: list[int]) -> str:
+    at = next(
+        (i for i, (a, b) in enumerate(zip(ours, recorded, strict=False)) if a != b), min(len(ours), len(recorded))
+    )
+    return f"{len(ours)} tokens, recorded {len(recorded)}; first difference at {at}"

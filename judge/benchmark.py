@@ -14,6 +14,7 @@ from typing import Any, Literal, Protocol
 from judge.errors import UserError
 from judge.request import Request
 from judge.results.statistics import Estimate
+from judge.results.tally import Tally
 from judge.rubric import Rubric
 from judge.verdict import Verdict
 
@@ -109,6 +110,10 @@ class Benchmark(Protocol):
         ...
 
     def summarise(self, verdicts: Sequence[Verdict], dataset: Dataset | None) -> Summary: ...
+
+    def tallies(self, verdicts: Sequence[Verdict]) -> Sequence[Tally]:
+        """What `mmjudge compare` counts; always the same tallies in the same order. Metric names as in `summarise`."""
+        ...
 
 
 def names() -> list[str]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from judge.benchmark import Answer, Dataset, Profile, Summary
 from judge.errors import UserError
 from judge.request import Request
+from judge.results.tally import Tally, tally_scores
 from judge.rubric import Rubric
 from judge.verdict import Verdict
 from mmie_tasks import judging, location, metrics, records, responses, rubrics
@@ -82,6 +83,9 @@ class MMIE:
 
     def summarise(self, verdicts: Sequence[Verdict], dataset: Dataset | None) -> Summary:
         return metrics.summarise(verdicts, dataset)
+
+    def tallies(self, verdicts: Sequence[Verdict]) -> list[Tally]:
+        return [tally_scores(verdicts, metrics.OF_SCORES)]
 
 
 BENCHMARK = MMIE()

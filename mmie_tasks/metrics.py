@@ -14,12 +14,18 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from judge.benchmark import Dataset, Summary
 from judge.results.statistics import Estimate, mean_score
+from judge.results.tally import Ratio
 from judge.verdict import Verdict
 from mmie_tasks.records import CATEGORIES, PUBLISHED_COUNTS, PUBLISHED_TOTAL, Record, category_of_id
 
 TOP = 6
 PERCENT = 100 / TOP
 HEADLINE = ("score", "mean")
+OF_SCORES = {
+    "score": Ratio(tuple(range(TOP + 1)), (1,) * (TOP + 1), scale=PERCENT),
+    "mean": Ratio(tuple(range(TOP + 1)), (1,) * (TOP + 1), scale=1),
+}
+"""Both metrics as ratios of how often each score was given."""
 
 
 def published_average(scores: Mapping[str, float]) -> float:

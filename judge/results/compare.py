@@ -6,7 +6,7 @@
      "metrics": {"RA": {"first": {"value": 60.58, …}, "second": {"value": 63.49, …},
                         "difference": {"value": 2.91, "ci_low": 0.1, "ci_high": 5.8, "n": 893},
                         "p": 0.049, "wins": 98, "losses": 72, "ties": 723, "detectable": 4.1}, …},
-     "categories": {"Number": {"RA": {…}}}, "only_first": [], "only_second": ["context/abstract/22"]}
+     "categories": {"Number": {"RA": {…}}}, "only_first": [], "only_second": ["context/abstract/22 (index 404)"]}
 
 A signature says how was measured, not whom. Two runs compare only where it agrees in every part. Units are joined by
 their id; the units and metrics of a benchmark are its own (`Benchmark.tallies`).
@@ -24,7 +24,6 @@ from judge.benchmark import find
 from judge.errors import UserError
 from judge.results import results
 from judge.results.paired import Difference, differences, join
-from judge.results.tally import Tally
 from judge.signature import Signature
 from judge.verdict import Verdict
 
@@ -65,7 +64,7 @@ class Row:
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """Second run against first. only_first, only_second: ids of units that the other run does not have."""
+    """Second run against first. only_first, only_second: questions that the other run does not have."""
 
     first: Run
     second: Run
@@ -110,8 +109,7 @@ def compare(first: Run, second: Run, *, seed: int = 0) -> Comparison:
     benchmark = find(first.results["benchmark"])
     metrics: dict[str, Row] = {}
     categories: dict[str, dict[str, Row]] = {}
-    tallies = list(zip(benchmark.tallies(first.verdicts), benchmark.tallies(second.verdicts), strict=True))
-    for ours, theirs in tallies:
+    for ours, theirs in zip(benchmark.tallies(first.verdicts), benchmark.tallies(second.verdicts), strict=True):
         overall, by_category = differences(join(ours, theirs), ours.metrics, seed=seed)
         metrics |= {name: Row(first.estimate(name), second.estimate(name), row) for name, row in overall.items()}
         for category, rows in by_category.items():
@@ -126,8 +124,8 @@ def compare(first: Run, second: Run, *, seed: int = 0) -> Comparison:
         second,
         metrics,
         categories,
-        only_first=_lacking(tallies),
-        only_second=_lacking([(theirs, ours) for ours, theirs in tallies]),
+        only_first=_only(first, second),
+        only_second=_only(second, first),
     )
 
 
@@ -149,9 +147,14 @@ def _part(value: str | None) -> str:
     return "absent" if value is None else value
 
 
-def _lacking(tallies: Sequence[tuple[Tally, Tally]]) -> list[str]:
-    """Ids, in order, of units that the second tally of a pair does not know."""
-    return list(dict.fromkeys(name for ours, theirs in tallies for name in ours.units if name not in theirs.units))
+def _only(run: Run, other: Run) -> list[str]:
+    """Names of questions that the other run does not have."""
+    known = {(verdict.id, verdict.index) for verdict in other.verdicts}
+    return [
+        verdict.id if verdict.index is None else f"{verdict.id} (index {verdict.index})"
+        for verdict in run.verdicts
+        if (verdict.id, verdict.index) not in known
+    ]
 
 
 def _rows(rows: Mapping[str, Row]) -> dict[str, Any]:

@@ -1,0 +1,125 @@
+"""MMVU as a benchmark of `mmjudge`: pairs of a plain and a leading question, scored by rule.
+
+Yexin Liu et al., Unveiling the Ignorance of MLLMs: Seeing Clearly, Answering Incorrectly, CVPR 2025, arXiv 2406.10638;
+code github.com/BAAI-DCAI/MMVU and github.com/BAAI-DCAI/Multimodal-Robustness-Benchmark, data
+huggingface.co/datasets/BAAI/Multimodal-Robustness-Benchmark. Not the video benchmark of the same name (2501.12380).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from judge.benchmark import Answer, Dataset, Profile, Summary
+from judge.errors import UserError
+from judge.request import Request
+from judge.results.tally import Tally
+from judge.rubric import Rubric
+from judge.verdict import Verdict
+from mmvu_tasks import categories, extract, location, metrics, tallies
+from mmvu_tasks.records import Record
+
+_SAME_DATA = "score the answers with the data they were made from (--data, or MMVU_DATA); editions differ"
+
+
+class MMVU:
+    """See `judge.benchmark.Benchmark`."""
+
+    name = "mmvu"
+    title = "MMVU"
+    repo = location.REPO
+    license = "CC-BY-4.0"
+    citation = "Liu et al., Unveiling the Ignorance of MLLMs, CVPR 2025, arXiv:2406.10638"
+    categories: Sequence[str] = categories.NAMES
+    headline: Sequence[str] = metrics.HEADLINE
+    judged = False
+    task_dir = Path(__file__).parent / "lmms_eval"
+
+    def load(self, data: Path | None = None, *, images: bool = False) -> Dataset:
+        return location.load(data, images=images)
+
+    def assess(
+        self, answers: Sequence[Answer], dataset: Dataset | None, profile: Profile, *, bare: bool = False
+    ) -> list[Request | Verdict]:
+        """A verdict for every answer. The questions are always needed, their pictures never."""
+        if dataset is None:
+            raise UserError(
+                "scoring mmvu needs the published questions", fix=f"set {location.VARIABLE}, or give --data"
+            )
+        known = {record.id for record in dataset.records}
+        seen: dict[int, Answer] = {}
+        assessed: list[Request | Verdict] = []
+        for answer in answers:
+            record = _find(answer, dataset.records, known)
+            if record.index in seen:
+                places = " and ".join(other.where for other in (seen[record.index], answer) if other.where)
+                raise UserError(
+                    "answered more than once" + (f": {places}" if places else ""),
+                    record=_name(record), field="index", fix="keep one answer per question",
+                )  # fmt: skip
+            seen[record.index] = answer
+            assessed.append(verdict(record, answer.response))
+        return assessed
+
+    def rubric(self, name: str) -> Rubric:
+        raise UserError("mmvu is scored by rule; it has no rubric", fix="leave the rubric out")
+
+    def signature_parts(self, profile: Profile) -> Mapping[str, str]:
+        return {"extraction": extract.VERSION}
+
+    def summarise(self, verdicts: Sequence[Verdict], dataset: Dataset | None) -> Summary:
+        return metrics.summarise(verdicts, dataset)
+
+    def tallies(self, verdicts: Sequence[Verdict]) -> list[Tally]:
+        return tallies.tallies(verdicts)
+
+
+BENCHMARK = MMVU()
+
+
+def verdict(record: Record, response: str | Sequence[Mapping[str, object]] | None) -> Verdict:
+    """What the rule makes of one response; parts are read as their texts, a line each.
+
+    An absent or blank response is unscored, not wrong; one in which no option can be read is wrong (score 0, reason
+    "no_option"), as the protocol has it. `score_reference` is what the published extraction makes of it.
+    """
+    text = response if isinstance(response, str) else "\n".join(str(p["text"]) for p in response or () if p.get("text"))
+    details: dict[str, object] = {"type": record.question_type, "level": record.level}
+    if not text.strip():
+        return Verdict(record.id, "rule", None, "empty_answer", record.category, record.index, details=details)
+    found, reference = extract.careful(text, record.options), extract.reference(text)
+    details |= {
+        "letter": found.letter,
+        "rule": found.rule,
+        "letter_reference": reference,
+        "score_reference": int(reference == record.ground_truth),
+    }
+    if found.letter is None:
+        details["reason"] = metrics.NO_OPTION
+    score = int(found.letter == record.ground_truth)
+    return Verdict(record.id, "rule", score, None, record.category, record.index, details=details)
+
+
+def _find(answer: Answer, records: Sequence[Record], known: set[str]) -> Record:
+    """The record an answer belongs to: the one at its index, whose id must be the answer's."""
+    if answer.id is not None and answer.id not in known:
+        raise _refusal(answer, "not in the data", "id", _SAME_DATA)
+    if answer.index is None:
+        raise _refusal(
+            answer, "missing: the two questions of a pair share their id", "index",
+            "give the question's 0-based position in MMR-benchmark.json",
+        )  # fmt: skip
+    if not 0 <= answer.index < len(records):
+        raise _refusal(answer, f"{answer.index} is outside the {len(records)} questions", "index", _SAME_DATA)
+    record = records[answer.index]
+    if answer.id not in (None, record.id):
+        raise _refusal(answer, f"question {answer.index} has the id {record.id}", "index", _SAME_DATA)
+    return record
+
+
+def _refusal(answer: Answer, problem: str, field: str, fix: str) -> UserError:
+    return UserError(problem, file=answer.where or None, record=answer.id, field=field, fix=fix)
+
+
+def _name(record: Record) -> str:
+    return f"{record.id} (index {record.index})"

@@ -1,0 +1,82 @@
+"""The twelve categories on three levels, and what tells the two published editions apart.
+
+A record's id names its category: `attribute/existence/21` is on level "attribute", in category "Presence".
+
+Sources: names, arXiv 2406.10638, supplement 1.1; pairs of v1, `MMR-benchmark.json` of
+BAAI-DCAI/Multimodal-Robustness-Benchmark @b85b573; pairs of the CVPR edition, half the question counts printed in
+`figure/mmr_benchmark.png` of BAAI-DCAI/MMVU @87e8079. The editions share images, but options were reshuffled between
+them: numbers of one are not numbers of the other.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Category:
+    """key: the first two parts of the ids; name: as the paper's tables have it; v1, cvpr: published pairs."""
+
+    key: str
+    name: str
+    v1: int
+    cvpr: int
+
+    @property
+    def level(self) -> str:
+        return self.key.partition("/")[0]
+
+
+CATEGORIES = (
+    Category("character/character", "Character/Number", 40, 82),
+    Category("attribute/existence", "Presence", 22, 83),
+    Category("attribute/color&texture", "Color/Texture", 24, 62),
+    Category("attribute/number", "Number", 24, 81),
+    Category("attribute/shape", "Shape", 24, 72),
+    Category("attribute/posture", "Posture", 24, 84),
+    Category("attribute/position", "Position", 22, 71),
+    Category("context/abstract", "Abstract", 22, 68),
+    Category("context/concrete", "Concrete", 21, 64),
+    Category("context/expert", "Expertise", 31, 65),
+    Category("context/activity", "Activity", 24, 90),
+    Category("context/relation", "Relationships", 22, 71),
+)
+NAMES = tuple(category.name for category in CATEGORIES)
+LEVELS = ("character", "attribute", "context")
+
+UNKNOWN = "unknown"
+EDITIONS: Mapping[str, Mapping[str, int]] = {
+    "v1": {category.name: category.v1 for category in CATEGORIES},  # 300 pairs, June 2024
+    "CVPR": {category.name: category.cvpr for category in CATEGORIES},  # 893 pairs, August 2024
+}
+
+_BY_KEY = {category.key: category for category in CATEGORIES}
+# `calculation.py` of the same repository looks for this spelling.
+_BY_KEY["attribute/existential"] = _BY_KEY["attribute/existence"]
+
+
+def category_of(id_: str) -> Category | None:
+    """The category an id names, or None."""
+    return _BY_KEY.get("/".join(id_.split("/")[:2]))
+
+
+def edition_of(pairs: Mapping[str, int]) -> tuple[str, str | None]:
+    """(edition, note) from pairs per category name: "v1" has 300 pairs, "CVPR" 893, else "unknown".
+
+    note: how the counts differ from the edition, or from the nearest one where the edition is unknown; else None.
+    """
+    total = sum(pairs.values())
+    sizes = {name: sum(counts.values()) for name, counts in EDITIONS.items()}
+    nearest = min(sizes, key=lambda name: abs(sizes[name] - total))
+    differing = [
+        f"{name} {pairs.get(name, 0)} for {published}"
+        for name, published in EDITIONS[nearest].items()
+        if pairs.get(name, 0) != published
+    ]
+    if sizes[nearest] != total:
+        known = ", ".join(f"{name} has {size}" for name, size in sizes.items())
+        return UNKNOWN, f"{total} pairs: no published edition ({known}); against {nearest}: {', '.join(differing)}"
+    if differing:
+        return nearest, f"{total} pairs as in {nearest}, but not in the same categories: {', '.join(differing)}"
+    return nearest, None

@@ -69,7 +69,9 @@ def stamps() -> dict[str, Stamp]:
         for block in resources.files(__package__).joinpath(file).read_text().split("\n= ")[1:]:
             head, *rows = block.strip().splitlines()
             name, _, words = head.partition(":")
-            found[name] = Stamp(name, tuple(words.split()), _trimmed(np.array([[c == "#" for c in row] for row in rows])))
+            found[name] = Stamp(
+                name, tuple(words.split()), _trimmed(np.array([[c == "#" for c in row] for row in rows]))
+            )
     return found
 
 

@@ -1,7 +1,8 @@
 """The bundled demo of MMVU: 24 pairs on drawn pictures, two in each of the 12 categories.
 
-    from mmvu_tasks.benchmark import BENCHMARK
-    dataset = BENCHMARK.load(demo_dir())     # 48 records
+    BENCHMARK.load(demo_dir())   ->  48 records
+
+Texts and pictures were made for this project.
 """
 
 from __future__ import annotations

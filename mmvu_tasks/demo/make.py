@@ -36,7 +36,7 @@ def rows() -> list[dict[str, str]]:
 
 def options(question: Asked, letter: str) -> list[str]:
     """Four lines "A. …", the right option at `letter`."""
-    texts = list(question.wrong)
+    texts = [question.one, question.two, question.three]
     texts.insert("ABCD".index(letter), question.right)
     return [f"{name}. {text}" for name, text in zip("ABCD", texts, strict=True)]
 

@@ -17,11 +17,13 @@ from judge.demo.drawing import Placed, write
 
 @dataclasses.dataclass(frozen=True)
 class Asked:
-    """stem, the right option, and three wrong ones; `make` puts letters to them."""
+    """A question, its right option and three wrong ones; `make` puts letters to them."""
 
     stem: str
     right: str
-    wrong: tuple[str, str, str]
+    one: str
+    two: str
+    three: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,212 +34,205 @@ class Pair:
     leading: Asked
 
 
-def _asked(stem: str, right: str, *wrong: str) -> Asked:
-    one, two, three = wrong
-    return Asked(stem, right, (one, two, three))
-
-
-def _pair(id_: str, scene: Sequence[Placed], positive: Asked, leading: Asked) -> Pair:
-    return Pair(id_, scene, positive, leading)
-
-
 def _big(name: str, colour: str) -> list[Placed]:
     return [Placed(name, colour, 2, 2, 2)]
 
 
 PAIRS: tuple[Pair, ...] = (
-    _pair(
+    Pair(
         "character/character/01",
         write("STOP", "red", 0, 8),
-        _asked("Does the sign say 'STOP'?", "The sign says 'STOP'.",
+        Asked("Does the sign say 'STOP'?", "The sign says 'STOP'.",
                "The sign says 'SHOP'.", "The sign says 'SPOT'.", "The sign says 'TOPS'."),
-        _asked("In what colour is 'SHOP' written on the sign?", "The sign says 'STOP' in red.",
+        Asked("In what colour is 'SHOP' written on the sign?", "The sign says 'STOP' in red.",
                "The sign says 'SHOP' in red.", "The sign says 'SHOP' in blue.", "The sign says 'SPOT' in blue."),
     ),
-    _pair(
+    Pair(
         "character/character/02",
         write("24", "blue", 6, 8),
-        _asked("Is '24' the number on the door?", "The number is '24'.",
+        Asked("Is '24' the number on the door?", "The number is '24'.",
                "The number is '42'.", "The number is '21'.", "The number is '84'."),
-        _asked("Who lives behind the door with the number '42'?", "The number on the door is '24'.",
+        Asked("Who lives behind the door with the number '42'?", "The number on the door is '24'.",
                "The owner of number '42'.", "The guests of number '42'.", "The number on the door is '48'."),
     ),
-    _pair(
+    Pair(
         "attribute/existence/01",
         [Placed("cup", "blue", 1, 7), Placed("heart", "red", 13, 7)],
-        _asked("Is there a cup in the picture?", "There is a blue cup.",
+        Asked("Is there a cup in the picture?", "There is a blue cup.",
                "There is a blue boat.", "There is a green tree.", "There is no cup."),
-        _asked("What colour is the boat beside the heart?", "There is no boat.",
+        Asked("What colour is the boat beside the heart?", "There is no boat.",
                "The boat is blue.", "The boat is red.", "The boat is green."),
     ),
-    _pair(
+    Pair(
         "attribute/existence/02",
         [Placed("tree", "green", 1, 7), Placed("fish", "orange", 13, 8)],
-        _asked("Is there a fish in the picture?", "There is an orange fish.",
+        Asked("Is there a fish in the picture?", "There is an orange fish.",
                "There is an orange kite.", "There is no fish.", "There is a black cup."),
-        _asked("Why does the house stand beside the tree?", "There is no house.",
+        Asked("Why does the house stand beside the tree?", "There is no house.",
                "The house needs shade.", "The house is orange.", "The house belongs to the fish."),
     ),
-    _pair(
+    Pair(
         "attribute/color&texture/01",
         _big("star", "yellow"),
-        _asked("Is the star yellow?", "The star is yellow.",
+        Asked("Is the star yellow?", "The star is yellow.",
                "The star is blue.", "The star is purple.", "The star is black."),
-        _asked("Is the purple star brighter than its paper?", "The star is yellow.",
+        Asked("Is the purple star brighter than its paper?", "The star is yellow.",
                "The purple star is brighter.", "The purple star is darker.", "The star is green."),
     ),
-    _pair(
+    Pair(
         "attribute/color&texture/02",
         _big("checkers", "red"),
-        _asked("Is the red cloth checked?", "The cloth is checked.",
+        Asked("Is the red cloth checked?", "The cloth is checked.",
                "The cloth is striped.", "The cloth has round dots.", "The cloth is plain blue."),
-        _asked("Which way do the bars of the striped cloth run?", "The cloth is checked.",
+        Asked("Which way do the bars of the striped cloth run?", "The cloth is checked.",
                "The bars run up.", "The striped cloth has level bars.", "The striped cloth is red."),
     ),
-    _pair(
+    Pair(
         "attribute/number/01",
         [Placed("heart", "pink", 1, 1), Placed("heart", "pink", 13, 1), Placed("heart", "pink", 1, 13)],
-        _asked("Are there three hearts?", "There are three hearts.",
+        Asked("Are there three hearts?", "There are three hearts.",
                "There are two hearts.", "There are four hearts.", "There are five hearts."),
-        _asked("Are all five hearts pink?", "There are three hearts, all pink.",
+        Asked("Are all five hearts pink?", "There are three hearts, all pink.",
                "There are five pink hearts.", "Of five hearts, four are pink.", "There are two hearts, all pink."),
     ),
-    _pair(
+    Pair(
         "attribute/number/02",
         [Placed("boat", "black", 1, 1), Placed("boat", "blue", 13, 13)],
-        _asked("Are there two boats on the water?", "There are two boats.",
+        Asked("Are there two boats on the water?", "There are two boats.",
                "There is one boat.", "There are three boats.", "There are four boats."),
-        _asked("Which of the four boats is blue?", "There are two boats, and one is blue.",
+        Asked("Which of the four boats is blue?", "There are two boats, and one is blue.",
                "The first of four boats.", "The last of four boats.", "Three boats are blue."),
     ),
-    _pair(
+    Pair(
         "attribute/shape/01",
         _big("triangle", "green"),
-        _asked("Is the shape a triangle?", "The shape is a triangle.",
+        Asked("Is the shape a triangle?", "The shape is a triangle.",
                "The shape is a hexagon.", "The shape is round.", "The shape is a square."),
-        _asked("Is the green hexagon flat at the bottom?", "The shape is a triangle.",
+        Asked("Is the green hexagon flat at the bottom?", "The shape is a triangle.",
                "The hexagon is flat.", "The hexagon is pointed.", "The shape is a green square."),
     ),
-    _pair(
+    Pair(
         "attribute/shape/02",
         [Placed("ring", "purple", 5, 5)],
-        _asked("Is the purple thing a ring?", "It is a ring.",
+        Asked("Is the purple thing a ring?", "It is a ring.",
                "It is a square.", "It is a cross.", "It is a star."),
-        _asked("Which corner of the square is missing?", "It is a ring and has no corner.",
+        Asked("Which corner of the square is missing?", "It is a ring and has no corner.",
                "The upper corner of the square.", "The lower corner of the square.", "The square is whole."),
     ),
-    _pair(
+    Pair(
         "attribute/posture/01",
         _big("sitting", "blue"),
-        _asked("Is the person sitting?", "The person is sitting.",
+        Asked("Is the person sitting?", "The person is sitting.",
                "The person is standing.", "The person is lying.", "The person is running."),
-        _asked("For how long has the person been standing?", "The person is sitting.",
+        Asked("For how long has the person been standing?", "The person is sitting.",
                "The person is standing for an hour.", "The person has been standing all day.", "The person is lying."),
     ),
-    _pair(
+    Pair(
         "attribute/posture/02",
         _big("lying", "orange"),
-        _asked("Is the person lying down?", "The person is lying.",
+        Asked("Is the person lying down?", "The person is lying.",
                "The person is sitting.", "The person is standing.", "The person has both arms raised."),
-        _asked("Is the sitting person tired?", "The person is lying.",
+        Asked("Is the sitting person tired?", "The person is lying.",
                "The sitting person is tired.", "The sitting person is awake.", "The person is standing."),
     ),
-    _pair(
+    Pair(
         "attribute/position/01",
         [Placed("ball", "red", 1, 7), Placed("box", "blue", 13, 7)],
-        _asked("Is the ball left of the box?", "The ball is left of the box.",
+        Asked("Is the ball left of the box?", "The ball is left of the box.",
                "The ball is right of the box.", "The ball is above the box.", "The ball is below the box."),
-        _asked("Why is the ball right of the box?", "The ball is left of the box.",
+        Asked("Why is the ball right of the box?", "The ball is left of the box.",
                "It was rolled right of the box.", "The ball is right of the box for safety.",
                "The ball is above the box."),
     ),
-    _pair(
+    Pair(
         "attribute/position/02",
         [Placed("sun", "yellow", 7, 1), Placed("house", "red", 7, 13)],
-        _asked("Is the sun above the house?", "The sun is above the house.",
+        Asked("Is the sun above the house?", "The sun is above the house.",
                "The sun is below the house.", "The sun is left of the house.", "The sun is right of the house."),
-        _asked("Does the sun below the house set?", "The sun is above the house.",
+        Asked("Does the sun below the house set?", "The sun is above the house.",
                "The sun is below the house and sets.", "The sun is below the house and rises.",
                "The sun is left of the house."),
     ),
-    _pair(
+    Pair(
         "context/abstract/01",
         _big("smile", "orange"),
-        _asked("Is the mood of the face happy?", "The mood is happy.",
+        Asked("Is the mood of the face happy?", "The mood is happy.",
                "The mood is sad.", "The mood is sorrow.", "The mood is danger."),
-        _asked("What makes the face so sad?", "The face is happy.",
+        Asked("What makes the face so sad?", "The face is happy.",
                "The face is sad from a loss.", "A sad tale.", "The face is sad and unhappy."),
     ),
-    _pair(
+    Pair(
         "context/abstract/02",
         _big("skull", "black"),
-        _asked("Does the sign stand for danger?", "It stands for danger.",
+        Asked("Does the sign stand for danger?", "It stands for danger.",
                "It stands for love.", "It stands for joy.", "It stands for a king."),
-        _asked("For whom is this sign of love meant?", "It stands for danger.",
+        Asked("For whom is this sign of love meant?", "It stands for danger.",
                "The love is for a friend.", "The love is for a child.", "It stands for a happy end."),
     ),
-    _pair(
+    Pair(
         "context/concrete/01",
         [Placed("rain", "blue", 1, 2), Placed("umbrella", "red", 13, 13)],
-        _asked("Is it a rainy day?", "It is a rainy day.",
+        Asked("Is it a rainy day?", "It is a rainy day.",
                "It is a sunny day.", "It is a cold winter day.", "It is a warm day."),
-        _asked("Is the umbrella there against the sunny weather?", "It is rainy, and the umbrella is a shelter.",
+        Asked("Is the umbrella there against the sunny weather?", "It is rainy, and the umbrella is a shelter.",
                "The umbrella keeps sunny light off.", "The sunny weather needs no umbrella.", "It is a cold winter."),
     ),
-    _pair(
+    Pair(
         "context/concrete/02",
         [Placed("snowman", "black", 1, 10), Placed("tree", "green", 12, 11)],
-        _asked("Is it winter in the forest?", "It is winter.",
+        Asked("Is it winter in the forest?", "It is winter.",
                "It is warm.", "It is rainy.", "It is sunny."),
-        _asked("Do the trees enjoy the warm sunny weather?", "It is winter.",
+        Asked("Do the trees enjoy the warm sunny weather?", "It is winter.",
                "The trees enjoy the warm weather.", "The sunny weather is too warm.", "It is rainy."),
     ),
-    _pair(
+    Pair(
         "context/expert/01",
         _big("hexagon", "yellow"),
-        _asked("Is this polygon a hexagon?", "It is a hexagon, six-sided.",
+        Asked("Is this polygon a hexagon?", "It is a hexagon, six-sided.",
                "It is an octagon, eight-sided.", "It is a triangle, three-sided.", "It is a square."),
-        _asked("Which traffic sign is eight-sided like this octagon?", "None: this is a hexagon, six-sided.",
+        Asked("Which traffic sign is eight-sided like this octagon?", "None: this is a hexagon, six-sided.",
                "Stop is eight-sided like this octagon.", "Yield is eight-sided too.", "None: this is a square."),
     ),
-    _pair(
+    Pair(
         "context/expert/02",
         _big("crown", "yellow"),
-        _asked("Is this worn by a king?", "It is the crown of a king.",
+        Asked("Is this worn by a king?", "It is the crown of a king.",
                "It is the umbrella of a guard.", "It is a cup to drink from.", "It is a key."),
-        _asked("What does a guest unlock with this key?", "It is a crown, not for a lock.",
+        Asked("What does a guest unlock with this key?", "It is a crown, not for a lock.",
                "The key opens a door.", "The key opens a chest.", "It is an umbrella."),
     ),
-    _pair(
+    Pair(
         "context/activity/01",
         _big("cycling", "blue"),
-        _asked("Does the person ride a bicycle?", "The person rides a bicycle.",
+        Asked("Does the person ride a bicycle?", "The person rides a bicycle.",
                "The person runs.", "The person is fishing.", "The person sits still."),
-        _asked("How far has the person been running in this race?", "The person rides a bicycle.",
+        Asked("How far has the person been running in this race?", "The person rides a bicycle.",
                "Running all of the race.", "Running half of the race.", "The person is fishing."),
     ),
-    _pair(
+    Pair(
         "context/activity/02",
         _big("fishing", "green"),
-        _asked("Is the person fishing?", "The person is fishing with a rod.",
+        Asked("Is the person fishing?", "The person is fishing with a rod.",
                "The person is running.", "The person is cycling.", "The person is asleep."),
-        _asked("Is the person who is cycling fast?", "The person is fishing with a rod.",
+        Asked("Is the person who is cycling fast?", "The person is fishing with a rod.",
                "The person is cycling fast.", "The person is cycling, but not fast.", "The person is running."),
     ),
-    _pair(
+    Pair(
         "context/relation/01",
         [Placed("ring", "blue", 5, 5), Placed("heart", "red", 7, 8)],
-        _asked("Is the heart inside the ring?", "The heart is inside the ring.",
+        Asked("Is the heart inside the ring?", "The heart is inside the ring.",
                "The heart is outside the ring.", "The heart is below the ring.", "The heart is left of the ring."),
-        _asked("How far outside the ring is the heart?", "The heart is inside the ring.",
-               "The heart is just outside the ring.", "The heart is far outside the ring.", "The heart is below the ring."),
+        Asked("How far outside the ring is the heart?", "The heart is inside the ring.",
+               "The heart is just outside the ring.", "The heart is far outside the ring.",
+               "The heart is below the ring."),
     ),
-    _pair(
+    Pair(
         "context/relation/02",
         [Placed("fence", "black", 0, 0), Placed("key", "orange", 13, 18)],
-        _asked("Is the key outside the fence?", "The key is outside the fence.",
+        Asked("Is the key outside the fence?", "The key is outside the fence.",
                "The key is inside the fence.", "The key is above the fence.", "The key is left of the fence."),
-        _asked("Who put the key inside the fence?", "The key is outside the fence.",
-               "A child put the key inside the fence.", "The key grew inside the fence.", "The key is above the fence."),
+        Asked("Who put the key inside the fence?", "The key is outside the fence.",
+               "A child put the key inside the fence.", "The key grew inside the fence.",
+               "The key is above the fence."),
     ),
 )  # fmt: skip

@@ -1,0 +1,253 @@
+"""Train the tiny judge of the demo: `python -m mmie_tasks.demo.train_judge --out DIR` (about ten minutes on two cores).
+
+From nothing: a tokenizer on the rubric and the little world's sentences, then a vision tower that names what is in a
+picture, then the whole judge on examples of `mmie_tasks.demo.examples`. Prompts are those of inference (same rubric,
+same encoding, same tiles), and only the completion is learned:
+
+    …### Feedback<|end|><|assistant|>  →  ### Feedback
+                                          Wanted: blue cup. Text: blue cup, yes. Image-1: pink tree, no.
+                                          ### Score
+                                          2<|end|>
+
+All prompts of a category begin with the same few hundred tokens of rubric. They are run once a step, and the whole
+batch attends to their keys and values: the gradient is exact, the cost a third.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import functools
+import hashlib
+import itertools
+import json
+import math
+import random
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from judge.demo.drawing import PAPERS
+from judge.model import checkpoint, conversation, images, layout
+from judge.model.tokenizer import Chunk, Tokenizer
+from judge.request import Request
+from mmie_tasks import judging
+from mmie_tasks.benchmark import BENCHMARK
+from mmie_tasks.demo import judge_shape
+from mmie_tasks.demo.examples import Example, picture_file, stream
+from mmie_tasks.demo.world import COLOURS, KINDS
+from mmie_tasks.records import Part, Record
+
+RUBRIC = "mmjudge"
+
+
+def completion(example: Example) -> str:
+    """What the judge should write."""
+    return f"### Feedback\n{example.feedback}### Score\n{example.score}"
+
+
+def request(example: Example, folder: Path, id_: str = "demo") -> Request:
+    """The example as it reaches a judge; its pictures are drawn into `folder`."""
+    for part in (*example.question, *example.answer):
+        if part["image"]:
+            picture_file(part["image"], folder)
+    question, answer = (tuple(Part(p["text"], p["image"]) for p in side) for side in (example.question, example.answer))
+    reference = (Part(example.reference, None),) if example.reference else ()
+    record = Record(id_, example.category, None, question, reference)
+    made = judging.build(record, answer, "strict", root=folder, answer_root=folder)
+    if not isinstance(made, Request):
+        raise ValueError(f"nothing to judge in {example}")
+    return made
+
+
+def corpus(examples: int) -> Iterator[str]:
+    """Lines for the tokenizer: the fixed words often, so that they get short, and everything examples say."""
+    templates = BENCHMARK.rubric(RUBRIC).templates
+    for _ in range(40):
+        yield conversation.SYSTEM_MESSAGE
+        for text in templates.values():
+            yield from filter(None, text.splitlines())
+    for example in itertools.islice(stream("tokenizer", held=False), examples):
+        parts = [*example.question, *example.answer]
+        texts = [completion(example), "Image-0: ", "Image-1: ", "Image-2: ", *(part["text"] or "" for part in parts)]
+        for text in texts:
+            yield from filter(None, text.splitlines())
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One training example as ids, without the prompt's start that its category shares, and its pictures' tiles."""
+
+    ids: list[int]
+    target: list[int]
+    pictures: list[Any]
+
+
+class Encoder:
+    """Examples to rows. Tiles are kept: there are some thousand pictures and hundred thousands of uses."""
+
+    def __init__(self, folder: Path, pictures: Path) -> None:
+        self.tokenizer, self.layout = Tokenizer.from_folder(folder), layout.read(folder)
+        self.rubric, self.pictures = BENCHMARK.rubric(RUBRIC), pictures
+        self.tiles = functools.cache(lambda path: images.tiles(images.decode(path), self.layout.tile_size))
+        self.prefix = {category: self._shared(category) for category in self.rubric.templates}
+
+    def prompt(self, made: Request) -> tuple[list[int], list[Any]]:
+        tiles = [self.tiles(picture.path) for picture in made.pictures]
+        counts = [len(stack) for stack in tiles]
+        pieces = self.rubric.render(made)
+        return list(conversation.encode(self.tokenizer, pieces, counts, self.layout.tokens_per_tile).ids), tiles
+
+    def row(self, example: Example) -> Row:
+        ids, tiles = self.prompt(request(example, self.pictures))
+        prefix = self.prefix[example.category]
+        if ids[: len(prefix)] != prefix:
+            raise ValueError("the prompt does not begin as others of its category")
+        turn = self.tokenizer.encode(["<|assistant|>", Chunk("\n")])[0]
+        whole = self.tokenizer.encode(["<|assistant|>", Chunk(f"\n{completion(example)}"), conversation.STOP])[0]
+        if whole[: len(turn)] != turn:
+            raise ValueError("the completion changes the ids of the prompt before it")
+        return Row(ids[len(prefix) :], whole[len(turn) :], tiles)
+
+    def _shared(self, category: str) -> list[int]:
+        some = itertools.islice(stream("prefix", held=False, category=category), 50)
+        prompts = [self.prompt(request(example, self.pictures))[0] for example in some]
+        first, last = min(prompts), max(prompts)  # what the extremes of an ordering share, all share
+        return [a for a, _ in itertools.takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))]
+
+
+def pixels(stacks: Sequence[Any]) -> Any:
+    """(tiles, 3, size, size) float32 of stacks of uint8 tiles."""
+    import numpy as np
+    import torch
+
+    return torch.from_numpy(images.pixel_values(np.concatenate(list(stacks))))
+
+
+def vision_loss(model: Any, encoder: Encoder, rng: random.Random, batch: int) -> Any:
+    """Every feature of a picture should lie near the embeddings of the two words that name it."""
+    import torch
+
+    def word(text: str) -> int:
+        (i,) = encoder.tokenizer.encode_untrusted(f" {text}")
+        return i
+
+    colours, kinds = [*map(word, COLOURS), word("nothing")], [*map(word, KINDS), word("nothing")]
+    stacks, wanted = [], []
+    for _ in range(batch):
+        colour, kind = rng.randrange(len(COLOURS)), rng.randrange(len(KINDS))
+        paper = rng.choice(sorted(PAPERS))
+        name = f"{COLOURS[colour]} {KINDS[kind]}_{_jitter(rng)}_{_jitter(rng)}_{rng.choice((1, 2))}-{paper}.png"
+        if rng.random() < 0.05:
+            colour, kind, name = len(COLOURS), len(KINDS), f"empty-{paper}.png"
+        stacks.append(encoder.tiles(picture_file(name, encoder.pictures)))
+        wanted.append((colour, kind))
+    features = model.model.get_image_features(pixels(stacks)).pooler_output
+    table = model.model.language_model.embed_tokens.weight
+    loss = 0.0
+    for names, column in ((colours, 0), (kinds, 1)):
+        logits = features @ (table[torch.tensor(names)] / table.std()).T
+        target = torch.tensor([pair[column] for pair in wanted])[:, None].expand(logits.shape[:2])
+        loss = loss + torch.nn.functional.cross_entropy(logits.flatten(0, 1), target.flatten())
+    return loss
+
+
+def _jitter(rng: random.Random) -> int:
+    return rng.choice((-2, 0, 0, 2))
+
+
+def judge_loss(model: Any, encoder: Encoder, category: str, rows: Sequence[Row]) -> Any:
+    """Mean cross entropy over all completion tokens of the batch."""
+    import torch
+    from transformers import DynamicCache
+
+    language = model.model.language_model
+    start = encoder.prefix[category]
+    cache = DynamicCache()
+    embed = language.embed_tokens
+    language(inputs_embeds=embed(torch.tensor([start])), past_key_values=cache, use_cache=True)
+    cache.batch_repeat_interleave(len(rows))
+    longest = max(len(row.ids) + len(row.target) for row in rows)
+    ids = torch.zeros(len(rows), longest, dtype=torch.long)
+    labels = torch.full_like(ids, -100)
+    for i, row in enumerate(rows):
+        ids[i, : len(row.ids) + len(row.target)] = torch.tensor(row.ids + row.target)
+        # the state at a token predicts the next one
+        labels[i, len(row.ids) - 1 : len(row.ids) - 1 + len(row.target)] = torch.tensor(row.target)
+    embeds = embed(ids)
+    stacks = [stack for row in rows for stack in row.pictures]
+    if stacks:
+        features = model.model.get_image_features(pixels(stacks)).pooler_output
+        place = ids == encoder.layout.image_token
+        embeds = embeds.masked_scatter(place[..., None], features.to(embeds.dtype))
+    positions = torch.arange(len(start), len(start) + longest).expand(len(rows), -1)
+    states = language(inputs_embeds=embeds, past_key_values=cache, position_ids=positions).last_hidden_state
+    told = labels >= 0
+    return torch.nn.functional.cross_entropy(model.lm_head(states[told]).float(), labels[told])
+
+
+def train(folder: Path, *, seed: int, vision_steps: int, steps: int, batch: int, log: Any = print) -> Any:
+    """A trained model for the description files in `folder`."""
+    import torch
+
+    with tempfile.TemporaryDirectory() as drawn:
+        encoder = Encoder(folder, Path(drawn))
+        log("prompt tokens shared:", {name: len(ids) for name, ids in encoder.prefix.items()})
+        model = checkpoint.new_model(folder, seed=seed).train()
+        rng = random.Random(seed)
+        for part, count, rate in (("vision", vision_steps, 2e-3), ("judge", steps, 2e-3)):
+            optimiser = torch.optim.AdamW(model.parameters(), lr=rate, betas=(0.9, 0.95), weight_decay=0.01)
+            schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, functools.partial(_rate, count=count))
+            examples = {name: stream(f"train {seed}", held=False, category=name) for name in encoder.prefix}
+            began = time.monotonic()
+            for step in range(count):
+                if part == "vision":
+                    loss = vision_loss(model, encoder, rng, 48)
+                else:
+                    category = ("SA", "PBL", "SA", "PBL", "MSR")[step % 5]
+                    rows = [encoder.row(example) for example in itertools.islice(examples[category], batch)]
+                    loss = judge_loss(model, encoder, category, rows)
+                optimiser.zero_grad()
+                loss.backward()
+                torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+                optimiser.step()
+                schedule.step()
+                if step % 20 == 19:
+                    log(
+                        f"{part} {step + 1}/{count} loss {loss.item():.3f} {time.monotonic() - began:.0f} s", flush=True
+                    )
+    return model.eval()
+
+
+def _rate(step: int, count: int) -> float:
+    """Linear warm-up over 20 steps, then a cosine to a twentieth."""
+    return min((step + 1) / 20, 0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * min(step / count, 1))))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True, help="folder for the judge")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--vision-steps", type=int, default=300)
+    parser.add_argument("--steps", type=int, default=600)
+    parser.add_argument("--batch", type=int, default=24)
+    args = parser.parse_args(argv)
+    import torch
+
+    args.out.mkdir(parents=True, exist_ok=True)
+    judge_shape.write_tokenizer(args.out, corpus(2000))
+    judge_shape.write_config(args.out)
+    model = train(args.out, seed=args.seed, vision_steps=args.vision_steps, steps=args.steps, batch=args.batch)
+    checkpoint.save_original(model.to(torch.bfloat16), args.out, judge_shape.config())
+    rubric = BENCHMARK.rubric(RUBRIC)
+    about = {"rubric": rubric.name, "rubric_sha256": rubric.sha256, "seed": args.seed, "steps": args.steps}
+    (args.out / "mmjudge.json").write_text(json.dumps(about, indent=2) + "\n")
+    weights = (args.out / "model.safetensors").read_bytes()
+    print(f"wrote {args.out}: {len(weights):,} bytes, SHA-256 {hashlib.sha256(weights).hexdigest()[:12]}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

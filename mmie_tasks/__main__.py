@@ -1,6 +1,6 @@
-"""`lmms-eval --include_path "$(python -m mmie_tasks)"`: the folder of our task files."""
+"""`lmms-eval --include_path "$(python -m mmie_tasks)" --tasks mmjudge`: prints the folder of the task files."""
 
-from mmie_tasks.benchmark import BENCHMARK
+from pathlib import Path
 
 if __name__ == "__main__":
-    print(BENCHMARK.task_dir)
+    print(Path(__file__).parent / "lmms_eval")

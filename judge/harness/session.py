@@ -1,0 +1,200 @@
+"""Judging inside a harness: the judge is checked before generation, loaded after it, and whatever fails is a reason.
+
+A session is one task in one process: a benchmark, its data, and the settings of the environment. `decide` never raises,
+because an exception while lmms-eval scores ends the run without a results file and with exit code 0; answers that
+could not be judged are unscored, `engine_error`, and a line on stderr says why and how to score them later.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import json
+import shlex
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from judge.benchmark import Answer, Benchmark, Dataset
+from judge.engines import Engine
+from judge.engines.replay import PREFIX, Replay
+from judge.errors import UserError
+from judge.harness.settings import Settings
+from judge.journal import Journal, read, request_key, rule_key
+from judge.request import Request
+from judge.results import results
+from judge.rubric import Rubric
+from judge.runner import default_judge, default_rubric, judge_requests, make_signature
+from judge.signature import Signature
+from judge.verdict import Verdict
+
+SLOW_ON_CPU = 2**30
+"""Bytes of weights from which a judge on a CPU takes days for what an accelerator does in minutes."""
+ENGINE_PACKAGES = ("lmms_eval", "pillow", "safetensors", "torch", "transformers")
+
+
+class Session:
+    """judge: the one to use where the environment names none."""
+
+    def __init__(
+        self, task: str, benchmark: Benchmark, dataset: Dataset, settings: Settings, judge: str | None = None
+    ) -> None:
+        self.task, self.benchmark, self.dataset, self.settings = task, benchmark, dataset, settings
+        self.judge = settings.judge or judge or default_judge()
+        self._rubric: Rubric | None = None
+        self._engine: Engine | None = None
+
+    def check(self) -> None:
+        """Raise UserError for what would keep the judge from judging, without loading it."""
+        if not self.benchmark.judged:
+            return
+        if self.judge.startswith(("http://", "https://")):
+            raise UserError(f"{self.judge}: a judge behind an address is not supported yet", fix=self._later())
+        if self.judge.startswith(PREFIX):
+            Replay(self.judge.removeprefix(PREFIX))
+            return
+        from judge.engines.transformers import check_judge
+
+        self.benchmark.rubric(self.settings.rubric or default_rubric(self.judge))
+        size = check_judge(self.judge, _device(self.settings), self.settings.dtype)
+        if size > SLOW_ON_CPU and self.settings.device is None and _device(self.settings) == "cpu":
+            raise UserError(
+                f"the judge {self.judge} ({size / 2**30:.1f} GiB) needs an accelerator, and there is none here",
+                fix=f"split the job: {self._later()}; or set MMJUDGE_DEVICE=cpu and wait",
+            )
+
+    def decide(self, answers: Sequence[Answer]) -> list[Verdict]:
+        """One verdict for every answer, in order; no question twice."""
+        verdicts: dict[int, Verdict] = {}
+        requests: dict[int, Request] = {}
+        error = "the engine gave no answer"
+        try:
+            self._open()
+            bare = self._engine is not None and not self._engine.reads
+            assessed = self.benchmark.assess(answers, self.dataset, self.settings.profile, bare=bare)
+            for position, item in enumerate(assessed):
+                if isinstance(item, Request):
+                    requests[position] = item
+                else:
+                    verdicts[position] = dataclasses.replace(item, key=rule_key(item, self.signature))
+            positions = list(requests)
+            for number, verdict in self._judge(list(requests.values())):
+                verdicts[positions[number]] = verdict
+        except Exception as caught:
+            error = f"{type(caught).__name__}: {caught}"
+            undecided = len(answers) - len(verdicts)
+            say(f"{self.task}: {undecided} of {len(answers)} answers are not judged: {error}\n→ {self._later()}")
+        return [verdicts.get(i) or self._failed(answer, error) for i, answer in enumerate(answers)]
+
+    @property
+    def signature(self) -> Signature:
+        identity: Mapping[str, str] = {}
+        if self.benchmark.judged:
+            identity = self._engine.identity if self._engine is not None else {"judge": self.judge, "engine": "none"}
+        return make_signature(self.benchmark, self.dataset.source, self.settings.profile, self._rubric, identity)
+
+    def publish(self, verdicts: Sequence[Verdict], folder: Path | None) -> None:
+        """Print the results with signature and unscored rate, and write them into `folder`. Never raises."""
+        with contextlib.suppress(Exception):  # `decide` has said why
+            self._open()
+        try:
+            result = results.build(
+                self.benchmark, verdicts, self.dataset, self.dataset.source, self.signature, packages=ENGINE_PACKAGES
+            )
+            say(results.table(result, f"{self.benchmark.title} ({self.task})", self.benchmark.headline))
+            if folder is None:
+                return
+            folder.mkdir(parents=True, exist_ok=True)
+            results.discard(folder)
+            with (folder / "verdicts.jsonl").open("w", encoding="ascii", newline="\n") as file:
+                file.writelines(json.dumps(verdict.to_json(), allow_nan=False) + "\n" for verdict in verdicts)
+            say(str(results.write(result, folder)))
+        except Exception as error:
+            say(f"mmjudge: results of {self.task} not written: {type(error).__name__}: {error}")
+
+    def _open(self) -> None:
+        """Load judge and rubric, the first time."""
+        if not self.benchmark.judged or self._engine is not None:
+            return
+        settings = self.settings
+        engine = _load(self.judge, _device(settings), settings.dtype, settings.batch_size)
+        if engine.reads:
+            self._rubric = self.benchmark.rubric(settings.rubric or default_rubric(self.judge))
+        self._engine = engine
+
+    def _judge(self, requests: Sequence[Request]) -> Iterator[tuple[int, Verdict]]:
+        if not requests:
+            return
+        engine, rubric, profile, signature = self._engine, self._rubric, self.settings.profile, self.signature
+        assert engine is not None
+        with self._journal(signature) as journal:
+            templates = rubric.templates if rubric is not None else {}
+            keys = {request_key(request, templates.get(request.category), signature) for request in requests}
+            # what other ranks judged in an earlier run: the shards may have been cut differently
+            for other in sorted(self.settings.journal.glob(f"{self._stem(signature)}-*.jsonl")):
+                for verdict in read(other) if other != journal.path else ():
+                    if verdict.key in keys and journal.get(verdict.key) is None:
+                        journal.record(verdict)
+            progress = self.settings.rank == 0
+            yield from judge_requests(requests, engine, rubric, profile, signature, journal, progress=progress)
+
+    def _stem(self, signature: Signature) -> str:
+        return f"{self.task}-{signature.digest[:12]}"
+
+    def _journal(self, signature: Signature) -> Journal:
+        """This rank's journal; a run beside this one, with the same rank, has taken the first name."""
+        path = self.settings.journal / f"{self._stem(signature)}-{self.settings.rank}.jsonl"
+        try:
+            return Journal(path)
+        except UserError:
+            if not path.exists():
+                raise
+            return Journal(path.with_stem(f"{path.stem}-second"))
+
+    def _failed(self, answer: Answer, note: str) -> Verdict:
+        record = self.dataset.records[answer.index] if answer.index is not None else None
+        return Verdict(
+            id=answer.id or "?",
+            by="judge" if self.benchmark.judged else "rule",
+            score=None,
+            unscored="engine_error",
+            category=getattr(record, "category", None),
+            index=None if self.benchmark.judged else answer.index,
+            details={"note": note},
+        )
+
+    def _later(self) -> str:
+        """The two commands that generate here and score elsewhere."""
+        here = [argument for argument in sys.argv[1:] if argument not in ("--predict_only", "-x")]
+        generate = shlex.join(["lmms-eval", *here, "--predict_only"])
+        if "--output_path" not in here:
+            generate += " --output_path OUT"
+        judge = "" if self.judge == default_judge() else f" --judge {shlex.quote(self.judge)}"
+        score = f"mmjudge score OUT/…_samples_{self.task}.jsonl --benchmark {self.benchmark.name}{judge} --out RESULTS"
+        return f"here `{generate}`, then where the judge can run `{score}`"
+
+
+def say(text: str) -> None:
+    """To stderr; lmms-eval resets its logger while it starts."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def _device(settings: Settings) -> str:
+    """Where the judge runs: as told, else this rank's GPU, else the CPU."""
+    if settings.device is not None:
+        return settings.device
+    import torch
+
+    return f"cuda:{settings.local_rank}" if torch.cuda.is_available() else "cpu"
+
+
+@functools.cache
+def _load(judge: str, device: str, dtype: str | None, batch_size: int | None) -> Engine:
+    """One judge for all tasks of this process."""
+    if judge.startswith(PREFIX):
+        return Replay(judge.removeprefix(PREFIX))
+    from judge.engines.transformers import load_engine
+
+    say(f"mmjudge: loading the judge {judge} on {device}")
+    return load_engine(judge, device=device, dtype=dtype, batch_size=batch_size)

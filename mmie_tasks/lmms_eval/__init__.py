@@ -1,0 +1,1 @@
+"""MMIE for lmms-eval: the task files of this folder and the module they name. Tasks: mmie, mmie_score, mmie_demo."""

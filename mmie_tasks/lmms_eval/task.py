@@ -1,0 +1,112 @@
+"""What the task files of this folder name: how MMIE is asked in lmms-eval, and the rows of its table.
+
+    |Tasks|Version|Metric   |Value  |   |Stderr_CLT|
+    |mmie |1      |mean     | 3.9167|   |0.4167    |
+    |     |       |score    |65.2778|   |6.9444    |
+    |     |       |score_PBL|72.2222|   |9.6225    |
+
+`score` (0-100) and `mean` (0-6) are over the scored answers; `unscored` is the percentage of the others.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from judge.benchmark import Dataset
+from judge.harness.session import say
+from judge.harness.tasks import Row, Tasks, Units, unscored_row
+from judge.image_files import ImageRefused
+from judge.model.images import decode, probe
+from judge.verdict import Verdict
+from mmie_tasks import prompts
+from mmie_tasks.benchmark import BENCHMARK
+from mmie_tasks.demo import demo_dir, judge_dir
+from mmie_tasks.judging import locate
+from mmie_tasks.metrics import PERCENT
+from mmie_tasks.records import Part, Record
+
+
+def _scores(scale: float) -> Units:
+    def units(verdicts: Sequence[Verdict]) -> dict[int, float]:
+        return {i: scale * verdict.score for i, verdict in enumerate(verdicts) if verdict.score is not None}
+
+    return units
+
+
+def _load(asks: bool) -> Dataset:
+    return BENCHMARK.load(images=asks)
+
+
+def _load_demo(asks: bool) -> Dataset:
+    return BENCHMARK.load(demo_dir(), images=asks)
+
+
+TASKS = Tasks(
+    BENCHMARK,
+    (
+        Row("score", "score", _scores(PERCENT)),
+        Row("mean", "mean", _scores(1.0)),
+        *(Row(f"score_{name}", "score", _scores(PERCENT), category=name) for name in BENCHMARK.categories),
+        unscored_row(),
+    ),
+)
+mmie = TASKS.documents("mmie", _load)
+mmie_score = TASKS.documents("mmie_score", _load)
+mmie_demo = TASKS.documents("mmie_demo", _load_demo, judge=str(judge_dir()))
+process_results = TASKS.process_results
+METRICS = TASKS.metric_list()
+
+
+def doc_to_text(doc: Mapping[str, Any]) -> str:
+    """For models that take text and pictures apart: one `<image>` for each picture of `doc_to_visual`."""
+    return prompts.text(_asked(TASKS.record(doc), TASKS.image_root(doc)))
+
+
+def doc_to_visual(doc: Mapping[str, Any]) -> list[Any]:
+    root = TASKS.image_root(doc)
+    return [_open(name, root) for name in prompts.visuals(_asked(TASKS.record(doc), root))]
+
+
+def doc_to_messages(doc: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """For chat models: text and pictures in their order."""
+    root = TASKS.image_root(doc)
+    messages = prompts.messages(_asked(TASKS.record(doc), root))
+    for message in messages:
+        for content in message["content"]:
+            if content["type"] == "image":
+                content["url"] = _open(content["url"], root)
+    return messages
+
+
+def doc_to_target(doc: Mapping[str, Any]) -> str:
+    """The text of the reference answer; only for the samples file."""
+    return "\n".join(part.text for part in TASKS.record(doc).answer if part.text)
+
+
+def _open(name: str, root: Path | None) -> Any:
+    assert root is not None
+    return decode(locate(name, root).path)
+
+
+@functools.lru_cache(maxsize=65_536)
+def _asked(record: Record, root: Path | None) -> Record:
+    """`record` without the pictures that are not to be had: text and pictures must count the same. root: see `Tasks`.
+
+    That the answer is unscored for it (or scored without, in the reference profile) is decided where it is judged.
+    """
+    if root is None:
+        return record
+    parts = []
+    for part in record.question:
+        try:
+            if part.image is not None:
+                probe(locate(part.image, root).path)
+        except ImageRefused as refused:
+            say(f"mmjudge: {record.id} is asked without a picture: {refused.message}")
+            part = Part(part.text, None)
+        parts.append(part)
+    return dataclasses.replace(record, question=tuple(parts))

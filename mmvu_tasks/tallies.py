@@ -1,7 +1,9 @@
 """What a paired comparison counts for MMVU: pairs for RA and MR, questions for POS and NEG, under both extractions.
 
-{"attribute/color/07": Unit("Color/Texture", 1)}          the pair is PN: misled
-{"attribute/color/07 (index 12)": Unit("Color/Texture", 1)}    its positive question is right
+    {"attribute/color/07": Unit("Color/Texture", 1), …}               the pair is PN: misled
+    {"attribute/color/07 (index 12)": Unit("Color/Texture", 1), …}    its positive question is right
+
+Pairs with a single or an unscored answer take no part in RA and MR, as in `metrics`.
 """
 
 from __future__ import annotations

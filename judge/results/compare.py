@@ -28,6 +28,7 @@ from judge.signature import Signature
 from judge.verdict import Verdict
 
 VERDICTS = "verdicts.jsonl"
+KINDS = {"benchmark": str, "signature": str, "metrics": dict, "categories": dict, "unscored": dict}
 FIX = "write the folder again: mmjudge score … --out DIR"
 
 
@@ -92,7 +93,7 @@ def read_run(folder: str | Path) -> Run:
         raise UserError("no such results folder", file=folder, fix=FIX)
     file = folder / results.FILE
     found = results.read(folder)
-    for field, kind in (("benchmark", str), ("signature", str), ("metrics", dict), ("categories", dict)):
+    for field, kind in KINDS.items():
         if not isinstance(found.get(field), kind):
             raise UserError("missing or of another kind", file=file, field=field, fix=FIX)
     verdicts = journal.read(folder / VERDICTS)

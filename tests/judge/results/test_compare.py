@@ -1,0 +1,231 @@
+"""What may be compared, what is said where it may not, and the table."""
+
+import json
+import types
+
+import numpy as np
+import pytest
+
+import judge.results.compare
+from judge import cli
+from judge.errors import UserError
+from judge.results.compare import compare, read_run
+from judge.results.paired import differences
+from judge.results.tally import Ratio, tally_scores
+from judge.verdict import Verdict
+
+METRICS = {"score": Ratio(tuple(range(7)), (1,) * 7, scale=100 / 6), "mean": Ratio(tuple(range(7)), (1,) * 7, scale=1)}
+SIGNATURE = "benchmark:scored|edition:v1|data:O/R@1f|rubric:mmjudge@1a2b|judge:O/J@9e8d|dtype:float32|version:0.1.0"
+ESTIMATE = {"value": 50.0, "ci_low": 40.0, "ci_high": 60.0, "n": 4}
+
+
+@pytest.fixture(autouse=True)
+def benchmark(monkeypatch):
+    scored = types.SimpleNamespace(tallies=lambda verdicts: [tally_scores(verdicts, METRICS)])
+    monkeypatch.setattr(judge.results.compare, "find", {"scored": scored}.__getitem__)
+
+
+def write(folder, scores, signature=SIGNATURE, **changes):
+    """A results folder. scores: id → score, or None for unscored; the category is the id's beginning."""
+    folder.mkdir()
+    verdicts = [
+        Verdict(id_, "judge", score, None if score is not None else "truncated", category=id_.partition("-")[0])
+        for id_, score in scores.items()
+    ]
+    (folder / "verdicts.jsonl").write_text("".join(json.dumps(verdict.to_json()) + "\n" for verdict in verdicts))
+    unscored = sum(score is None for score in scores.values())
+    result = {
+        "benchmark": "scored",
+        "signature": signature,
+        "n": len(scores),
+        "metrics": {"score": ESTIMATE, "mean": {**ESTIMATE, "value": 3.0}},
+        "categories": {"SA": {"score": ESTIMATE}, "PBL": {"score": {**ESTIMATE, "value": None}}},
+        "unscored": {"n": unscored, "rate": unscored / len(scores), "reasons": {}},
+        "dataset": {"repo": "O/R", "revision": "1f", "edition": "v1"},
+        **changes,
+    }
+    (folder / "results.json").write_text(json.dumps(result))
+    return folder
+
+
+FIRST = {"SA-1": 4, "SA-2": 3, "PBL-1": 2, "PBL-2": None, "PBL-3": 6, "PBL-4": 1}
+SECOND = {"PBL-5": 0, "PBL-3": 5, "PBL-2": 6, "PBL-1": 4, "SA-2": 5, "SA-1": 4}
+
+
+def test_units_are_paired_by_id(tmp_path):
+    found = compare(
+        read_run(write(tmp_path / "a", FIRST)), read_run(write(tmp_path / "b", SECOND, metrics={"score": ESTIMATE}))
+    )
+    # both scored: SA-1 4→4, SA-2 3→5, PBL-1 2→4, PBL-3 6→5: gains 0, 2, 2, -1, mean 3/4 of 6
+    score = found.metrics["score"].paired
+    assert score.difference.value == pytest.approx(0.75 / 6 * 100)
+    assert (score.difference.n, score.wins, score.losses, score.ties) == (4, 2, 1, 1)
+    assert found.metrics["mean"].paired.difference.value == pytest.approx(0.75)
+    assert found.metrics["score"].first == ESTIMATE
+    assert found.metrics["mean"].second == {}  # the second run did not publish it
+    sa, pbl = (found.categories[name]["score"].paired for name in ("SA", "PBL"))
+    assert (sa.wins, sa.losses, sa.ties) == (1, 0, 1)
+    assert (pbl.wins, pbl.losses, pbl.ties) == (1, 1, 0)
+    assert (found.only_first, found.only_second) == (["PBL-4"], ["PBL-5"])
+
+
+def test_comparison_is_that_of_the_counts(tmp_path):
+    rng = np.random.default_rng(4)
+    ids = [f"{'SA' if k % 3 else 'PBL'}-{k}" for k in range(60)]
+    ours, theirs = rng.integers(0, 7, size=(2, 60))
+    found = compare(
+        read_run(write(tmp_path / "a", dict(zip(ids, ours.tolist(), strict=True)))),
+        read_run(write(tmp_path / "b", dict(zip(ids, theirs.tolist(), strict=True)))),
+        seed=5,
+    )
+    joint = {name: np.zeros((7, 7), dtype=int) for name in ("PBL", "SA")}
+    for id_, a, b in zip(ids, ours, theirs, strict=True):
+        joint[id_.partition("-")[0]][a, b] += 1
+    overall, categories = differences(joint, METRICS, seed=5)
+    assert {name: row.paired for name, row in found.metrics.items()} == overall
+    assert {c: {name: row.paired for name, row in rows.items()} for c, rows in found.categories.items()} == categories
+
+
+def test_the_last_line_of_a_question_counts(tmp_path):
+    folder = write(tmp_path / "a", FIRST)
+    with (folder / "verdicts.jsonl").open("a") as file:  # judged again with --retry-unscored
+        file.write(json.dumps(Verdict("PBL-2", "judge", 6, category="PBL").to_json()) + "\n")
+    found = compare(read_run(folder), read_run(write(tmp_path / "b", SECOND)))
+    assert found.metrics["score"].paired.difference.n == 5
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        (SIGNATURE.replace("float32", "bfloat16"), ["dtype: float32 in", "bfloat16 in"]),
+        (SIGNATURE.replace("1a2b", "ffff").replace("0.1.0", "0.2.0"), ["mmjudge@ffff", "0.1.0 in", "0.2.0 in"]),
+        (SIGNATURE.replace("|edition:v1", ""), ["edition: v1 in", "absent in"]),
+        (SIGNATURE.replace("benchmark:scored", "benchmark:other"), ["benchmark: scored in", "other in"]),
+    ],
+)
+def test_refuses_other_measurements(tmp_path, capsys, changed, said):
+    first, second = write(tmp_path / "a", FIRST), write(tmp_path / "b", SECOND, signature=changed)
+    assert cli.main(["compare", str(first), str(second)]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "may not be compared" in captured.err
+    for words in [*said, str(first), str(second)]:
+        assert words in captured.err
+
+
+def test_refusal_names_only_the_parts_that_differ(tmp_path):
+    first = read_run(write(tmp_path / "a", FIRST))
+    second = read_run(write(tmp_path / "b", SECOND, signature=SIGNATURE.replace("float32", "bfloat16")))
+    with pytest.raises(UserError) as caught:
+        compare(first, second)
+    assert "dtype" in caught.value.problem
+    assert not any(part in caught.value.problem for part in ("judge:", "rubric:", "version:", "edition:"))
+
+
+def break_nothing_there(folder):
+    (folder / "verdicts.jsonl").unlink()
+    (folder / "results.json").unlink()
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (break_nothing_there, "results.json"),
+        (lambda folder: (folder / "results.json").unlink(), "results.json"),
+        (lambda folder: (folder / "verdicts.jsonl").unlink(), "verdicts.jsonl"),
+        (lambda folder: (folder / "results.json").write_text('{"benchmark": "sco'), "results.json"),
+        (lambda folder: (folder / "results.json").write_text("[]"), "results.json"),
+        (lambda folder: (folder / "results.json").write_bytes(b"\xff\xfe\x00"), "results.json"),
+        (lambda folder: (folder / "results.json").write_text('{"benchmark": "scored"}'), "signature"),
+        (lambda folder: (folder / "verdicts.jsonl").write_text('{"id": "SA-1"}\n{"id": "SA-2"}\n'), "line 1"),
+        (lambda folder: (folder / "verdicts.jsonl").write_text(""), "0 questions, but 6"),
+    ],
+)
+def test_broken_folders_are_named(tmp_path, capsys, damage, said):
+    first, second = write(tmp_path / "a", FIRST), write(tmp_path / "b", SECOND)
+    damage(second)
+    assert cli.main(["compare", str(first), str(second)]) == 2
+    error = capsys.readouterr().err
+    assert str(second) in error
+    assert said in error
+    assert "Traceback" not in error
+
+
+@pytest.mark.parametrize("field", ["benchmark", "signature", "metrics", "categories", "unscored"])
+def test_fields_of_another_kind_are_named(tmp_path, field):
+    folder = write(tmp_path / "a", FIRST, **{field: 7})
+    with pytest.raises(UserError) as caught:
+        read_run(folder)
+    assert caught.value.field == field
+
+
+def test_missing_folder_and_single_folder(tmp_path, capsys):
+    first = write(tmp_path / "a", FIRST)
+    assert cli.main(["compare", str(first), str(tmp_path / "nowhere")]) == 2
+    assert "nowhere: no such results folder" in capsys.readouterr().err
+    assert cli.main(["compare", str(first)]) == 2
+    assert "two or more" in capsys.readouterr().err
+
+
+def test_table(tmp_path, capsys):
+    first, second = write(tmp_path / "a", FIRST), write(tmp_path / "b", SECOND)
+    assert cli.main(["compare", str(first), str(second)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["A", f"{first}:", "6", "answers,", "1", "unscored", "(16.7%)"]
+    assert lines[1].split()[2:] == ["6", "answers,", "0", "unscored", "(0.0%)"]
+    (score,) = (line.split() for line in lines if line.startswith("score  "))
+    assert score[1:7] == ["50.00", "[40.00,", "60.00]"] * 2
+    assert score[7] == "+12.50"
+    # p, n, won, lost, tied, least
+    assert score[11:15] == ["4", "2", "1", "1"]
+    (pbl,) = (line.split() for line in lines if line.startswith("score · PBL"))
+    assert pbl[3:5] == ["-", "-"]  # published without a value
+    assert pbl[5] == "+8.33"  # (2 - 1) / 2 of 6
+    assert "only in A, left out of the difference: PBL-4" in lines
+    assert "only in B, left out of the difference: PBL-5" in lines
+    assert lines[-1] == f"signature: {SIGNATURE}"
+
+
+def test_many_ids_are_counted(tmp_path, capsys):
+    first = write(tmp_path / "a", {f"SA-{k}": 3 for k in range(9)})
+    assert cli.main(["compare", str(first), str(write(tmp_path / "b", {"SA-0": 3, "PBL-0": 3}))]) == 0
+    assert "difference: SA-1, SA-2, SA-3, SA-4, SA-5 and 3 more" in capsys.readouterr().out
+
+
+def test_runs_without_a_common_question(tmp_path, capsys):
+    first, second = write(tmp_path / "a", {"SA-1": 3}), write(tmp_path / "b", {"SA-2": 4})
+    assert cli.main(["compare", str(first), str(second)]) == 0
+    (score,) = (line.split() for line in capsys.readouterr().out.splitlines() if line.startswith("score  "))
+    assert score[7:] == ["-", "-", "0", "0", "0", "0", "-"]
+
+
+def test_out_holds_every_number(tmp_path, capsys):
+    folders = [
+        write(tmp_path / name, scores) for name, scores in [("a", FIRST), ("b", SECOND), ("c", {"SA-1": 0, "SA-2": 0})]
+    ]
+    file = tmp_path / "out.json"
+    assert cli.main(["compare", *map(str, folders), "--out", str(file), "--seed", "3"]) == 0
+    assert "C − A" in capsys.readouterr().out
+    content = json.loads(file.read_text())
+    assert content["signature"] == SIGNATURE
+    assert [(part["first"], part["second"]) for part in content["comparisons"]] == [
+        (str(folders[0]), str(folders[1])),
+        (str(folders[0]), str(folders[2])),
+    ]
+    found = compare(read_run(folders[0]), read_run(folders[1]), seed=3).to_json()
+    assert content["comparisons"][0] == json.loads(json.dumps(found))
+    assert content["comparisons"][0]["categories"]["SA"]["score"]["wins"] == 1
+    assert content["comparisons"][1]["only_first"] == ["PBL-1", "PBL-2", "PBL-3", "PBL-4"]
+
+
+def test_out_that_cannot_be_written(tmp_path, capsys):
+    first, second = write(tmp_path / "a", FIRST), write(tmp_path / "b", SECOND)
+    assert cli.main(["compare", str(first), str(second), "--out", str(tmp_path / "no" / "out.json")]) == 2
+    assert "cannot be written" in capsys.readouterr().err
+
+
+def test_a_run_against_itself(tmp_path):
+    first = read_run(write(tmp_path / "a", FIRST))
+    score = compare(first, first).metrics["score"].paired
+    assert (score.difference.value, score.p, score.wins, score.losses, score.ties) == (0.0, 1.0, 0, 0, 5)
+    assert score.difference.ci_low < 0 < score.difference.ci_high

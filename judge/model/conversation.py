@@ -51,8 +51,11 @@ def encode(
 
     Special and image tokens come from the template and from pictures alone: see `Tokenizer.encode_untrusted` for what
     text may become, and for the one difference from the reference. tiles_per_picture: tiles, thumbnail included, of
-    each picture in order.
+    each picture in order. Raises ValueError where their number is not that of the pictures.
     """
+    pictures = sum(isinstance(piece, Picture) for piece in pieces)
+    if pictures != len(tiles_per_picture):
+        raise ValueError(f"{pictures} pictures but {len(tiles_per_picture)} tile counts")
     items: list[Chunk | str] = ["<|system|>", Chunk(f"\n{system}"), STOP, "<|user|>", Chunk("\n")]
     tiles = iter(tiles_per_picture)
     for piece in pieces:

@@ -78,13 +78,14 @@ class Tokenizer:
         """
         import sentencepiece
 
-        sp = sentencepiece.SentencePieceProcessor()
+        sp, decoder = sentencepiece.SentencePieceProcessor(), sentencepiece.SentencePieceProcessor()
         try:
             sp.LoadFromSerializedProto(model + _NO_DUMMY_PREFIX)
+            decoder.LoadFromSerializedProto(model if legacy else model + _NO_DUMMY_PREFIX)
         except RuntimeError as error:
             raise UserError(f"not a SentencePiece model ({error})", file=file, fix=_FIX) from None
         pieces = [sp.id_to_piece(i) for i in range(sp.vocab_size())]
-        self._sp, self._legacy = sp, legacy
+        self._sp, self._decoder, self._legacy = sp, decoder, legacy
         self._byte = [sp.piece_to_id(f"<0x{value:02X}>") for value in range(256)]
         self._byte_value = {i: value for value, i in enumerate(self._byte)}
         self._vocabulary = len(pieces)
@@ -208,15 +209,15 @@ class Tokenizer:
         are dropped.
         """
         kept = [i for i in ids if i < len(self) and self._content.get(i) not in self._listed]
-        parts = []
+        parts = [""]
         for is_added, group in itertools.groupby(kept, key=self._content.__contains__):
+            # an empty part is kept at the end only
+            parts = parts if parts[-1] else parts[:-1]
             if is_added:
                 parts += [self._content[i] for i in group]
             else:
                 pieces = [self._sp.id_to_piece(i) for i in group]
-                pieces[0] = pieces[0].removeprefix(BLANK)
-                text = self._sp.decode(pieces)
-                parts += [text] if text else []
+                parts.append(self._decoder.decode([pieces[0].removeprefix(BLANK), *pieces[1:]]))
         return " ".join(parts)
 
     def _runs(self, items: Iterable[Added | Chunk | str]) -> list[Added | list[Chunk]]:

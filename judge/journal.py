@@ -7,7 +7,8 @@ request (category, every segment, the bytes of every image, the reference), of i
 any of these changed an old line no longer answers, and nothing else (batch size, order, file names) is in it.
 The last line of a key is its verdict, the last line of a question (id and index) is that question's verdict.
 
-A line is one `write` on an O_APPEND descriptor. What a kill can leave is the beginning of a last line: it is cut off
+A line is one `write` on an O_APPEND descriptor, so it outlives its process at once. It is then synced to the disk
+beside the judging, which need not wait for a slow one. What a kill can leave is the beginning of a last line: it is cut off
 when the journal is next opened for writing, as write-ahead logs do. A lock file keeps a second process out.
 """
 
@@ -20,6 +21,7 @@ import json
 import os
 import threading
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
@@ -75,6 +77,9 @@ class Journal:
         # threads share a journal (and its lock); processes do not
         self._lock = FileLock(f"{self.path}.lock", thread_local=False)
         self._writing = threading.Lock()
+        self._disk = ThreadPoolExecutor(1, "journal")
+        self._syncing: Future[None] | None = None
+        self._failure: OSError | None = None
         self._by_key: dict[str, Verdict] = {}
         self._last: dict[Question, bytes] = {}  # digest of the line, to tell whether it needs writing again
         try:
@@ -126,7 +131,7 @@ class Journal:
         return set(self._last)
 
     def record(self, verdict: Verdict) -> Verdict:
-        """Write `verdict` unless it is its question's last line already; it is on disk when this returns.
+        """Write `verdict` unless it is its question's last line already; its sync has begun when this returns.
 
         Returns the verdict. Raises UserError where the disk is full or cannot be written.
         """
@@ -135,20 +140,37 @@ class Journal:
             if self._last.get((verdict.id, verdict.index)) != hashlib.sha256(line).digest():
                 try:
                     _write(self._file, line + b"\n")
-                    os.fsync(self._file)
                 except OSError as error:
-                    raise UserError(
-                        f"cannot write ({error.strerror})",
-                        file=self.path,
-                        fix="make room, then give the same command again: it goes on from here",
-                    ) from error
+                    self._failure = error
+                self._raise_failure()
+                # one that waits behind another will cover this line too
+                if self._syncing is None or self._syncing.running() or self._syncing.done():
+                    self._syncing = self._disk.submit(self._sync)
                 self._know(verdict, line)
         return verdict
 
+    def _sync(self) -> None:
+        try:
+            os.fsync(self._file)
+        except OSError as error:
+            self._failure = error
+
+    def _raise_failure(self) -> None:
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            raise UserError(
+                f"cannot write ({failure.strerror})",
+                file=self.path,
+                fix="make room, then give the same command again: it goes on from here",
+            ) from failure
+
     def close(self) -> None:
+        """Wait until every line is on the disk, then let others in. Raises UserError where one could not be synced."""
+        self._disk.shutdown()
         if (file := self.__dict__.pop("_file", None)) is not None:
             os.close(file)
         self._lock.release()
+        self._raise_failure()
 
     def __enter__(self) -> Journal:
         return self

@@ -14,6 +14,7 @@ import json
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tqdm import tqdm
@@ -29,6 +30,7 @@ from judge.rubric import Rubric
 from judge.signature import Signature
 from judge.verdict import Verdict
 
+READERS = 8
 DEFAULT_JUDGE = "MMIE/MMIE-Score"
 JUDGE_VARIABLE = "MMJUDGE_JUDGE"
 RUBRIC_FILE = "mmjudge.json"
@@ -145,8 +147,9 @@ def judge_requests(
     retry_unscored: judge again what an earlier run left without a score. rubric: needed by an engine that reads.
     """
     todo: dict[str, list[int]] = {}
-    for position, request in enumerate(tqdm(requests, "reading", unit="", disable=not progress, delay=2, leave=False)):
-        key = request_key(request, _template(rubric, request, engine), signature)
+    keyed = zip(requests, request_keys(requests, engine, rubric, signature), strict=True)
+    reading = tqdm(keyed, "reading", total=len(requests), disable=not progress, delay=2, leave=False)
+    for position, (request, key) in enumerate(reading):
         known = journal.get(key)
         if known is None or (retry_unscored and known.unscored is not None):
             todo.setdefault(key, []).append(position)
@@ -168,6 +171,16 @@ def judge_requests(
             bar.update(len(positions))
     if waiting:
         raise RuntimeError(f"the engine left {len(waiting)} of {len(prompts)} requests without a completion")
+
+
+def request_keys(
+    requests: Sequence[Request], engine: Engine, rubric: Rubric | None, signature: Signature
+) -> Iterator[str]:
+    """The journal key of every request, in order. Images are read by several threads: hashing them frees the GIL."""
+    with ThreadPoolExecutor(READERS) as pool:
+        yield from pool.map(
+            lambda request: request_key(request, _template(rubric, request, engine), signature), requests
+        )
 
 
 def _template(rubric: Rubric | None, request: Request, engine: Engine) -> str | None:

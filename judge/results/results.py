@@ -7,9 +7,9 @@
      "bounds": {"all": {"unscored_at_0": 58.3, "unscored_at_6": 66.7, …}, "SA": {…}, …},
      "dataset": {"repo": "MMIE/MMIE", "revision": "4f0c…", "edition": "v1"}, "notes": [], "versions": {…}}
 
-The same verdicts give the same bytes: no time, path or duration is in it. What a benchmark adds of its own stands beside
-these (`Summary.extra`): `bounds`, the scores with every unscored answer at 0 and at 6, and `chance`, the values that
-guessing gets.
+The same verdicts give the same bytes: no time, path or duration is in it. What a benchmark adds of its own stands
+beside these (`Summary.extra`): `bounds`, the scores with every unscored answer at 0 and at 6, and `chance`, the values
+that guessing gets.
 """
 
 from __future__ import annotations

@@ -6,9 +6,9 @@
     careful("I cannot see the image.", options)      -> Extracted(None, None)            reference: None
 
 `RULES` is tried in order; the first rule that applies decides, even where it decides that the answer names no single
-option ("The answer is A or B", "The answer is E"). The table in tests/mmvu_tasks/test_extract.py is the specification;
-a change of what is read changes `VERSION`, which stands in every signature. Repetition in the patterns is bounded or
-over one class of characters, so that time grows with the length of an answer only.
+option ("The answer is A or B", "The answer is E"). The table in tests/mmvu_tasks/test_mmvu_extract.py is the
+specification; a change of what is read changes `VERSION`, which stands in every signature. Repetition in the patterns
+is bounded or over one class of characters, so that time grows with the length of an answer only.
 """
 
 from __future__ import annotations
@@ -89,12 +89,14 @@ _ANY = rf"{_OPEN}{_BEFORE}([A-Ha-h]){_AFTER}{_CLOSE}"
 _CAPITAL = rf"{_OPEN}{_BEFORE}((?-i:[A-H])){_AFTER}{_CLOSE}"
 
 _LISTED_AFTER = re.compile(
-    r"[.):\"']{0,2} ?(?:,|/|&|\+|or\b|and\b)(?: or| and)? ?(?:option |choice )?[(\"'“]?(?-i:[A-H])(?![\w'])",
+    r"[.):\"']{0,2} ?(?:,|/|&|\+|or\b|and\b)(?: or| and)? ?(?:possibly |maybe |option |choice )?[(\"'“]?"
+    r"(?-i:[A-H])(?![\w'])",
     re.IGNORECASE,
 )
 _LISTED_BEFORE = re.compile(r"(?<!\w)[A-H][)\"']?,? ?(?:and|or|nor|/|&) ?(?:option |choice )?[(\"'“]?\Z")
 _DENIED_AFTER = re.compile(
-    r"[.):\"']{0,2}(?: \([^()\n]{0,80}\))?(?:\?| (?:(?:is|was|are|were|can|could|would|must|should|may|seems?|looks?)"
+    r"[.):\"']{0,2}(?: \([^()\n]{0,80}\))?(?:\?| ?(?:incorrect|wrong|false)(?= ?(?:[.,;:\n]|\Z))"
+    r"| (?:(?:is|was|are|were|can|could|would|must|should|may|seems?|looks?)"
     r"(?: to)?(?: be)?(?: (?:also|clearly|definitely|likely|simply|therefore|obviously))? "
     r"(?:not|wrong|incorrect|false|out|ruled|eliminated|excluded|impossible|invalid|unlikely|inaccurate)\b"
     r"|(?:isn't|aren't|wasn't|cannot|can't|couldn't|doesn't|does not|do not|don't|won't)(?!\w)))",
@@ -127,7 +129,7 @@ def _patterns(*sources: str) -> tuple[re.Pattern[str], ...]:
 
 # --- the rules: what an answer states, how it begins, concludes and ends, whose text it repeats ---
 
-_IS = r"(?:is|was|must be|should be|would be|will be|has to be|:|=|-|–|—|→|->)"
+_IS = r"(?:is|'s|was|must be|should be|would be|will be|has to be|could be|may be|might be|:|=|-|–|—|→|->)"
 _ON_THE_WAY = (
     r"(?:(?:most likely|probably|likely|clearly|definitely|therefore|thus|simply|option|choice|letter|answer|the"
     r"|correct|it's|it is|that's|must be|should be|with|rather|i think|i believe|i guess|i say|i choose) ?:? ?){0,4}"
@@ -142,7 +144,7 @@ _BOXED = re.compile(r"\\boxed ?\{[{(\[ ]{0,4}([^{}\n]{0,200})")
 _TAGGED = re.compile(r"<answer>([^<]{0,200})", re.IGNORECASE)
 _STATED = _patterns(
     # The correct answer is (B) · Answer:B · {"answer": "B"}
-    rf"\b(?:answer|choice|option|letter|selection|conclusion)[\"']?(?: to (?:this|the) question)? ?{_IS}(?: ?{_IS})? ?"
+    rf"\b(?:answer|choice|option|letter|selection|conclusion)[\"']?[^.,;:!?\n]{{0,40}}? ?{_IS}(?: ?{_IS})?[ \n]?"
     rf"{_ON_THE_WAY}{_ANY}",
     rf"\banswer (?:with )?(?:option )?{_CAPITAL}",
     r"\AA: ?\(?((?-i:[A-H]))\)?[.!]?\Z",  # a model that goes on with "Q: … A:"
@@ -158,8 +160,9 @@ _STATED = _patterns(
 _LEADING = re.compile(
     rf"(?:(?i:yes|no|sure|ok|okay|certainly)[,.!:] ?)?(?:(?i:option|choice) ?:? ?)?{_OPEN}(?:"
     # B) … · B. … · (B) … · B, not A · B - … · B because … · B The clock
-    r"([A-H])(?!\w|['\-]\w|\.\w\.)(?:(?=[.:;,)\n]|\Z| ?[–—] ?| - | because\b| since\b)|[\]}\"'”」>]|(?<=[B-D])(?= \w))"
-    r"|([a-h])(?=[.:)\]]))"
+    r"([A-H])(?!\w|['\-]\w|\.\w\.)(?:(?=[.:;,)\n。、]|\Z| ?[–—] ?| - | \(| because\b| since\b)"
+    r"|[\]}\"'”」>]|(?<=[B-D])(?= \w))"
+    r"|([a-h])(?=[.:)\]]| because\b))"
 )
 _NEXT_LABEL = re.compile(r"[.)]? ?[A-H][.),]")
 _CONCLUDED = _patterns(
@@ -244,23 +247,23 @@ def _closing(text: str, options: Sequence[str]) -> str | None:
 
 def _option_text(text: str, options: Sequence[str]) -> str | None:
     """The one option whose text stands in the answer; a text inside a longer option's text does not count."""
-    said = _plain(text)
-    spans = {letter: _occurrences(_plain(option), said) for letter, option in zip(LETTERS, options, strict=True)}
-    every = [span for found in spans.values() for span in found]
-    there = [
-        letter
-        for letter, found in spans.items()
-        if any(not any(a <= span[0] and span[1] <= b and (a, b) != span for a, b in every) for span in found)
-    ]
+    said, texts = _plain(text), [_plain(option) for option in options]
+    there = []
+    for letter, option in zip(LETTERS, texts, strict=True):
+        rest = said
+        for longer in sorted((other for other in texts if option in other and option != other), key=len, reverse=True):
+            rest = rest.replace(longer, "\n")
+        if _stands_in(option, rest):
+            there.append(letter)
     return there[0] if len(there) == 1 else None
 
 
-def _occurrences(option: str, said: str) -> list[tuple[int, int]]:
+def _stands_in(option: str, said: str) -> bool:
     if option in ("yes", "no"):  # common words: only as the answer's first one
-        return [(0, len(option))] if re.match(rf"{option}(?:[,.;:!]|\Z)", said) else []
+        return re.match(rf"{option}(?:[,.;:!]|\Z)", said) is not None
     # "2" is neither in "-2" nor in "2.5"
     places = re.finditer(rf"(?<![\w\-])(?<!\d[.,]){re.escape(option)}(?!\w|[.,]\d)", said)
-    return [m.span() for m in places if not _NOT_THAT.search(said[max(0, m.start() - 20) : m.start()])]
+    return any(not _NOT_THAT.search(said[max(0, place.start() - 20) : place.start()]) for place in places)
 
 
 def _plain(text: str) -> str:

@@ -8,8 +8,8 @@ any of these changed an old line no longer answers, and nothing else (batch size
 The last line of a key is its verdict, the last line of a question (id and index) is that question's verdict.
 
 A line is one `write` on an O_APPEND descriptor, so it outlives its process at once. It is then synced to the disk
-beside the judging, which need not wait for a slow one. What a kill can leave is the beginning of a last line: it is cut off
-when the journal is next opened for writing, as write-ahead logs do. A lock file keeps a second process out.
+beside the judging, which need not wait for a slow one. What a kill can leave is the beginning of a last line: it is cut
+off when the journal is next opened for writing, as write-ahead logs do. A lock file keeps a second process out.
 """
 
 from __future__ import annotations

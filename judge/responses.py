@@ -95,6 +95,8 @@ def _response(row: dict[str, Any], place: _Place, root: Path) -> Answer:
 
 def _sample(row: dict[str, Any], place: _Place, root: Path) -> Answer:
     index = _index(row, "doc_id", place)
+    if "filtered_resps" not in row and "resps" not in row:
+        raise place.error("is missing", field="filtered_resps")
     # lmms-eval leaves `resps` out where the filters changed nothing, and unwraps lists of one
     field = "filtered_resps" if "filtered_resps" in row else "resps"
     response = row.get(field)
@@ -137,8 +139,10 @@ class _Place:
         return f"{self.file}: {self.where}"
 
     def error(self, problem: str, *, field: str | None = None, fix: str | None = None) -> UserError:
-        what = f'field "{field}" {problem}' if field is not None else problem
-        return UserError(f"{self.where}: {what}" if self.where else what, file=self.file, fix=fix)
+        if field is not None:
+            problem = f'field "{field}" {problem}'
+        joint = ": " if field is not None else " "
+        return UserError(f"{self.where}{joint}{problem}" if self.where else problem, file=self.file, fix=fix)
 
 
 def _json(data: bytes, place: _Place) -> Any:
@@ -149,9 +153,10 @@ def _json(data: bytes, place: _Place) -> Any:
     try:
         return json.loads(text, object_pairs_hook=_object)
     except json.JSONDecodeError as error:
-        line = f"line {error.lineno}, " if place.where is None else ""
-        truncated = "; the file ends in the middle" if not text[error.pos :].strip() else ""
-        raise place.error(f"{line}column {error.colno} is not JSON ({error.msg}){truncated}") from error
+        line = f"line {error.lineno} " if place.where is None else ""
+        cut_off = error.msg.startswith("Unterminated") or not text[error.pos :].strip()
+        problem = f"{line}column {error.colno} is not JSON ({error.msg}{'; it ends in the middle' if cut_off else ''})"
+        raise place.error(problem) from error
     except (ValueError, RecursionError) as error:  # a name twice, a number of 5,000 digits, 10,000 open brackets
         raise place.error(f"cannot be read as JSON ({error})") from error
 
@@ -172,7 +177,9 @@ def _text(row: dict[str, Any], field: str, place: _Place) -> str:
 
 
 def _index(row: dict[str, Any], field: str, place: _Place) -> int:
-    value = row[field]
+    value = row.get(field)
+    if field not in row:
+        raise place.error("is missing", field=field)
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
         raise place.error(f"is {_kind(value)}, not a position counted from 0", field=field)
     return value

@@ -44,7 +44,8 @@ def below(root: Path, name: str) -> Path:
     except (FileNotFoundError, NotADirectoryError):
         raise ImageRefused("image_missing", f"image {shown} is not below {root}") from None
     except (OSError, ValueError, RuntimeError) as error:  # name too long, loop of links, lone surrogate
-        raise ImageRefused("image_refused", f"image name {shown} cannot be resolved: {error}") from None
+        why = getattr(error, "strerror", None) or type(error).__name__  # str(error) would repeat the name
+        raise ImageRefused("image_refused", f"image name {shown} cannot be resolved: {why}") from None
     if not stat.S_ISREG(mode):
         raise ImageRefused("image_refused", f"image {shown} is not a regular file")
     return path

@@ -142,15 +142,18 @@ def _bytes(path: Path, limits: Limits) -> bytes:
     try:
         # a FIFO would block without O_NONBLOCK
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        try:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise ImageRefused("image_refused", f"{path}: not a regular file")
+            with open(descriptor, "rb", closefd=False) as file:
+                data = file.read(limits.bytes + 1)
+        finally:
+            os.close(descriptor)
     except (FileNotFoundError, NotADirectoryError):
         raise ImageRefused("image_missing", f"{path}: no such file") from None
     except (OSError, ValueError) as error:
-        raise ImageRefused("image_refused", f"{path}: cannot be opened ({error})") from None
-    with open(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise ImageRefused("image_refused", f"{path}: not a regular file")
-        data = file.read(limits.bytes + 1)
+        raise ImageRefused("image_refused", f"{path}: cannot be read ({error})") from None
     if not data or len(data) > limits.bytes:
         raise ImageRefused("image_refused", f"{path}: {status.st_size} bytes, must be 1 to {limits.bytes}")
     return data

@@ -161,7 +161,7 @@ def judge_requests(
     prompts = [_prompt(requests[positions[0]], rubric, engine) for _, positions in places]
     waiting = set(range(len(prompts)))
     known_already = len(requests) - sum(map(len, todo.values()))
-    with tqdm(total=len(requests), initial=known_already, desc="judging", disable=not progress) as bar:
+    with tqdm(total=len(requests), initial=known_already, desc="judging", disable=not progress, delay=1) as bar:
         for number, completion in engine.complete(prompts):
             waiting.remove(number)
             key, positions = places[number]

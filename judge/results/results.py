@@ -8,8 +8,8 @@
      "dataset": {"repo": "MMIE/MMIE", "revision": "4f0c…", "edition": "v1"}, "notes": [], "versions": {…}}
 
 The same verdicts give the same bytes: no time, path or duration is in it. What a benchmark adds of its own stands
-beside these (`Summary.extra`): `bounds`, the scores with every unscored answer at 0 and at 6, and `chance`, the values
-that guessing gets.
+beside these (`Summary.extra`): `bounds`, the scores with every unscored answer at 0 and at 6; `chance`, the values that
+guessing gets; `no_option`, how many answers are wrong because they name no option.
 """
 
 from __future__ import annotations
@@ -153,9 +153,8 @@ def table(result: Result, title: str, headline: Sequence[str]) -> str:
     """
     edition = result["dataset"]["edition"]
     unscored = result["unscored"]
-    lines = [
-        f"{title}{f', {edition}' if edition else ''}: {result['n']} answers, {_percent(unscored['rate'])} unscored"
-    ]
+    named = f"{title}, edition {edition}" if edition else title
+    lines = [f"{named}: {result['n']} answers, {_percent(unscored['rate'])} unscored"]
     chance = result.get("chance", {})
     lines += ["", f"{'':<20}{_HEAD}{'unscored':>11}{'chance' if chance else '':>9}".rstrip()]
     for name in headline:
@@ -177,6 +176,9 @@ def table(result: Result, title: str, headline: Sequence[str]) -> str:
     if unscored["n"] and bounds:
         low, high = bounds["unscored_at_0"], bounds["unscored_at_6"]
         lines.append(f"{headline[0]} if every unscored answer got 0: {low:.2f}, if it got 6: {high:.2f}")
+    if "no_option" in result:
+        unread = result["no_option"]
+        lines.append(f"counted wrong because no option was named: {unread['n']} ({_percent(unread['rate'])})")
     for note in result["notes"]:
         lines += textwrap.wrap(f"note: {note}", WIDTH, subsequent_indent="      ")
     return "\n".join([*lines, *_signature(result["signature"])])

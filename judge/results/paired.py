@@ -26,9 +26,10 @@ from typing import Any
 
 import numpy as np
 
-from judge.results.statistics import RESAMPLES, Estimate, detectable, percentiles, wilson
+from judge.results.statistics import CONFIDENCE, Estimate, detectable, wilson
 from judge.results.tally import Ratio, Tally
 
+RESAMPLES = 10_000
 ROUNDING = 1e-9
 """Differences this small are those of floating point: outcome weights are small integers."""
 
@@ -80,14 +81,14 @@ def differences(
     same numbers.
     """
     rng = np.random.default_rng(seed)
-    outcomes = len(next(iter(metrics.values())).numerator)
-    total, total_draws = np.zeros((outcomes, outcomes), dtype=np.int64), np.zeros((2, RESAMPLES, outcomes))
+    kinds = _Kinds(metrics)
+    total = _Sums.nothing(kinds)
     categories: dict[str, Differences] = {}
     for name, counts in joint.items():
-        draws = _bootstrap(counts, rng)
-        categories[name] = _compare(counts, draws, metrics, rng)
-        total, total_draws = total + counts, total_draws + draws
-    return _compare(total, total_draws, metrics, rng), categories
+        sums = _Sums.drawn(counts, kinds, rng)
+        categories[name] = _differences(sums, kinds, metrics)
+        total = total + sums  # units are drawn within their category, so draws of categories add up to draws of all
+    return _differences(total, kinds, metrics), categories
 
 
 def mcnemar(wins: int, losses: int) -> float:
@@ -100,67 +101,140 @@ def mcnemar(wins: int, losses: int) -> float:
     return min(1.0, 2 * tail / 2**tosses)  # integers until here: no rounding, however many tosses
 
 
-def _compare(
-    counts: np.ndarray, draws: np.ndarray, metrics: Mapping[str, Ratio], rng: np.random.Generator
-) -> Differences:
-    swapped = None if all(metric.is_share for metric in metrics.values()) else _permute(counts, rng)
-    return {name: _difference(counts, draws, swapped, metric) for name, metric in metrics.items()}
+class _Kinds:
+    """Units that no metric tells apart are drawn together: 13 kinds instead of 49 for scores from 0 to 6.
+
+    features [kinds, features]: what a unit of a kind adds to the sums that the metrics are made of (`_features`).
+    of [outcomes²]: the kind of a unit with these outcomes; swapped [kinds]: the kind after swapping the runs.
+    columns: metric → its features.
+    """
+
+    def __init__(self, metrics: Mapping[str, Ratio]) -> None:
+        parts = {name: _features(metric) for name, metric in metrics.items()}
+        features = np.concatenate(list(parts.values()), axis=2)
+        self.outcomes, _, width = features.shape
+        self.features, of = np.unique(features.reshape(-1, width), axis=0, return_inverse=True)
+        self.of = of.reshape(-1)
+        self.swapped = np.empty(len(self.features), dtype=np.int64)
+        self.swapped[self.of] = self.of.reshape(self.outcomes, self.outcomes).T.reshape(-1)
+        ends = np.cumsum([part.shape[2] for part in parts.values()])
+        self.columns = {
+            name: slice(end - part.shape[2], end) for (name, part), end in zip(parts.items(), ends, strict=True)
+        }
 
 
-def _difference(counts: np.ndarray, draws: np.ndarray, swapped: np.ndarray | None, metric: Ratio) -> Difference:
+@dataclasses.dataclass(frozen=True)
+class _Sums:
+    """Sums of features over the units: as observed, in every resample and in every permutation ([…, features])."""
+
+    counts: np.ndarray
+    observed: np.ndarray
+    resampled: np.ndarray
+    permuted: np.ndarray
+
+    @classmethod
+    def nothing(cls, kinds: _Kinds) -> _Sums:
+        width = kinds.features.shape[1]
+        return cls(
+            np.zeros((kinds.outcomes, kinds.outcomes), dtype=np.int64),
+            np.zeros(width),
+            np.zeros((RESAMPLES, width)),
+            np.zeros((RESAMPLES, width)),
+        )
+
+    @classmethod
+    def drawn(cls, counts: np.ndarray, kinds: _Kinds, rng: np.random.Generator) -> _Sums:
+        of_kind = np.bincount(kinds.of, weights=counts.reshape(-1), minlength=len(kinds.features))
+        n = int(counts.sum())
+        resampled = rng.multinomial(n, of_kind / n, size=RESAMPLES).astype(float) @ kinds.features
+        # a unit of a kind, or of its mirror image, is either in each permutation, with probability 1/2
+        permuted = np.tile(of_kind[kinds.swapped] @ kinds.features, (RESAMPLES, 1))
+        for kind, mirror in enumerate(kinds.swapped):
+            either = int(of_kind[kind] + of_kind[mirror])
+            if kind < mirror and either:
+                drawn = rng.binomial(either, 0.5, size=RESAMPLES) - of_kind[mirror]
+                permuted += np.outer(drawn, kinds.features[kind] - kinds.features[mirror])
+        return cls(counts, of_kind @ kinds.features, resampled, permuted)
+
+    def __add__(self, other: _Sums) -> _Sums:
+        return _Sums(
+            self.counts + other.counts,
+            self.observed + other.observed,
+            self.resampled + other.resampled,
+            self.permuted + other.permuted,
+        )
+
+
+def _features(metric: Ratio) -> np.ndarray:
+    """[outcomes, outcomes, features]: a unit's numerators and denominators in both runs.
+
+    Where every unit counts alike in the denominator, the gain in the numerator and the denominator are enough.
+    """
+    above, below = np.array(metric.numerator, dtype=float), np.array(metric.denominator, dtype=float)
+    first, second = np.indices((len(above), len(above)))
+    if metric.counts_all:
+        return np.stack([above[second] - above[first], below[first]], axis=2)
+    return np.stack([above[first], below[first], above[second], below[second]], axis=2)
+
+
+def _values(metric: Ratio, sums: np.ndarray) -> np.ndarray:
+    """Differences […] from the metric's own sums […, features]; NaN where a run has no denominator."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        if metric.counts_all:
+            values = sums[..., 0] / sums[..., 1]
+        else:
+            values = sums[..., 2] / sums[..., 3] - sums[..., 0] / sums[..., 1]
+    return np.asarray(metric.scale * np.where(np.isfinite(values), values, np.nan))
+
+
+def _differences(sums: _Sums, kinds: _Kinds, metrics: Mapping[str, Ratio]) -> Differences:
+    return {
+        name: _difference(
+            metric,
+            sums.counts,
+            *(part[..., kinds.columns[name]] for part in (sums.observed, sums.resampled, sums.permuted)),
+        )
+        for name, metric in metrics.items()
+    }
+
+
+def _difference(
+    metric: Ratio, counts: np.ndarray, observed: np.ndarray, resampled: np.ndarray, permuted: np.ndarray
+) -> Difference:
     n = int(counts.sum())
     wins, losses, ties = _wins(counts, metric)
-    sides = np.stack([counts.sum(axis=1), counts.sum(axis=0)])
-    first, second = metric.of(sides)
-    value = float(second - first)
+    value = float(_values(metric, observed))
     if not np.isfinite(value):
         return Difference(Estimate(None, None, None, n), None, wins, losses, ties, None)
 
-    resampled = np.diff(metric.of(draws), axis=0)[0]
-    resampled = resampled[np.isfinite(resampled)]  # a resample may lack a denominator as well
-    varies = resampled.size > 0 and float(np.ptp(resampled)) > ROUNDING
-    low, high = percentiles(resampled) if varies else _unseen(value, sides, metric)
-    least = detectable(float(resampled.std())) if varies else None
+    draws = _values(metric, resampled)
+    draws = draws[np.isfinite(draws)]  # a resample may lack a denominator as well
+    varies = draws.size > 0 and float(np.ptp(draws)) > ROUNDING
+    low, high = _middle(draws) if varies else _unseen(value, counts, metric)
+    least = detectable(float(draws.std())) if varies else None
 
     if metric.is_share:
         p = mcnemar(wins, losses)
     else:
-        assert swapped is not None
-        permuted = np.abs(np.diff(metric.of(swapped), axis=0)[0])
         # the observed arrangement is one of them; one without a denominator cannot be told to be less extreme
-        extreme = np.count_nonzero(~(permuted < abs(value) - ROUNDING))
+        extreme = np.count_nonzero(~(np.abs(_values(metric, permuted)) < abs(value) - ROUNDING))
         p = (extreme + 1) / (RESAMPLES + 1)
     return Difference(Estimate(value, low, high, n), p, wins, losses, ties, least)
 
 
-def _bootstrap(counts: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Outcome counts [run, resample, outcome] of resampled units."""
-    n = counts.sum()
-    drawn = rng.multinomial(n, counts.ravel() / n, size=RESAMPLES).reshape(RESAMPLES, *counts.shape)
-    return np.stack([drawn.sum(axis=2), drawn.sum(axis=1)])
+def _middle(draws: np.ndarray) -> tuple[float, float]:
+    low, high = np.percentile(draws, [50 * (1 - CONFIDENCE), 50 * (1 + CONFIDENCE)])
+    return float(low), float(high)
 
 
-def _permute(counts: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Outcome counts [run, permutation, outcome] after swapping the two runs on each unit with probability 1/2."""
-    low, high = np.triu_indices(len(counts), k=1)
-    either = counts[low, high] + counts[high, low]
-    low, high, either = low[either > 0], high[either > 0], either[either > 0]
-    kept = rng.binomial(either, 0.5, size=(RESAMPLES, len(either)))
-    first = np.tile(np.diag(counts), (RESAMPLES, 1))
-    for column in range(len(either)):
-        first[:, low[column]] += kept[:, column]
-        first[:, high[column]] += either[column] - kept[:, column]
-    return np.stack([first, counts.sum(axis=0) + counts.sum(axis=1) - first])
-
-
-def _unseen(value: float, sides: np.ndarray, metric: Ratio) -> tuple[float, float]:
+def _unseen(value: float, counts: np.ndarray, metric: Ratio) -> tuple[float, float]:
     """Bounds where no resample differs, as for two equal runs.
 
     A bootstrap would claim certainty; as in `mean_score`, the share of units that may yet differ is bounded as Wilson
     bounds 0 of n, and they move the difference by the whole range of the metric.
     """
-    fewest = float((sides @ np.array(metric.denominator)).min())
-    _, share = wilson(0, fewest)
+    denominators = np.stack([counts.sum(axis=1), counts.sum(axis=0)]) @ np.array(metric.denominator)
+    _, share = wilson(0, float(denominators.min()))
     whole = metric.scale * (max(metric.numerator) - min(metric.numerator))
     return max(value - share * whole, -whole), min(value + share * whole, whole)
 

@@ -2,11 +2,11 @@
 
     proportion(45, 60)                     -> Estimate(value=75.0, ci_low=62.8, ci_high=84.2, n=60)
     mean_score({"SA": [0, 1, 0, 2, 9, 7, 1], "PBL": [3, 0, 1, 0, 4, 2, 0]})
-                                           -> Estimate(value=3.9, ci_low=3.4, ci_high=4.3, n=30)
+                                           -> Estimate(value=3.73, ci_low=3.2, ci_high=4.23, n=30)
 
-All intervals are two-sided at 95%. Resampling n scores with replacement is one multinomial draw over their histogram,
-so a resample costs the same for 30 scores as for 20,000; the distribution is that of the ordinary bootstrap.
-Sources: Wilson, JASA 22 (1927) 209-212; Efron and Tibshirani, An Introduction to the Bootstrap (1993), 13.3 and 8.
+All intervals are two-sided at 95%. Scores are small integers, so the bootstrap of their mean is computed, not drawn:
+what 10,000 resamples approach, at the cost of a Fourier transform, the same every time, for 30 scores or for 20,000.
+Sources: Wilson, JASA 22 (1927) 209-212; Efron and Tibshirani, An Introduction to the Bootstrap (1993), ch. 8 and 13.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from statistics import NormalDist
 import numpy as np
 
 CONFIDENCE = 0.95
-RESAMPLES = 10_000
 Z = NormalDist().inv_cdf(0.5 + CONFIDENCE / 2)
 
 
@@ -64,38 +63,46 @@ def wilson(k: float, n: float) -> tuple[float, float]:
     return low, high
 
 
-def mean_score(histograms: Mapping[str, Sequence[int]], *, scale: float = 1.0, seed: int = 0) -> Estimate:
+def mean_score(histograms: Mapping[str, Sequence[int]], *, scale: float = 1.0) -> Estimate:
     """Mean over all scores of all strata, every score weighing the same, times `scale`.
 
     histograms: stratum (category) → counts of the scores 0, 1, … in order, 7 of them for scores 0…6.
-    Interval: percentile bootstrap of 10,000 resamples, each stratum resampled on its own; the same seed gives the
-    same interval. Where no stratum varies (one score, or all alike) the bootstrap would claim certainty; there, the
-    share of unseen other scores is bounded as Wilson bounds 0 of n, and they are put at the ends of the scale.
-    EMPTY where there is no score at all.
+    Interval: percentile bootstrap, each stratum resampled on its own. Where no stratum varies (one score, or all
+    alike) the bootstrap would claim certainty; there, the share of unseen other scores is bounded as Wilson bounds
+    0 of n, and they are put at the ends of the scale. EMPTY where there is no score at all.
     """
-    counts = np.array([list(counts) for counts in histograms.values() if sum(counts)], dtype=np.int64)
-    if not counts.size:
+    strata = [list(counts) for counts in histograms.values() if sum(counts)]
+    if not strata:
         return EMPTY
-    scores = np.arange(counts.shape[1])
-    n = int(counts.sum())
-    value = float((counts @ scores).sum() / n)
-    if ((counts > 0).sum(axis=1) == 1).all():
+    n = sum(map(sum, strata))
+    value = sum(score * count for counts in strata for score, count in enumerate(counts)) / n
+    if all(max(counts) == sum(counts) for counts in strata):
         _, unseen = wilson(0, n)
-        low, high = value * (1 - unseen), value + unseen * (float(scores[-1]) - value)
+        low, high = value * (1 - unseen), value + unseen * (len(strata[0]) - 1 - value)
     else:
-        rng = np.random.default_rng(seed)
-        sums = np.zeros(RESAMPLES)
-        for row in counts:
-            sums += rng.multinomial(row.sum(), row / row.sum(), size=RESAMPLES) @ scores
-        low, high = percentiles(sums / n)
+        low, high = (total / n for total in _bootstrapped_total(np.array(strata, dtype=float)))
     return Estimate(scale * value, scale * low, scale * high, n)
 
 
-def percentiles(draws: np.ndarray) -> tuple[float, float]:
-    """The middle 95% of `draws` (any shape, flattened)."""
-    tail = 50 * (1 - CONFIDENCE)
-    low, high = np.percentile(draws, [tail, 100 - tail])
-    return float(low), float(high)
+def _bootstrapped_total(counts: np.ndarray) -> tuple[int, int]:
+    """The middle 95% of the total score under the bootstrap. counts: [strata, scores].
+
+    The total is a sum of independent draws, so its distribution is that of one draw convolved with itself n times:
+    a power of its Fourier transform. It is taken on a window of 12 standard deviations around the mean; what lies
+    beyond would wrap around, and is less than rounding.
+    """
+    n, scores = counts.sum(axis=1), np.arange(counts.shape[1])
+    chances = counts / n[:, None]
+    means = chances @ scores
+    spread = math.sqrt(float(n @ (chances @ scores**2 - means**2)))
+    length = 1 << math.ceil(math.log2(24 * spread + 16 * len(scores)))
+    first = round(float(n @ means)) - length // 2
+    angles = 2 * np.pi / length * np.arange(length // 2 + 1)
+    one_draw = np.exp(-1j * np.outer(angles, scores)) @ chances.T
+    transform = np.exp(1j * angles * first) * np.prod(one_draw**n, axis=1)
+    below = np.cumsum(np.fft.irfft(transform, length))
+    low, high = np.searchsorted(below, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return first + int(low), first + int(high)
 
 
 def clustered_proportion(right: Sequence[int], asked: Sequence[int], scale: float = 100.0) -> Estimate:

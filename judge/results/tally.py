@@ -40,6 +40,11 @@ class Ratio:
         return values
 
     @property
+    def counts_all(self) -> bool:
+        """Every unit counts alike in the denominator: a mean over all units."""
+        return len(set(self.denominator)) == 1
+
+    @property
     def is_share(self) -> bool:
         """A share of all units: each counts as 0 or 1."""
         return set(self.denominator) == {1} and set(self.numerator) <= {0, 1}

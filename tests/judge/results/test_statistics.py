@@ -1,5 +1,7 @@
 """Intervals against scipy and statsmodels, which know nothing of ours."""
 
+import itertools
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -60,8 +62,9 @@ def test_mean_interval_is_scipys_percentile_bootstrap():
         (scores,), np.mean, n_resamples=40_000, method="percentile", vectorized=True, random_state=7
     ).confidence_interval
     found = mean_score({"PBL": counts})
-    # both ends are random: sd of a 2.5% quantile of 10,000 draws is 2.7% of the standard error (0.1), i.e. 0.003
-    assert (found.ci_low, found.ci_high) == pytest.approx((oracle.low, oracle.high), abs=0.015)
+    # scipy's ends are random: the sd of a 2.5% quantile of 40,000 draws is 1.3% of the standard error (0.1), or 0.0013;
+    # totals are integers, so ends are multiples of 1/200
+    assert (found.ci_low, found.ci_high) == pytest.approx((oracle.low, oracle.high), abs=0.0101)
 
 
 def test_mean_interval_is_stratified():
@@ -69,14 +72,55 @@ def test_mean_interval_is_stratified():
     # Within: variance 0.25 in both, so se = sqrt(0.25 / 400) = 0.025; unstratified it would be sqrt(6.5 / 400) = 0.127
     found = mean_score({"SA": [100, 100, 0, 0, 0, 0, 0], "PBL": [0, 0, 0, 0, 0, 100, 100]})
     assert found.value == 3.0
-    assert (found.ci_low, found.ci_high) == pytest.approx((3 - 1.96 * 0.025, 3 + 1.96 * 0.025), abs=0.004)
+    assert (found.ci_low, found.ci_high) == pytest.approx((3 - 1.96 * 0.025, 3 + 1.96 * 0.025), abs=0.0025)  # 1/400
 
 
-def test_mean_interval_is_seeded():
-    counts = {"SA": [5, 3, 1, 0, 4, 2, 2]}
-    assert mean_score(counts, seed=3) == mean_score(counts, seed=3)
-    ends = {mean_score(counts, seed=seed).ci_low for seed in range(20)}
-    assert len(ends) > 1
+def test_mean_interval_of_three_scores_by_enumeration():
+    # the 27 resamples of (0, 1, 5) have totals 0, 1 1 1, 2 2 2, 3, 5 5 5, 6 six times, 7 7 7, 10 10 10, 11 11 11, 15;
+    # 2.5% of 27 is 0.675, so the first total is the lower end; 97.5% is 26.3, so the last is the upper
+    totals = sorted(map(sum, itertools.product((0, 1, 5), repeat=3)))
+    found = mean_score({"SA": [1, 1, 0, 0, 0, 1, 0]})
+    assert (found.ci_low, found.ci_high) == (totals[0] / 3, totals[26] / 3)
+    # the 4^4 resamples of (2, 2, 3, 6): 2.5% is 6.4, 97.5% is 249.6
+    totals = sorted(map(sum, itertools.product((2, 2, 3, 6), repeat=4)))
+    found = mean_score({"SA": [0, 0, 2, 1, 0, 0, 1]})
+    assert (found.ci_low, found.ci_high) == (totals[6] / 4, totals[249] / 4)
+
+
+@pytest.mark.parametrize(
+    "strata",
+    [
+        [[4, 9, 30, 41, 60, 38, 18]],
+        [[0, 0, 0, 0, 0, 1, 299]],
+        [[300, 0, 0, 0, 0, 0, 1], [0, 0, 5, 0, 0, 0, 0]],
+        [[52, 31, 80, 9, 12, 0, 3], [1, 0, 0, 0, 0, 0, 1], [0, 0, 0, 400, 1, 0, 0]],
+    ],
+)
+def test_mean_interval_is_that_of_the_convolution(strata):
+    # the distribution of the total, built up one draw at a time
+    chances = np.ones(1)
+    for counts in strata:
+        for _ in range(sum(counts)):
+            chances = np.convolve(chances, np.array(counts) / sum(counts))
+    below = np.cumsum(chances)
+    n = sum(map(sum, strata))
+    found = mean_score({str(number): counts for number, counts in enumerate(strata)})
+    assert round(found.ci_low * n) == np.argmax(below >= 0.025)
+    assert round(found.ci_high * n) == np.argmax(below >= 0.975)
+
+
+def test_mean_interval_of_the_whole_benchmark():
+    # 20,103 scores: n is large enough for the normal interval, se = 1.67 / sqrt(20,103) = 0.012
+    counts = {"SA": [250, 500, 750, 1000, 1250, 1000, 255], "PBL": [574, 1148, 1722, 2296, 2870, 2296, 576]}
+    counts["MSR"] = [180, 360, 540, 720, 900, 720, 196]
+    n, variance = 20_103, 0.0
+    for row in counts.values():
+        scores = np.repeat(np.arange(7), row)
+        variance += len(scores) * scores.var() / n**2
+    found = mean_score(counts)
+    assert found.n == n
+    half = 1.959964 * np.sqrt(variance)
+    assert (found.ci_low, found.ci_high) == pytest.approx((found.value - half, found.value + half), abs=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ import itertools
 import math
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from judge.benchmark import Profile
 
@@ -44,7 +44,7 @@ _NUMBER = r"(?<![\w.,/])([+-]?\d+(?:\.\d+)?)(?![\w%/])(?![.,]\d)(?!\s*(?:[-–�
 
 # What a score line may say.
 _BARE = re.compile(rf"{_NUMBER}(?:\s*(?:points?|marks?))?", re.I)
-_LEADING = re.compile(rf"{_NUMBER}(?:\s*[-–—:;,(]|\s+(?:because|since|as|for)\b)", re.I)
+_LEADING = re.compile(rf"{_NUMBER}(?:\s*[-–—:;,(]|\.\s|\s+(?:because|since|as|for)\b)", re.I)
 _SAID = re.compile(
     r"\b(?:score|scores|give|gives|say|assign|assigns|award|awards|rate|rates|deserves|earns)\b"
     r"(?:\s+(?:it|this|that|the|for|answer|response|a|an|of|is|as|at|would|be|should|score|final|overall|total))*"
@@ -80,14 +80,15 @@ def _stated(text: str) -> float | str:
         values: list[set[float]] = []
         for number, line in enumerate(map(str.strip, lines)):
             if match := kind.match(line):
-                values.append(_values(line[match.end() :], lines[number + 1 :], column=kind is _HEADING))
+                following = (lines[i] for i in range(number + 1, len(lines)))
+                values.append(_values(line[match.end() :], following, column=kind is _HEADING))
         if values:
             distinct = set[float]().union(*values)
             return distinct.pop() if len(distinct) == 1 else "ambiguous_score"
     return "no_score_line"
 
 
-def _values(rest: str, following: Sequence[str], column: bool) -> set[float]:
+def _values(rest: str, following: Iterable[str], column: bool) -> set[float]:
     """What one score line states: in the rest of the line, else in the next line that says something.
 
     column: numbers that begin further lines count as well, up to the next heading; several are no single score.

@@ -18,7 +18,7 @@ from judge.model.tokenizer import Tokenizer
 SCORES = "0123456"
 
 # The last score heading, what may stand between it and its number, and the number's first digit.
-_POSITION = re.compile(r".*(?<!#)#+[ \t]*score\b[\s:*_`\[(]*([0-6])", re.IGNORECASE | re.DOTALL)
+_POSITION = re.compile(r".*(?<!#)#+[ \t]*score\b[\s:=*_`\[(]*([0-6])(?!\d)", re.IGNORECASE | re.DOTALL)
 
 
 def score_tokens(tokenizer: Tokenizer) -> tuple[int, ...]:

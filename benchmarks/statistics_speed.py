@@ -2,11 +2,11 @@
 
     OMP_NUM_THREADS=1 python benchmarks/statistics_speed.py [--json FILE]
 
-Two synthetic MMIE runs with the published counts of categories and fields. Ours: `score` and `mean` of one run, over
-all, by category and by field, then the paired differences of both runs, over all and by category, with interval, p-value
-and detectable difference. Plain Python: an ordinary bootstrap with `random.choices` for each of these, and for the
-paired differences a sign-flip test as well; percentages are read off the same resamples, so each mean is resampled
-once. A few resamples are timed and scaled to 10,000: the next one costs the same. One process, one core, processor time.
+Two synthetic MMIE runs with the published counts of categories and fields. Ours: `score` and `mean` of one run (over
+all, by category and by field), then the paired differences of both runs (over all and by category) with interval,
+p-value and detectable difference. Plain Python: an ordinary bootstrap with `random.choices` for each of these, and for
+the paired differences a sign-flip test as well; percentages are read off the same resamples, so each mean is resampled
+once. A few resamples are timed and scaled to 10,000: the next one costs the same. Processor time of one process.
 """
 
 from __future__ import annotations

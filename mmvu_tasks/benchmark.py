@@ -18,6 +18,7 @@ from judge.rubric import Rubric
 from judge.verdict import Verdict
 from mmvu_tasks import categories, extract, location, metrics, tallies
 from mmvu_tasks.records import Record
+from mmvu_tasks.view import VIEW
 
 _SAME_DATA = "score the answers with the data they were made from (--data, or MMVU_DATA); editions differ"
 
@@ -34,6 +35,7 @@ class MMVU:
     headline: Sequence[str] = metrics.HEADLINE
     judged = False
     task_dir = Path(__file__).parent / "lmms_eval"
+    view = VIEW
 
     def load(self, data: Path | None = None, *, images: bool = False) -> Dataset:
         return location.load(data, images=images)

@@ -12,6 +12,7 @@ Scoring saved answers needs the JSON only.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 import shutil
 import stat
@@ -44,8 +45,8 @@ _BY_HAND = f"or put {RECORDS} and {ARCHIVE} of {PAGE} into a folder and set {VAR
 def load(data: Path | None = None, *, images: bool = False) -> Dataset:
     """All records, from `data`, else `$MMVU_DATA`, else the Hub. images: pictures as well, unpacked and looked at.
 
-    `image_root` is the folder that image names are relative to, None without images. Raises UserError for whatever
-    the user can mend.
+    `image_root` is the folder that image names are relative to; without `images` it is None unless pictures happen to
+    lie there, and nobody has looked at them. Raises UserError for whatever the user can mend.
     """
     folder = data or (Path(os.environ[VARIABLE]) if os.environ.get(VARIABLE) else None)
     file = fetch(RECORDS) if folder is None else _local(folder)
@@ -55,7 +56,9 @@ def load(data: Path | None = None, *, images: bool = False) -> Dataset:
     return Dataset(
         source=Source(REPO if folder is None or edition != categories.UNKNOWN else "local", revision, edition, note),
         records=found,
-        image_root=_images(file, found, None if folder is not None else revision) if images else None,
+        image_root=_images(file, found, None if folder is not None else revision)
+        if images
+        else _lying(file.parent, found[0].image),
     )
 
 
@@ -157,15 +160,19 @@ def _images(file: Path, found: Sequence[Record], commit: str | None) -> Path:
                 raise UserError(f"neither {IMAGES}/ nor {ARCHIVE} here", file=root, fix=fix)
             archive = fetch(ARCHIVE, commit)
         unpack(archive, root)
-    # how deep the pictures lie is the packer's taste; the first record tells
-    deeper = (path for path in sorted((root / IMAGES).rglob("*")) if path.is_dir())
-    image_root = next((path for path in (root / IMAGES, root, *deeper) if _holds(path, name)), root / IMAGES)
+    image_root = _lying(root, name) or root / IMAGES
     for record in {record.image: record for record in found}.values():
         try:
             probe(below(image_root, record.image))
         except ImageRefused as refused:
             raise _refused(refused, image_root, record) from None
     return image_root
+
+
+def _lying(root: Path, name: str) -> Path | None:
+    """The folder below which the picture `name` lies, if it does. How deep that is, is the packer's taste."""
+    deeper = (path for path in sorted((root / IMAGES).rglob("*")) if path.is_dir())
+    return next((path for path in itertools.chain((root / IMAGES, root), deeper) if _holds(path, name)), None)
 
 
 def _holds(folder: Path, name: str) -> bool:

@@ -14,14 +14,17 @@ from typing import Any
 
 from judge.errors import UserError
 from judge.results.compare import Comparison, Row, Run, compare, read_run
+from judge.signature import RUN_PARTS
 
 NAMED = 5
 """So many ids are written out; --out has all."""
 LEGEND = (
     "difference: second minus first over the n units that both have scored, in the metric's points, with its 95% "
     "interval; p: two-sided, not corrected for the number of rows; won, lost, tied: units the second run does better, "
-    "worse, alike on; least: the least difference that n units like these show with 80% power."
+    "worse, alike on, of those that count in both runs' denominators; least: the least difference that n units like "
+    "these show with 80% power."
 )
+REPLAYED = "note: replayed feedback; nothing here says that one and the same judge wrote it for A and for {letter}"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -56,6 +59,8 @@ def table(first: Run, comparisons: Sequence[Comparison]) -> str:
             if ids:
                 more = f" and {len(ids) - NAMED} more" if len(ids) > NAMED else ""
                 lines.append(f"only in {side}, left out of the difference: {', '.join(ids[:NAMED])}{more}")
+        if RUN_PARTS & first.signature.parts.keys():
+            lines.append(REPLAYED.format(letter=letter))
     lines += ["", *textwrap.wrap(LEGEND, 118), f"signature: {first.results['signature']}"]
     return "\n".join(lines)
 
@@ -72,7 +77,7 @@ def _about(letter: str, run: Run) -> str:
 
 def _head(letter: str) -> str:
     return (
-        f"{'':<24}{'A':>22}{letter:>22}{f'{letter} − A':>24}{'p':>8}{'n':>7}"
+        f"{'':<24}{'A':>22}{letter:>22}{f'{letter} − A':>25}{'p':>8}{'n':>7}"
         f"{'won':>6}{'lost':>6}{'tied':>7}{'least':>7}"
     )
 
@@ -82,7 +87,7 @@ def _line(name: str, row: Row) -> str:
     p = "-" if paired.p is None else "<0.001" if paired.p < 0.001 else f"{paired.p:.3f}"
     least = "-" if paired.detectable is None else f"{paired.detectable:.2f}"
     return (
-        f"{name[:23]:<24}{_cell(row.first):>22}{_cell(row.second):>22}{_cell(paired.difference.to_json(), '+'):>24}"
+        f"{name[:23]:<24}{_cell(row.first):>22}{_cell(row.second):>22}{_cell(paired.difference.to_json(), '+'):>25}"
         f"{p:>8}{paired.difference.n:>7}{paired.wins:>6}{paired.losses:>6}{paired.ties:>7}{least:>7}"
     )
 

@@ -120,11 +120,12 @@ def compare(first: Run, second: Run, *, seed: int = 0) -> Comparison:
                     for name, row in rows.items()
                 }
             )
+    order = [name for name in first.results["categories"] if name in categories]  # the published one
     return Comparison(
         first,
         second,
         metrics,
-        categories,
+        {name: categories[name] for name in dict.fromkeys([*order, *categories])},
         only_first=_only(first, second),
         only_second=_only(second, first),
     )

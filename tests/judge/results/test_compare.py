@@ -67,6 +67,13 @@ def test_units_are_paired_by_id(tmp_path):
     assert (sa.wins, sa.losses, sa.ties) == (1, 0, 1)
     assert (pbl.wins, pbl.losses, pbl.ties) == (1, 1, 0)
     assert (found.only_first, found.only_second) == (["PBL-4"], ["PBL-5"])
+    assert list(found.categories) == ["SA", "PBL"]
+
+
+def test_categories_come_in_the_published_order(tmp_path):
+    first, second = ({f"{name}-1": 3 for name in order} for order in (("MSR", "PBL", "SA"), ("PBL", "SA", "MSR")))
+    found = compare(read_run(write(tmp_path / "a", first)), read_run(write(tmp_path / "b", second)))
+    assert list(found.categories) == ["SA", "PBL", "MSR"]  # results.json has SA and PBL
 
 
 def test_comparison_is_that_of_the_counts(tmp_path):
@@ -122,7 +129,21 @@ def test_refusal_names_only_the_parts_that_differ(tmp_path):
     assert not any(part in caught.value.problem for part in ("judge:", "rubric:", "version:", "edition:"))
 
 
-def break_nothing_there(folder):
+def test_replayed_feedback_is_compared_with_a_word(tmp_path, capsys):
+    # each run replays a file of its own: that is its input, not how it was measured
+    folders = [
+        write(tmp_path / name, scores, signature=f"benchmark:scored|judge:replay|feedback:{name}")
+        for name, scores in [("a", FIRST), ("b", SECOND)]
+    ]
+    assert cli.main(["compare", *map(str, folders)]) == 0
+    replayed = "nothing here says that one and the same judge wrote it for A and for B"
+    assert replayed in capsys.readouterr().out
+    live = [write(tmp_path / name, FIRST) for name in ("c", "d")]
+    assert cli.main(["compare", *map(str, live)]) == 0
+    assert replayed not in capsys.readouterr().out
+
+
+def remove_both_files(folder):
     (folder / "verdicts.jsonl").unlink()
     (folder / "results.json").unlink()
 
@@ -130,7 +151,7 @@ def break_nothing_there(folder):
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
-        (break_nothing_there, "results.json"),
+        (remove_both_files, "results.json"),
         (lambda folder: (folder / "results.json").unlink(), "results.json"),
         (lambda folder: (folder / "verdicts.jsonl").unlink(), "verdicts.jsonl"),
         (lambda folder: (folder / "results.json").write_text('{"benchmark": "sco'), "results.json"),

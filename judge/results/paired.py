@@ -3,8 +3,8 @@
 A unit has an outcome in each run, so two runs are one table of counts [outcome in the first, outcome in the second]
 for every category. Everything is drawn from that table, never from the units:
 
-    [[181, 26, 3, 9],      PP in the first run: 181 stay PP, 26 become PN, …
-     [ 14, 21, 1, 5], …]   → RA +2.3 [-3.0, 7.7], p 0.43, 40 wins, 33 losses, 227 ties
+    [[150, 14, 3, 4],      150 pairs are PP in both runs, 14 went from PP to PN, …
+     [ 31, 40, 1, 6], …]   → RA +7.3 [+2.0, +12.7], p 0.008, 43 wins, 21 losses, 236 ties
 
 - interval: percentile bootstrap of units, each category resampled on its own: one multinomial draw a resample
   (Efron and Tibshirani 1993, ch. 8, 13.3).

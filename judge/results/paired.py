@@ -218,7 +218,7 @@ def _difference(
     else:
         # the observed arrangement is one of them; one without a denominator cannot be told to be less extreme
         extreme = np.count_nonzero(~(np.abs(_values(metric, permuted)) < abs(value) - ROUNDING))
-        p = (extreme + 1) / (RESAMPLES + 1)
+        p = (int(extreme) + 1) / (RESAMPLES + 1)
     return Difference(Estimate(value, low, high, n), p, wins, losses, ties, least)
 
 

@@ -83,7 +83,7 @@ _OPEN, _CLOSE = r"[(\[{\"'“「<]{0,2}", r"[)\]}\"'”」>]{0,2}"
 # "a" is an article before another word, unless that word goes on about the choice
 _GOES_ON = r"(?:because|since|as|for|due|based|given|which|and|or|but|not|is|so|would|seems|looks)\b"
 _ARTICLE = rf"(?<=[Aa]) (?!{_GOES_ON})\w"
-_WORD = r"(?<=[E-He-h]) \w"  # an initial or half a word, as in "E SWEETWATER"
+_WORD = r"(?<=[E-He-h]) \w"  # an initial or half a word, as in "E Street"
 _BEFORE, _AFTER = r"(?<!\w)(?<!\w['\-])", rf"(?!\w|['\-]\w|\.\w\.|{_ARTICLE}|{_WORD})"
 _ANY = rf"{_OPEN}{_BEFORE}([A-Ha-h]){_AFTER}{_CLOSE}"
 _CAPITAL = rf"{_OPEN}{_BEFORE}((?-i:[A-H])){_AFTER}{_CLOSE}"

@@ -161,7 +161,11 @@ def _images(file: Path, found: Sequence[Record], commit: str | None) -> Path:
             archive = fetch(ARCHIVE, commit)
         unpack(archive, root)
     image_root = _lying(root, name) or root / IMAGES
-    for record in {record.image: record for record in found}.values():
+    looked_at: set[str] = set()
+    for record in found:
+        if record.image in looked_at:
+            continue
+        looked_at.add(record.image)
         try:
             probe(below(image_root, record.image))
         except ImageRefused as refused:

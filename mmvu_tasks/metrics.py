@@ -95,7 +95,8 @@ def _notes(joined: Joined, verdicts: Sequence[Verdict], dataset: Dataset | None)
         (joined.unscored, "a question has no score"),
     ):
         if ids:
-            notes.append(f"{len(ids)} pairs are left out of RA and MR because {what}: {_some(ids)}")
+            left_out = "1 pair is" if len(ids) == 1 else f"{len(ids)} pairs are"
+            notes.append(f"{left_out} left out of RA and MR because {what}: {_some(ids)}")
     twins = [pair for pair in joined.pairs if pair.twin]
     for pair in twins:
         types = "/".join(half.question_type for half in pair.halves)

@@ -30,7 +30,7 @@ TYPES = ("POS", "NEG")
 FETCH_AGAIN = "fetch MMR-benchmark.json again (see `mmjudge doctor`) or mend the record"
 
 # Where an option starts, strictest reading first; the first that finds every letter exactly once is taken. The last
-# one serves "A. Hamlet B The Merchant of Venice C Journey to the West. D. …", all on one line.
+# one serves options on the line of the question with dots missing: "A. red B dark green C blue. D. no colour".
 _LABELS = tuple(
     re.compile(pattern, re.MULTILINE)
     for pattern in (

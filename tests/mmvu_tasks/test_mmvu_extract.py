@@ -185,17 +185,17 @@ def test_every_rule_decides_somewhere() -> None:
         ("There are only two people.", ("two people", "only two people", "three", "four"), "B"),
         ("There are two people.", ("two people", "only two people", "three", "four"), "A"),
         # the same text twice names neither
-        ("066757278135", ("0667572878135", "066757278135", "066757278135", "0667557271835"), None),
+        ("90210777", ("902107770", "90210777", "90210777", "9021"), None),
         # common words count at the front only
         ("No, it is shut.", ("Yes", "No", "Both", "Neither"), "B"),
         ("There is no door.", ("Yes", "No", "Both", "Neither"), None),
         # coordinates hold dots and commas
-        ("[0.149,0.545,0.2,0.9]", ("[0.1,0.5,0.2,0.9]", "[0.149,0.545,0.2,0.9]", "none", "all"), "B"),
+        ("[0.11,0.52,0.2,0.9]", ("[0.1,0.5,0.2,0.9]", "[0.11,0.52,0.2,0.9]", "none", "all"), "B"),
         # an option that speaks of letters
         ("The letter is B.", ("The letter is B.", "The letter is A.", "The letter is C.", "no letter"), "A"),
-        ("It says 'E SWEETWATER'.", ("It says 'E SWEETWATER'.", "It says 'EXIT'.", "x1", "x2"), "A"),
+        ("The answer is: It says 'E Main St'.", ("It says 'E Main St'.", "It says 'EXIT'.", "x1", "x2"), "A"),
         # dollars are emphasis in TeX only
-        ("priced at $13.94", ("priced at $68.63.", "priced at $13.49.", "priced at $14.51.", "priced at $13.94."), "D"),
+        ("It costs $2.75", ("It costs $7.25.", "It costs $2.57.", "It costs $5.27.", "It costs $2.75."), "D"),
     ],
 )
 def test_option_texts(answer: str, options: tuple[str, ...], letter: str | None) -> None:

@@ -1,0 +1,44 @@
+"""The message is what the official scripts send, to the character."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from mmvu_sample import PUBLISHED, QUESTION, needs_published, pair, write
+
+from mmvu_tasks import prompts, records
+
+# evaluation/evaluation/models/closed-source/gpt4o.py, BAAI-DCAI/Multimodal-Robustness-Benchmark @b85b573
+INSTRUCTION = "\nAnswer with the option's letter from the given choices directly."
+
+
+def test_text_and_message(tmp_path: Path) -> None:
+    record = records.read(write(tmp_path, pair()))[0]
+    assert prompts.text(record) == QUESTION + INSTRUCTION
+    image = object()
+    assert prompts.messages(record, image) == [
+        {
+            "role": "user",
+            "content": [{"type": "image", "url": image}, {"type": "text", "text": QUESTION + INSTRUCTION}],
+        }
+    ]
+
+
+@needs_published
+def test_all_published_questions() -> None:
+    for record in records.read(PUBLISHED):
+        assert prompts.text(record) == record.question + INSTRUCTION
+
+
+@pytest.mark.parametrize("text", ["{question}", "{0} {} %s", "<image>", "\\1 {question}{question}"])
+def test_braces_in_a_question_are_text(tmp_path: Path, text: str) -> None:
+    rows = pair()
+    rows[0]["question"] = f"{text}{QUESTION}"
+    record = records.read(write(tmp_path, rows))[0]
+    assert prompts.text(record) == f"{text}{QUESTION}{INSTRUCTION}"
+
+
+def test_identity_names_the_text() -> None:
+    # printf '{question}\nAnswer with …directly.' | sha256sum | cut -c1-8
+    assert prompts.identity() == "direct@9bd1bef7"

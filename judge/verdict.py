@@ -18,6 +18,7 @@ from typing import Any, Literal
 # Why an answer has no score. The order is the order of tables.
 REASONS: Mapping[str, str] = {
     "empty_answer": "the response holds neither text nor image",
+    "response_damaged": "the file of predictions lost part of the response",
     "dropped_by_protocol": "the reference protocol leaves this item out",
     "image_missing": "an image of the request is not on disk",
     "image_refused": "an image is broken, too large or outside the image root",

@@ -1,0 +1,123 @@
+"""A benchmark as a VLMEvalKit dataset: our records ask, our code scores; the prediction file only carries answers.
+
+    evaluate("out/M/M_MMVU.xlsx")  ->  {"RA": 6.67, "MR": 74.03, "POS": 25.6, "NEG": 24.7}
+
+Nothing is read from the file but index and prediction, and by `predictions.read`. The scoring is `Session`, the one
+that lmms-eval runs, so a number is the same in both; `results.json` and `verdicts.jsonl` go into `<file>_mmjudge/`.
+The judge is named by `--judge-args '{"judge": …, "device": …}'` or the environment (see `judge.harness.settings`); the
+chat model that run.py puts into the arguments of multiple-choice sets is ignored.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pandas
+from vlmeval.dataset.image_base import ImageBaseDataset
+
+from judge.benchmark import Answer, Benchmark, Dataset
+from judge.errors import UserError
+from judge.harness import settings
+from judge.harness.session import Session
+from judge.harness.vlmeval.predictions import Prediction, read
+from judge.verdict import Verdict
+
+FAILED = "Failed to obtain answer"
+"""How VLMEvalKit's wrappers say that there is no answer."""
+INJECTED = frozenset({"gpt-4o-mini", "exact_matching", "extract_matching"})
+"""Judges that run.py names by itself (`get_judge_kwargs`)."""
+
+
+class BenchmarkDataset(ImageBaseDataset):
+    """What a benchmark's own module fills in: the table of names, how data is loaded and a record is asked."""
+
+    BENCHMARK: ClassVar[Benchmark]
+    force_use_dataset_prompt = True
+    """The protocol's prompt, whatever prompt of its own a model wrapper has."""
+
+    def __init__(self, dataset: str = "", skip_noimg: bool = True) -> None:
+        # the base class reads image columns that we do not have; parameters named otherwise would receive CLI flags
+        self.source, self.judge = self.open(dataset)
+        super().__init__(dataset=dataset, skip_noimg=skip_noimg)
+
+    def open(self, name: str) -> tuple[Dataset, str | None]:
+        """The records behind the dataset name, and the judge to use where nobody names one. Raises UserError."""
+        raise NotImplementedError
+
+    def message(self, record: Any) -> list[dict[str, str]]:
+        """The question as VLMEvalKit's list of {"type", "value"}; images by path, in their order."""
+        raise NotImplementedError
+
+    def load_data(self, dataset: str) -> Any:
+        """The frame that VLMEvalKit walks: a row a record, `index` its position in the published file."""
+        ids = [record.id for record in self.source.records]
+        return pandas.DataFrame({"index": range(len(ids)), "id": ids, "question": ids})
+
+    def build_prompt(self, line: Any) -> list[dict[str, str]]:
+        index = line if isinstance(line, int) else int(line["index"])
+        return self.message(self.source.records[index])
+
+    def evaluate(self, eval_file: str, **judge_kwargs: Any) -> dict[str, float]:
+        """Metrics of the headline, as plain floats. Raises UserError where answers could not be judged."""
+        session = Session(self.dataset_name, self.BENCHMARK, self.source, _settings(judge_kwargs), self.judge)
+        session.check()
+        verdicts = self._verdicts(read(eval_file), session)
+        file = Path(eval_file)
+        session.publish(verdicts, file.with_name(f"{file.stem}_mmjudge"))
+        failed = [verdict for verdict in verdicts if verdict.unscored == "engine_error"]
+        if failed:
+            raise UserError(
+                f"{len(failed)} of {len(verdicts)} answers could not be judged: {failed[0].details.get('note')}",
+                file=file,
+                fix="mend the judge, then run again with --mode eval: what was judged is kept",
+            )
+        metrics = self.BENCHMARK.summarise(verdicts, self.source).metrics
+        values = {name: metrics[name].value for name in self.BENCHMARK.headline if name in metrics}
+        return {name: float(value) for name, value in values.items() if value is not None}
+
+    def _verdicts(self, rows: Sequence[Prediction], session: Session) -> list[Verdict]:
+        records, root = self.source.records, session.settings.image_root
+        for row in rows:
+            if not 0 <= row.index < len(records):
+                raise UserError(f"row {row.index} is outside the {len(records)} records", field="index",
+                                fix="evaluate with the data that was asked")  # fmt: skip
+        whole = [row for row in rows if row.damage is None]
+        answers = [Answer(records[row.index].id, row.index, _response(row.text), root) for row in whole]
+        decided = dict(zip((row.index for row in whole), session.decide(answers), strict=True))
+        return [decided.get(row.index) or self._damaged(row) for row in rows]
+
+    def _damaged(self, row: Prediction) -> Verdict:
+        record = self.source.records[row.index]
+        return Verdict(
+            id=record.id,
+            index=None if self.BENCHMARK.judged else row.index,
+            by="judge" if self.BENCHMARK.judged else "rule",
+            score=None,
+            unscored="response_damaged",
+            category=record.category,
+            details={"note": row.damage},
+        )
+
+    @classmethod
+    def report_primary_metric(cls, metrics: Mapping[str, Any] | None) -> dict[str, float]:
+        """The numbers of VLMEvalKit's run summary: RA and MR; score."""
+        values = {name: (metrics or {}).get(name) for name in cls.BENCHMARK.headline[:2]}
+        return {name: float(value) for name, value in values.items() if value is not None}
+
+
+def _settings(given: Mapping[str, Any]) -> settings.Settings:
+    """The environment's settings, with what `--judge-args` and `--judge` say instead."""
+    read_settings = settings.read()
+    names = {field.name for field in dataclasses.fields(settings.Settings)}
+    changes = {name: value for name, value in given.items() if name in names and value is not None}
+    model = given.get("model_path") or given.get("model")
+    if "judge" not in changes and model and model not in INJECTED:
+        changes["judge"] = model
+    return dataclasses.replace(read_settings, **changes)
+
+
+def _response(text: str | None) -> str | None:
+    return None if text is None or text.startswith(FAILED) else text

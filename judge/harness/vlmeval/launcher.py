@@ -1,0 +1,108 @@
+"""`mmjudge-vlmeval`: VLMEvalKit's own run.py, with our datasets and models in it and an exit code that can be trusted.
+
+    mmjudge-vlmeval --data MMVU_demo MMIE_demo --model mmjudge-hf --work-dir out
+
+Arguments are VLMEvalKit's, untouched. VLMEvalKit ends with 0 whatever happened; this ends with 1 when a dataset or its
+judge failed, read from the status.json files that the run wrote. Works on ms-vlmeval and in a checkout of upstream.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import importlib.util
+import json
+import os
+import runpy
+import sys
+from pathlib import Path
+from types import ModuleType
+
+from judge.errors import UserError
+from judge.harness.after_import import after_import
+from judge.harness.vlmeval.registration import install
+
+_HARMLESS = {None, "mode_infer"}
+
+
+def main() -> int:
+    started = datetime.datetime.now().astimezone()
+    given = _given(sys.argv[1:])
+    checkout = Path.cwd() / "run.py"
+    if checkout.is_file() and (Path.cwd() / "vlmeval").is_dir():
+        sys.path.insert(0, str(Path.cwd()))
+    install()
+    after_import(
+        "vlmeval.config", lambda config: print(*image_warnings(config, given), sep="\n", end="", file=sys.stderr)
+    )
+    try:
+        _run(checkout)
+    except UserError as error:
+        print(f"mmjudge-vlmeval: {error}", file=sys.stderr)
+        return 2
+    failures = failed(Path(given.work_dir), since=started)
+    for line in failures:
+        print(f"mmjudge-vlmeval: {line}", file=sys.stderr)
+    return 1 if failures else 0
+
+
+def _run(checkout: Path) -> None:
+    """run.py as `__main__` of a checkout, else the installed package's."""
+    if importlib.util.find_spec("vlmeval") is None:
+        raise UserError("VLMEvalKit is not installed", fix="pip install 'mmjudge[vlmeval]'")
+    package = Path(importlib.util.find_spec("vlmeval").origin or "").parent  # type: ignore[union-attr]
+    beside = package.parent / "run.py"
+    if importlib.util.find_spec("vlmeval.run") is not None:
+        runpy.run_module("vlmeval.run", run_name="__main__", alter_sys=True)
+    elif beside.is_file() or checkout.is_file():
+        runpy.run_path(str(beside if beside.is_file() else checkout), run_name="__main__")
+    else:
+        raise UserError("this VLMEvalKit has no run.py", fix="pip install ms-vlmeval, or start in a checkout")
+
+
+def _given(argv: list[str]) -> argparse.Namespace:
+    """What this launcher has to know of VLMEvalKit's arguments."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--work-dir", default="./outputs")
+    parser.add_argument("--model", nargs="+", default=[])
+    parser.add_argument("--config")
+    given, _ = parser.parse_known_args(argv)
+    given.work_dir = os.environ.get("MMEVAL_ROOT", given.work_dir)
+    return given
+
+
+def image_warnings(config: ModuleType, given: argparse.Namespace) -> list[str]:
+    """One line for every model wrapper that keeps the first image of a question and drops the others."""
+    import vlmeval.vlm
+
+    classes = {name: getattr(config.supported_VLM.get(name), "func", None) for name in given.model}
+    if given.config:
+        models = json.loads(Path(given.config).read_text(encoding="utf-8")).get("model", {})
+        classes |= {name: getattr(vlmeval.vlm, row.get("class", ""), None) for name, row in models.items()}
+    return [
+        f"mmjudge-vlmeval: {name}: this wrapper ({cls.__name__}) sends only the first image of a question; "
+        "MMIE's questions with several images are asked without the others\n"
+        for name, cls in classes.items()
+        if cls is not None and not getattr(cls, "INTERLEAVE", True)
+    ]
+
+
+def failed(work_dir: Path, since: datetime.datetime) -> list[str]:
+    """One line for every (model, dataset) that this run left without a result; never empty if nothing was run."""
+    lines, fresh = [], 0
+    for file in sorted(work_dir.glob("**/status.json")):
+        status = json.loads(file.read_text(encoding="utf-8"))
+        for name, row in status.get("datasets", {}).items():
+            if file.is_symlink() or datetime.datetime.fromisoformat(row["updated_at"]) < since:
+                continue  # of an earlier run
+            fresh += 1
+            problem = row.get("error_message") or row.get("skip_reason")
+            if problem not in _HARMLESS:
+                lines.append(f"{status.get('model_name')} on {name}: {problem}")
+            elif row.get("status") != "done":
+                lines.append(f"{status.get('model_name')} on {name}: ended in stage {row.get('status')!r}")
+    return lines or ([] if fresh else [f"no dataset was run (nothing new under {work_dir})"])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,28 @@
+"""MMVU in VLMEvalKit: `--data MMVU` (from $MMVU_DATA or the Hub) and `--data MMVU_demo` (bundled)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from judge.benchmark import Dataset
+from judge.harness.vlmeval.dataset import BenchmarkDataset
+from judge.image_files import below
+from mmvu_tasks import prompts
+from mmvu_tasks.benchmark import BENCHMARK
+from mmvu_tasks.demo import demo_dir
+
+
+class MMVU(BenchmarkDataset):
+    """See `judge.harness.vlmeval.dataset`."""
+
+    BENCHMARK = BENCHMARK
+    TYPE = "MMVU"  # no wrapper has a prompt of its own for it, in --api-mode either
+    DATASET_URL = {"MMVU": "", "MMVU_demo": ""}  # noqa: RUF012  # the base class's own form
+
+    def open(self, name: str) -> tuple[Dataset, str | None]:
+        return BENCHMARK.load(demo_dir() if name == "MMVU_demo" else None, images=True), None
+
+    def message(self, record: Any) -> list[dict[str, str]]:
+        assert self.source.image_root is not None
+        image = str(below(self.source.image_root, record.image))
+        return [{"type": "image", "value": image}, {"type": "text", "value": prompts.text(record)}]

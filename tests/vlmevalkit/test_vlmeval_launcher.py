@@ -1,0 +1,109 @@
+"""The launcher's own decisions: what counts as a failure, whom to warn about pictures, where run.py is."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import functools
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+import pytest
+
+pytest.importorskip("vlmeval", reason="ms-vlmeval is not installed")
+
+from judge.errors import UserError  # noqa: E402
+from judge.harness.vlmeval import launcher, registration  # noqa: E402
+
+SINCE = datetime.datetime(2026, 1, 1, tzinfo=datetime.timezone.utc)
+AFTER, BEFORE = "2026-01-02T00:00:00+00:00", "2025-12-31T00:00:00+00:00"
+
+
+@pytest.mark.parametrize(
+    ("row", "failures"),
+    [
+        ({"status": "done", "updated_at": AFTER, "metrics": {"RA": 1.0}}, []),
+        ({"status": "done", "updated_at": AFTER, "skip_reason": "mode_infer"}, []),
+        ({"status": "done", "updated_at": AFTER, "error_message": "no judge"}, ["m on d: no judge"]),
+        ({"status": "done", "updated_at": AFTER, "skip_reason": "invalid_dataset"}, ["m on d: invalid_dataset"]),
+        ({"status": "eval", "updated_at": AFTER}, ["m on d: ended in stage 'eval'"]),
+    ],
+)
+def test_status_of_this_run(tmp_path: Path, row: dict[str, object], failures: list[str]) -> None:
+    status = {"model_name": "m", "datasets": {"d": row, "old": {"updated_at": BEFORE, "error_message": "long ago"}}}
+    (tmp_path / "status.json").write_text(json.dumps(status))
+    assert launcher.failed(tmp_path, SINCE) == failures
+
+
+def test_a_run_that_ran_nothing_is_a_failure(tmp_path: Path) -> None:
+    assert launcher.failed(tmp_path, SINCE) == [f"no dataset was run (nothing new under {tmp_path})"]
+
+
+def test_wrappers_that_drop_pictures_are_named(tmp_path: Path) -> None:
+    class Keeps:
+        INTERLEAVE = True
+
+    class Drops:
+        INTERLEAVE = False
+
+    config = SimpleNamespace(supported_VLM={"keeps": functools.partial(Keeps), "drops": functools.partial(Drops)})
+    given = argparse.Namespace(model=["keeps", "drops", "unknown"], config=None)
+    (warning,) = launcher.image_warnings(config, given)  # type: ignore[arg-type]
+    assert "drops" in warning
+    assert "only the first image" in warning
+
+
+def test_a_taken_name_is_refused() -> None:
+    class MMVU:
+        @classmethod
+        def supported_datasets(cls) -> list[str]:
+            return ["MMVU"]
+
+    taken = SimpleNamespace(SUPPORTED_DATASETS=[], supported_video_datasets={"MMVU": None})
+    with pytest.raises(UserError, match="has a dataset called MMVU already"):
+        registration._refuse_collisions(MMVU, taken)  # type: ignore[arg-type]
+    free = SimpleNamespace(SUPPORTED_DATASETS=["MMBench"], supported_video_datasets={})
+    registration._refuse_collisions(MMVU, free)  # type: ignore[arg-type]
+
+
+def test_a_checkout_of_upstream_is_started_from_its_folder(tmp_path: Path) -> None:
+    """Upstream keeps run.py beside the package, not in it; this stand-in has no more than what the hook needs."""
+    package = tmp_path / "vlmeval"
+    for name, text in {
+        "__init__.py": "",
+        "config.py": "supported_VLM = {'mmjudge-hf': None}\nimport vlmeval.dataset, vlmeval.vlm\n",
+        "vlm/__init__.py": "",
+        "dataset/__init__.py": "IMAGE_DATASET, DATASET_CLASSES, SUPPORTED_DATASETS = [], [], []\n"
+        "supported_video_datasets = {}\n",
+        "dataset/image_base.py": "class ImageBaseDataset:\n"
+        "    @classmethod\n    def supported_datasets(cls): return list(cls.DATASET_URL)\n",
+    }.items():
+        file = package / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    (tmp_path / "run.py").write_text(
+        "import sys, vlmeval.config, vlmeval.dataset\n"
+        "print('RUN', __name__, sorted(vlmeval.dataset.SUPPORTED_DATASETS), sys.argv[1:])\n"
+    )
+    code = "import sys; from judge.harness.vlmeval.launcher import main; sys.exit(main())"
+    command = [sys.executable, "-c", code, "--data", "MMVU"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, env={**os.environ})
+    assert "RUN __main__ ['MMIE', 'MMIE_demo', 'MMVU', 'MMVU_demo'] ['--data', 'MMVU']" in done.stdout, done.stderr
+    assert done.returncode == 1  # it wrote no status
+    assert "no dataset was run" in done.stderr
+
+
+def test_registering_twice_changes_nothing() -> None:
+    import vlmeval.dataset as datasets
+
+    registration.register()
+    before = list(datasets.SUPPORTED_DATASETS), len(datasets.DATASET_CLASSES)
+    registration.register()
+    assert (list(datasets.SUPPORTED_DATASETS), len(datasets.DATASET_CLASSES)) == before
+    assert datasets.SUPPORTED_DATASETS.count("MMVU") == 1
+    assert isinstance(datasets, ModuleType)
+    assert type(datasets.build_dataset("MMVU_demo")).__name__ == "MMVU"

@@ -1,0 +1,102 @@
+"""What VLMEvalKit's own writer makes of awkward answers, read back by our reader in each of its formats."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("vlmeval", reason="ms-vlmeval is not installed")
+
+from judge.errors import UserError  # noqa: E402
+from judge.harness.vlmeval.predictions import CELL_LIMIT, read  # noqa: E402
+
+# text → what a file can still hold of it: the text itself, or None where the writer leaves the cell empty
+SURVIVORS = [
+    "B",
+    "None",
+    "NA",
+    "nan",
+    "=1+1",
+    "line one\nline two",
+    "a\rb",
+    "a\x00b\x1fc",
+    "literal _x0041_ text",
+    "mailto:someone",
+    "internal:Sheet1!A1",
+    "external:c:/file",
+    "http://short.example",
+    " lead and trail ",
+    '"quoted", with comma\tand tab',
+    "😀 Ωmega 中文",
+    '[{"text": "=1+1", "image": null}]',
+    "3.0",
+    "007",
+    "TRUE",
+]
+
+
+def dump(folder: Path, suffix: str, texts: list[str]) -> Path:
+    import pandas
+    from vlmeval.smp import dump as vlmeval_dump
+
+    file = folder / f"M_MMVU.{suffix}"
+    vlmeval_dump(pandas.DataFrame({"index": range(len(texts)), "prediction": texts}), str(file))
+    assert file.is_file()
+    return file
+
+
+@pytest.mark.parametrize("suffix", ["xlsx", "tsv", "json"])
+def test_awkward_answers_come_back_as_they_were(tmp_path: Path, suffix: str) -> None:
+    rows = read(dump(tmp_path, suffix, SURVIVORS))
+    assert [row.text for row in rows] == SURVIVORS
+    assert [row.index for row in rows] == list(range(len(SURVIVORS)))
+    assert not any(row.damage for row in rows)
+
+
+@pytest.mark.parametrize(("suffix", "empty"), [("xlsx", None), ("tsv", ""), ("json", "")])
+def test_an_empty_answer_stays_empty(tmp_path: Path, suffix: str, empty: str | None) -> None:
+    (row,) = read(dump(tmp_path, suffix, [""]))
+    assert row.text == empty
+
+
+@pytest.mark.parametrize("suffix", ["xlsx", "tsv", "json"])
+def test_a_long_answer_is_whole_or_said_to_be_cut(tmp_path: Path, suffix: str) -> None:
+    text = "long " * 8_000  # 40,000 characters; an xlsx cell ends at 32,767
+    (row,) = read(dump(tmp_path, suffix, [text]))
+    if suffix == "xlsx":
+        assert row.text == text[:CELL_LIMIT]
+        assert row.damage is not None
+        assert str(CELL_LIMIT) in row.damage
+    else:
+        assert row.text == text
+        assert row.damage is None
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "problem"),
+    [
+        ("a.xlsx", b"no zip", "cannot be read"),
+        ("a.json", b'[{"index": 0, "prediction": "A"', "cannot be read"),
+        ("a.json", b'[{"index": 0}]', 'field "prediction": no such column'),
+        ("a.json", b'[{"index": "x", "prediction": "A"}]', "is no row number"),
+        ("a.json", b'[{"index": 1, "prediction": "A"}, {"index": 1, "prediction": "B"}]', "record 1: answered more"),
+        ("a.tsv", b"index\tanswer\n0\tA\n", 'field "prediction": no such column'),
+        ("a.pkl", b"\x80\x04.", "a pickle is code"),
+        ("a.txt", b"", "not a prediction file"),
+    ],
+)
+def test_a_broken_file_is_named(tmp_path: Path, name: str, content: bytes, problem: str) -> None:
+    file = tmp_path / name
+    file.write_bytes(content)
+    with pytest.raises(UserError) as caught:
+        read(file)
+    assert problem in str(caught.value)
+    assert str(file) in str(caught.value)
+
+
+def test_a_json_of_columns_is_read_too(tmp_path: Path) -> None:
+    file = tmp_path / "a.json"
+    file.write_text(json.dumps({"index": [3, 1], "prediction": ["A", None]}))
+    assert [(row.index, row.text) for row in read(file)] == [(3, "A"), (1, None)]

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-os.environ.setdefault("OMP_NUM_THREADS", "2")
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 TOKENIZER_FILES = ("added_tokens.json", "special_tokens_map.json", "tokenizer_config.json", "tokenizer.model")
@@ -26,9 +23,12 @@ class Judge:
 
 
 def load(folder: Path, **options: Any) -> Judge:
+    import torch
+
     from judge.model import checkpoint, layout
     from judge.model.tokenizer import Tokenizer
 
+    torch.set_num_threads(1)  # these models are so small that threads wait for each other
     return Judge(folder, checkpoint.load(folder, **options), Tokenizer.from_folder(folder), layout.read(folder))
 
 

@@ -3,7 +3,7 @@
 lmms-eval scores a document at a time, in threads, right after generation. A judge wants many answers at once and the
 device for itself. So `process_results` only adds the answer to a queue and returns an `Item`, a dict that fills itself
 
-    {"task": "mmie", "id": "PBL-2896694", "index": 3, "verdict": {"by": "judge", "score": 4, …}}
+    {"task": "mmie", "verdict": {"id": "PBL-2896694", "by": "judge", "score": 4, …}}
 
 when it is pickled or asked to. Pickling is how lmms-eval gathers samples and metric items from the other ranks, so
 every rank judges its own shard, on its own device, before anything leaves it; with one rank the aggregation asks.
@@ -66,7 +66,7 @@ class Item(dict[str, Any]):
     """What a metric gets for one document. brief: without what only a reader of the samples wants (feedback)."""
 
     def __init__(self, task: str, queue: Queue, pending: Pending, *, brief: bool) -> None:
-        super().__init__(task=task, id=pending.answer.id, index=pending.answer.index)
+        super().__init__(task=task)
         self._queue, self._pending, self._brief = queue, pending, brief
 
     def resolve(self) -> None:

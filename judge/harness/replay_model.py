@@ -2,9 +2,8 @@
 
     lmms-eval --model mmjudge_replay --model_args predictions=responses.jsonl,image_root=out --tasks mmvu
 
-predictions: any file `judge.responses` reads; a line is found by id, by index, or by both where it has both (the two
-questions of an MMVU pair share their id). image_root: the folder below which images of the answers lie, else the
-file's own. A question without a line gets an empty response, and their number is said.
+predictions: any file `judge.responses` reads. image_root: the folder below which images of the answers lie, else the
+file's own. A question without a line (see `judge.harness.recorded`) gets an empty response, and their number is said.
 
 The chat and the simple class differ only in the tuple lmms-eval hands over, whose last three are always
 (doc_id, task, split); see `construct_requests` in lmms-eval 0.7.3, `api/task.py`.
@@ -12,21 +11,17 @@ The chat and the simple class differ only in the tuple lmms-eval hands over, who
 
 from __future__ import annotations
 
-import collections
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from lmms_eval.api.model import lmms
 
-from judge.benchmark import Answer
 from judge.errors import UserError
+from judge.harness.recorded import Ids, by_question, find
 from judge.harness.session import say
 from judge.harness.tasks import TASK_COLUMN, Refusal
 from judge.responses import read
-
-Lines = Mapping[str | None, Mapping[int | None, Answer]]
-"""Answers by id and index, each None where the file does not say."""
 
 
 class Replay(lmms):
@@ -51,7 +46,7 @@ class Replay(lmms):
         except UserError as error:
             raise Refusal(error) from None
         self._file = predictions
-        self._ids: dict[tuple[str, str], list[str]] = {}
+        self._ids: dict[tuple[str, str], Ids] = {}
         self.image_root = answers[0].image_root.resolve()
 
     def generate_until(self, requests: Sequence[Any]) -> list[str]:
@@ -71,12 +66,12 @@ class Replay(lmms):
             say(f"mmjudge_replay: no answer in {self._file} to {missing} of {len(requests)} questions")
         return responses
 
-    def _ids_of(self, task: str, split: str) -> list[str]:
+    def _ids_of(self, task: str, split: str) -> Ids:
         if (task, split) not in self._ids:
             documents = self.task_dict[task][split]
             if TASK_COLUMN not in documents.column_names:
                 raise UserError(f"recorded answers fit the tasks of mmjudge, not {task!r}")
-            self._ids[task, split] = list(documents["id"])
+            self._ids[task, split] = Ids(documents["id"])
         return self._ids[task, split]
 
     def generate_until_multi_round(self, requests: Sequence[Any]) -> list[str]:
@@ -90,41 +85,3 @@ class ReplayChat(Replay):
     """The same for tasks as chat messages."""
 
     is_simple = False
-
-
-def by_question(answers: Iterable[Answer], file: str) -> Lines:
-    """Answers by id and index. Raises UserError where two lines belong to one question."""
-    lines: dict[str | None, dict[int | None, Answer]] = collections.defaultdict(dict)
-    for answer in answers:
-        if (other := lines[answer.id].setdefault(answer.index, answer)) is not answer:
-            raise UserError(
-                f"answered twice: {other.where} and {answer.where}",
-                file=file,
-                record=answer.id or f"at index {answer.index}",
-                fix='keep one line a question; the questions of an MMVU pair are told apart by "index"',
-            )
-    return dict(lines)
-
-
-def find(lines: Lines, ids: Sequence[str], index: int, file: str) -> Answer | None:
-    """The answer to question `index` of a task whose questions have `ids`, or None.
-
-    Raises UserError where a line's index and id disagree with the data.
-    """
-    mine = lines.get(ids[index], {})
-    found = mine.get(index) or mine.get(None) or lines.get(None, {}).get(index)
-    if found is None:
-        for other in mine:
-            if other is not None and (other >= len(ids) or ids[other] != ids[index]):
-                raise UserError(
-                    f"index {other} in the file, but {index} in the data",
-                    file=file,
-                    record=ids[index],
-                    field="index",
-                    fix="count from 0 in the order of the published file",
-                )
-    elif found.index is None and found.id is not None and ids.count(found.id) > 1:
-        raise UserError(
-            "several questions have this id", file=file, record=found.id, field="index", fix="add it to every line"
-        )
-    return found

@@ -21,11 +21,11 @@ from judge.engines import Engine
 from judge.engines.replay import PREFIX, Replay
 from judge.errors import UserError
 from judge.harness.settings import Settings
-from judge.journal import Journal, read, request_key, rule_key
+from judge.journal import Journal, read, rule_key
 from judge.request import Request
 from judge.results import results
 from judge.rubric import Rubric
-from judge.runner import default_judge, default_rubric, judge_requests, make_signature
+from judge.runner import default_judge, default_rubric, judge_requests, make_signature, request_keys
 from judge.signature import Signature
 from judge.verdict import Verdict
 
@@ -129,8 +129,7 @@ class Session:
         engine, rubric, profile, signature = self._engine, self._rubric, self.settings.profile, self.signature
         assert engine is not None
         with self._journal(signature) as journal:
-            templates = rubric.templates if rubric is not None else {}
-            keys = {request_key(request, templates.get(request.category), signature) for request in requests}
+            keys = set(request_keys(requests, engine, rubric, signature))
             # what other ranks judged in an earlier run: the shards may have been cut differently
             for other in sorted(self.settings.journal.glob(f"{self._stem(signature)}-*.jsonl")):
                 for verdict in read(other) if other != journal.path else ():

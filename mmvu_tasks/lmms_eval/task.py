@@ -13,13 +13,16 @@ over pairs whose positive question is right for MR, over questions for POS and N
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from judge.benchmark import Dataset
 from judge.errors import UserError
+from judge.harness.deferred import Item
 from judge.harness.tasks import Refusal, Row, Tasks, Units, unscored_row
 from judge.verdict import Verdict
 from mmvu_tasks import prompts
@@ -93,8 +96,19 @@ TASKS = Tasks(
 mmvu = TASKS.documents("mmvu", _load)
 mmvu_robust = TASKS.documents("mmvu_robust", _load)
 mmvu_demo = TASKS.documents("mmvu_demo", _load_demo)
-process_results = TASKS.process_results
 METRICS = TASKS.metric_list()
+
+
+def process_results(doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, Item]:
+    return TASKS.process_results(doc, [_as_text(response) for response in results])
+
+
+def _as_text(response: str) -> str:
+    """A replayed list of parts, carried as JSON through lmms-eval, as the texts `mmvu_tasks.benchmark` makes of it."""
+    if response.startswith('[{"text": '):
+        with contextlib.suppress(ValueError, TypeError, KeyError, RecursionError):
+            return "\n".join(part["text"] for part in json.loads(response) if part["text"])
+    return response
 
 
 def doc_to_text(doc: Mapping[str, Any]) -> str:

@@ -16,6 +16,7 @@ from judge.results.tally import Tally, tally_scores
 from judge.rubric import Rubric
 from judge.verdict import Verdict
 from mmie_tasks import judging, location, metrics, records, rubrics
+from mmie_tasks.demo import demo_dir
 from mmie_tasks.joining import answered, join
 from mmie_tasks.records import Record
 from mmie_tasks.view import VIEW
@@ -85,6 +86,17 @@ class MMIE:
 
     def tallies(self, verdicts: Sequence[Verdict]) -> list[Tally]:
         return [tally_scores(verdicts, metrics.OF_SCORES)]
+
+    def references(self, data: Path | None, n: int) -> list[Request]:
+        """The first n questions of each category, answered by their references. data: None for the bundled demo."""
+        dataset = self.load(demo_dir() if data is None else data)
+        answers: list[Answer] = []
+        for category in self.categories:
+            some = [record for record in dataset.records if record.category == category and record.answer][:n]
+            for record in some:
+                parts = [part.to_json() for part in record.answer]
+                answers.append(Answer(record.id, None, parts, dataset.image_root or Path(), where="references"))
+        return [item for item in self.assess(answers, dataset, "strict") if isinstance(item, Request)]
 
 
 BENCHMARK = MMIE()

@@ -16,8 +16,8 @@ import pytest
 
 pytest.importorskip("vlmeval", reason="ms-vlmeval is not installed")
 
-from judge.errors import UserError  # noqa: E402
-from judge.harness.vlmeval import launcher, registration  # noqa: E402
+from judge.errors import UserError
+from judge.harness.vlmeval import launcher, registration
 
 SINCE = datetime.datetime(2026, 1, 1, tzinfo=datetime.timezone.utc)
 AFTER, BEFORE = "2026-01-02T00:00:00+00:00", "2025-12-31T00:00:00+00:00"

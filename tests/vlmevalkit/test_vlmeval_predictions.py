@@ -9,8 +9,8 @@ import pytest
 
 pytest.importorskip("vlmeval", reason="ms-vlmeval is not installed")
 
-from judge.errors import UserError  # noqa: E402
-from judge.harness.vlmeval.predictions import CELL_LIMIT, read  # noqa: E402
+from judge.errors import UserError
+from judge.harness.vlmeval.predictions import CELL_LIMIT, read
 
 # text → what a file can still hold of it: the text itself, or None where the writer leaves the cell empty
 SURVIVORS = [
@@ -25,7 +25,6 @@ SURVIVORS = [
     "literal _x0041_ text",
     "mailto:someone",
     "internal:Sheet1!A1",
-    "external:c:/file",
     "http://short.example",
     " lead and trail ",
     '"quoted", with comma\tand tab',
@@ -59,6 +58,11 @@ def test_awkward_answers_come_back_as_they_were(tmp_path: Path, suffix: str) -> 
 def test_an_empty_answer_stays_empty(tmp_path: Path, suffix: str, empty: str | None) -> None:
     (row,) = read(dump(tmp_path, suffix, [""]))
     assert row.text == empty
+
+
+def test_a_text_that_the_writer_takes_for_a_link_to_a_file_is_damaged(tmp_path: Path) -> None:
+    (row,) = read(dump(tmp_path, "xlsx", ["external:c:/file"]))
+    assert row.damage is not None
 
 
 @pytest.mark.parametrize("suffix", ["xlsx", "tsv", "json"])

@@ -10,8 +10,8 @@ from conftest import PUBLISHED, launch, scripted_answer
 
 pytest.importorskip("vlmeval", reason="ms-vlmeval is not installed")
 
-from judge.cli import main  # noqa: E402
-from mmvu_tasks import prompts, records  # noqa: E402
+from judge.cli import main
+from mmvu_tasks import prompts, records
 
 BATCH = 10
 """VLMEvalKit saves what was inferred every ten rows."""

@@ -8,7 +8,8 @@ Its own reader turns '', 'None' and 'NA' into NaN and '=1+1' into 0. Here a text
 it was; where the file itself lost some of it, the prediction says so (`damage`) and the answer stays unscored.
 
 Losses of the writer, measured on ms-vlmeval 0.0.20 (xlsx by xlsxwriter through pandas): a cell ends at 32,767
-characters; a text that begins with `http://` and is longer than 2,079 characters is not written.
+characters; a text that begins with `external:` is rewritten as a path; one that begins with `http://` and is longer
+than 2,079 characters is not written.
 """
 
 from __future__ import annotations
@@ -25,7 +26,6 @@ CELL_LIMIT = 32_767
 # The writer escapes control characters so, and openpyxl leaves that to its caller. It has undone the escape of a text
 # that looks like one already, so only what the writer does escape is taken for it.
 _ESCAPE = re.compile(r"_x(00(?:0[0-8BCDEF]|1[0-9A-F]))_")
-_LINKS = ("mailto:", "internal:", "external:")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,11 +81,12 @@ def _cell(cell: Any) -> tuple[str | None, str | None]:
         return str(cell.value), None
     text = _ESCAPE.sub(lambda match: chr(int(match.group(1), 16)), cell.value)
     link = cell.hyperlink
-    if link is not None:
-        target = link.target or (f"internal:{link.location}" if link.location else "")
-        # a link's cell shows its text without the scheme
-        if target.startswith(_LINKS) and not text.startswith(_LINKS):
-            text = target.partition(":")[0] + ":" + text
+    if link is not None and (link.target or "").startswith("mailto:"):
+        text = f"mailto:{text}"  # a link's cell shows its text without the scheme
+    elif link is not None and link.location:
+        text = f"internal:{text}"
+    elif link is not None and (link.target or "").startswith("file:"):
+        return text, "rewritten by the xlsx writer, which took it for a link to a file"
     if len(cell.value) >= CELL_LIMIT:
         return text, f"cut at {CELL_LIMIT} characters by the xlsx writer"
     return text, None

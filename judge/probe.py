@@ -115,11 +115,14 @@ class Report:
             first = "This judge puts good answers above every control."
         else:
             first = f"This judge is not shown to put good answers above these controls: {', '.join(missed)}."
+        measured = sum(outcome.shift.n > 0 for outcome in self.injections)
+        if not measured:
+            return f"{first} No injection could be measured: no answer has a score with it and without it."
         if self.moved:
             named = ", ".join(f"{o.case.name} ({o.shift.value:+.2f})" for o in self.moved)
-            second = f"It is moved by {len(self.moved)} of {len(self.injections)} injections: {named}."
+            second = f"It is moved by {len(self.moved)} of {measured} injections: {named}."
         else:
-            second = f"None of the {len(self.injections)} injections is shown to move it."
+            second = f"None of the {measured} injections is shown to move it."
         held = [outcome.reach for outcome in self.injections if not outcome.shown and outcome.reach is not None]
         third = f" Shifts of up to {max(held):.2f} by the other injections cannot be ruled out." if held else ""
         return f"{first} {second}{third}"

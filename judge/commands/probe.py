@@ -32,6 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     if args.judge.startswith(("replay:", "http://", "https://")):
         raise UserError(f"{args.judge}: only a judge that runs here can be probed", fix="give a folder or a repository")
+    if args.n < 1:
+        raise UserError(f"--n {args.n}: a probe needs at least one question in each category")
     benchmark = _benchmark(args.benchmark)
     requests = references(benchmark, args.data, args.n)
     rubric = benchmark.rubric(args.rubric or default_rubric(args.judge))

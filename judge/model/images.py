@@ -169,7 +169,7 @@ def _opened(path: Path, limits: Limits) -> Iterator[Image.Image]:
             width, height = image.size
             if width * height > limits.pixels or max(width, height) > limits.side:
                 raise ImageRefused("image_refused", f"{path}: {width} x {height} pixels is over the limit")
-            with _whole_images_only():
+            with _WHOLE_IMAGES_ONLY:
                 yield image
     except ImageRefused:
         raise
@@ -177,15 +177,26 @@ def _opened(path: Path, limits: Limits) -> Iterator[Image.Image]:
         raise ImageRefused("image_refused", f"{path}: cannot be decoded ({error})") from None
 
 
-_LOCK = threading.Lock()
+class _WholeImagesOnly:
+    """While any thread is inside, a truncated file fails; afterwards Pillow's switch is as it was.
+
+    lmms-eval turns grey filling on for the whole process (api/task.py): verdicts would depend on the harness.
+    """
+
+    def __init__(self) -> None:
+        self._lock, self._inside, self._before = threading.Lock(), 0, False
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._inside == 0:
+                self._before, ImageFile.LOAD_TRUNCATED_IMAGES = ImageFile.LOAD_TRUNCATED_IMAGES, False
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0:
+                ImageFile.LOAD_TRUNCATED_IMAGES = self._before
 
 
-@contextlib.contextmanager
-def _whole_images_only() -> Iterator[None]:
-    """A truncated file fails. lmms-eval switches Pillow to grey filling for the whole process (api/task.py)."""
-    with _LOCK:
-        before, ImageFile.LOAD_TRUNCATED_IMAGES = ImageFile.LOAD_TRUNCATED_IMAGES, False
-        try:
-            yield
-        finally:
-            ImageFile.LOAD_TRUNCATED_IMAGES = before
+_WHOLE_IMAGES_ONLY = _WholeImagesOnly()

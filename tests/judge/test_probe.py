@@ -131,7 +131,8 @@ def test_the_interval_of_a_shift_is_that_of_its_scores():
 def test_nothing_judged_is_nothing_shown():
     report = summarise([])
     assert (report.good.value, report.separates, report.moved) == (None, False, [])
-    assert json.dumps(report.to_json(), allow_nan=False)
+    assert report.sentences().endswith("No injection could be measured: no answer has a score with it and without it.")
+    assert json.loads(json.dumps(report.to_json(), allow_nan=False))["good"]["mean"]["value"] is None
 
 
 def test_what_the_changes_make_of_an_answer():
@@ -207,6 +208,7 @@ def by_case(rows):
     ("arguments", "message"),
     [
         (["replay:feedback.jsonl"], "only a judge that runs here can be probed"),
+        (["judge", "--n", "0"], "at least one question"),
         (["judge", "--benchmark", "mmvu"], "has no reference answers"),
         (["judge", "--data", "/nowhere"], "no data.json here"),
     ],

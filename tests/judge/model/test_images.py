@@ -8,6 +8,7 @@ import struct
 import subprocess
 import sys
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -226,6 +227,25 @@ def test_truncation_is_refused_even_where_a_framework_switched_that_off(tmp_path
     with pytest.raises(ImageRefused, match="truncated"):
         decode(path)
     assert ImageFile.LOAD_TRUNCATED_IMAGES is True  # theirs again
+
+
+def test_threads_decode_side_by_side(tmp_path, monkeypatch):
+    """The switch is shared: it is restored when the last thread is done, and no earlier."""
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
+    whole, cut = tmp_path / "whole.jpg", tmp_path / "cut.jpg"
+    whole.write_bytes(whole_jpeg())
+    cut.write_bytes(whole_jpeg()[:-400])
+
+    def outcome(path):
+        try:
+            return decode(path).size
+        except ImageRefused as refused:
+            return refused.reason
+
+    with ThreadPoolExecutor(8) as pool:
+        outcomes = list(pool.map(outcome, [whole, cut] * 200))
+    assert outcomes == [(64, 48), "image_refused"] * 200
+    assert ImageFile.LOAD_TRUNCATED_IMAGES is True
 
 
 def test_only_the_first_frame_is_read(tmp_path):

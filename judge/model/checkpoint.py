@@ -126,8 +126,12 @@ def headers(folder: Path) -> dict[str, tuple[Path, tuple[int, ...]]]:
                 if length > 100_000_000:  # the limit of the format itself
                     raise ValueError("header too long")
                 entries = json.loads(stream.read(length))
-            rows = {name: tuple(entry["shape"]) for name, entry in entries.items() if name != "__metadata__"}
-        except (struct.error, ValueError, KeyError, TypeError) as error:
+            entries.pop("__metadata__", None)
+            rows = {name: tuple(entry["shape"]) for name, entry in entries.items()}
+            size = 8 + length + max((entry["data_offsets"][1] for entry in entries.values()), default=0)
+            if file.stat().st_size != size:
+                raise ValueError(f"{file.stat().st_size} bytes instead of {size}")
+        except (struct.error, ValueError, KeyError, TypeError, AttributeError) as error:
             raise UserError(f"is not a safetensors file: {error}", file=file, fix="download it again") from None
         twice = sorted(found.keys() & rows.keys())
         if twice:

@@ -41,6 +41,18 @@ _FIXED: tuple[tuple[str, Any, bool], ...] = (
     ("llm_config.partial_rotary_factor", 1.0, False),
 )
 
+# Fields without which the model cannot be built as it was trained; the native classes would take their own defaults.
+_NEEDED = """
+downsample_ratio max_dynamic_patch use_thumbnail
+vision_config.hidden_size vision_config.num_hidden_layers vision_config.num_attention_heads
+vision_config.intermediate_size vision_config.layer_norm_eps vision_config.image_size vision_config.patch_size
+vision_config.qkv_bias vision_config.qk_normalization
+llm_config.hidden_size llm_config.num_hidden_layers llm_config.num_attention_heads llm_config.intermediate_size
+llm_config.vocab_size llm_config.rms_norm_eps llm_config.rope_theta llm_config.max_position_embeddings
+llm_config.original_max_position_embeddings llm_config.rope_scaling.type llm_config.rope_scaling.short_factor
+llm_config.rope_scaling.long_factor
+""".split()
+
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
@@ -81,29 +93,27 @@ def read(folder: Path) -> Layout:
                 field=path,
                 fix="give a judge in the original layout of OpenGVLab/InternVL2-4B, such as MMIE/MMIE-Score",
             )
-    try:
-        vision, text = raw["vision_config"], raw["llm_config"]
-        size, patch = vision["image_size"], vision["patch_size"]
-        tile_size = raw.get("force_image_size") or size
-        rope = text["rope_scaling"]
-        if rope is None or rope["type"] not in ("su", "longrope"):
-            raise UserError('only longrope scaling ("su") is supported', file=file, field="llm_config.rope_scaling")
-        if tile_size != size:
-            # the position table would have to be interpolated, which the reference does once, before training
-            raise UserError(f"is {tile_size}, but image_size is {size}", file=file, field="force_image_size")
-        side = int(tile_size // patch * raw["downsample_ratio"])
-        return Layout(
-            raw=raw,
-            image_token=image_token(folder),
-            tile_size=tile_size,
-            tokens_per_tile=side * side,
-            min_tiles=raw.get("min_dynamic_patch", 1),
-            max_tiles=raw["max_dynamic_patch"],
-            use_thumbnail=raw["use_thumbnail"],
-            window=text["max_position_embeddings"],
-        )
-    except KeyError as missing:
-        raise UserError("is missing", file=file, field=str(missing.args[0])) from None
+    for path in _NEEDED:
+        if _field(raw, path) is None:
+            raise UserError("is missing", file=file, field=path)
+    size: int = raw["vision_config"]["image_size"]
+    tile_size: int = raw.get("force_image_size") or size
+    if raw["llm_config"]["rope_scaling"]["type"] not in ("su", "longrope"):
+        raise UserError('only "su" and "longrope" are supported', file=file, field="llm_config.rope_scaling.type")
+    if tile_size != size:
+        # the position table would have to be interpolated, which the reference does once, before training
+        raise UserError(f"is {tile_size}, but image_size is {size}", file=file, field="force_image_size")
+    side = int(tile_size // raw["vision_config"]["patch_size"] * raw["downsample_ratio"])
+    return Layout(
+        raw=raw,
+        image_token=image_token(folder),
+        tile_size=tile_size,
+        tokens_per_tile=side * side,
+        min_tiles=raw.get("min_dynamic_patch", 1),
+        max_tiles=raw["max_dynamic_patch"],
+        use_thumbnail=raw["use_thumbnail"],
+        window=raw["llm_config"]["max_position_embeddings"],
+    )
 
 
 def image_token(folder: Path) -> int:

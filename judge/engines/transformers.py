@@ -126,7 +126,7 @@ class TransformersEngine:
         with ThreadPoolExecutor(PREPARING_THREADS) as pool:
             upcoming: list[Future[_Ready | Completion]] = []
             windows = _cut(order, self._batch_size * BATCHES_PREPARED)
-            for window, following in zip(windows, [*windows[1:], []], strict=True):
+            for window, following in itertools.zip_longest(windows, windows[1:], fillvalue=[]):
                 current = upcoming or [pool.submit(self._prepare, n, prompts[n]) for n in window]
                 upcoming = [pool.submit(self._prepare, n, prompts[n]) for n in following]
                 ready = []
@@ -178,8 +178,9 @@ class TransformersEngine:
                 self.model, rows, stop=self._stop, max_new_tokens=self.max_new_tokens, watch=self._watch
             )
             for place, generated in steps:
+                completion = self._completion(generated)
                 done.add(place)
-                yield batch[place].number, self._completion(generated)
+                yield batch[place].number, completion
             return
         except Exception as error:
             if isinstance(error, getattr(torch, "AcceleratorError", ())):

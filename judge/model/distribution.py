@@ -35,7 +35,8 @@ def score_distribution(
     """Probabilities of 0…6 for generated `ids`; watched: the logits of `score_tokens` at each. None without a score."""
     if not watched or not watched[0]:
         return None
-    spelled = [tokenizer.text_of([i]) for i in ids]
+    # a padded head may emit ids that no token has
+    spelled = [tokenizer.text_of([i]) if i < len(tokenizer) else "" for i in ids]
     match = _POSITION.match("".join(spelled))
     if match is None:
         return None

@@ -42,16 +42,16 @@ _FIXED: tuple[tuple[str, Any, bool], ...] = (
 )
 
 # Fields without which the model cannot be built as it was trained; the native classes would take their own defaults.
-_NEEDED = """
-downsample_ratio max_dynamic_patch use_thumbnail
-vision_config.hidden_size vision_config.num_hidden_layers vision_config.num_attention_heads
-vision_config.intermediate_size vision_config.layer_norm_eps vision_config.image_size vision_config.patch_size
-vision_config.qkv_bias vision_config.qk_normalization
-llm_config.hidden_size llm_config.num_hidden_layers llm_config.num_attention_heads llm_config.intermediate_size
-llm_config.vocab_size llm_config.rms_norm_eps llm_config.rope_theta llm_config.max_position_embeddings
-llm_config.original_max_position_embeddings llm_config.rope_scaling.type llm_config.rope_scaling.short_factor
-llm_config.rope_scaling.long_factor
-""".split()
+_NEEDED = (
+    *("downsample_ratio", "max_dynamic_patch", "use_thumbnail", "vision_config.hidden_size"),
+    *("vision_config.num_hidden_layers", "vision_config.num_attention_heads", "vision_config.intermediate_size"),
+    *("vision_config.layer_norm_eps", "vision_config.image_size", "vision_config.patch_size"),
+    *("vision_config.qkv_bias", "vision_config.qk_normalization", "llm_config.hidden_size"),
+    *("llm_config.num_hidden_layers", "llm_config.num_attention_heads", "llm_config.intermediate_size"),
+    *("llm_config.vocab_size", "llm_config.rms_norm_eps", "llm_config.rope_theta"),
+    *("llm_config.max_position_embeddings", "llm_config.original_max_position_embeddings"),
+    *("llm_config.rope_scaling.type", "llm_config.rope_scaling.short_factor", "llm_config.rope_scaling.long_factor"),
+)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,6 +15,7 @@ off when the journal is next opened for writing, as write-ahead logs do. A lock 
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import hashlib
 import json
@@ -81,7 +82,7 @@ class Journal:
         self._syncing: Future[None] | None = None
         self._failure: OSError | None = None
         self._by_key: dict[str, Verdict] = {}
-        self._last: dict[Question, bytes] = {}  # digest of the line, to tell whether it needs writing again
+        self._last: dict[Question, int] = {}  # hash of the line, to tell whether it needs writing again
         try:
             self._lock.acquire(timeout=0)
         except Timeout:
@@ -120,7 +121,7 @@ class Journal:
     def _know(self, verdict: Verdict, line: bytes) -> None:
         if verdict.key is not None:
             self._by_key[verdict.key] = verdict
-        self._last[verdict.id, verdict.index] = hashlib.sha256(line).digest()
+        self._last[verdict.id, verdict.index] = hash(line)
 
     def get(self, key: str) -> Verdict | None:
         """The verdict last written under `key`."""
@@ -137,7 +138,7 @@ class Journal:
         """
         line = json.dumps(verdict.to_json(), allow_nan=False).encode("ascii")
         with self._writing:
-            if self._last.get((verdict.id, verdict.index)) != hashlib.sha256(line).digest():
+            if self._last.get((verdict.id, verdict.index)) != hash(line):
                 try:
                     _write(self._file, line + b"\n")
                 except OSError as error:
@@ -226,12 +227,11 @@ def _verdict(raw: bytes) -> Verdict:
 
 def _write(file: int, data: bytes) -> None:
     """One write at the end of the file, whole or not at all as far as this process can tell."""
-    before = os.fstat(file).st_size
     written = os.write(file, data)
     if written != len(data):
         with contextlib.suppress(OSError):
-            os.ftruncate(file, before)
-        raise OSError(28, "no space left on device")
+            os.ftruncate(file, os.fstat(file).st_size - written)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC).lower())
 
 
 def _segment(segment: Segment) -> list[str]:

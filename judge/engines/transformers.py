@@ -29,6 +29,9 @@ from judge.request import Picture
 MAX_NEW_TOKENS = 1024
 """As the official scorer's `generation_config` (MMIE repository, main.py)."""
 
+MAX_TILES = 12
+"""Tiles of a picture, thumbnail apart: the official scorer's `load_image`. What config.json says is for training."""
+
 ITEM_BYTES = {"float32": 4, "bfloat16": 2}
 
 # A quarter of this many prompts of 1,000 tokens at the real size fits the memory of a desktop machine.
@@ -57,7 +60,7 @@ def load_engine(
     identity = {
         "judge": str(found),
         "weights": checkpoint.weights_sha256(found.folder)[:12],
-        "tiles": f"{described.max_tiles}x{described.tile_size}",
+        "tiles": f"{MAX_TILES}x{described.tile_size}",
         "decoding": f"greedy-{max_new_tokens}",
         "dtype": dtype,
         "rope": rope,
@@ -126,7 +129,7 @@ class TransformersEngine:
         with ThreadPoolExecutor(PREPARING_THREADS) as pool:
             upcoming: list[Future[_Ready | Completion]] = []
             windows = _cut(order, self._batch_size * BATCHES_PREPARED)
-            for window, following in itertools.zip_longest(windows, windows[1:], fillvalue=[]):
+            for window, following in zip(windows, [*windows[1:], list[int]()], strict=False):
                 current = upcoming or [pool.submit(self._prepare, n, prompts[n]) for n in window]
                 upcoming = [pool.submit(self._prepare, n, prompts[n]) for n in following]
                 ready = []
@@ -143,9 +146,11 @@ class TransformersEngine:
         """Ids and tiles of one prompt, or why there are none."""
         described = self.layout
         try:
-            shape = (described.tile_size, described.min_tiles, described.max_tiles, described.use_thumbnail)
             pictures = (piece for piece in prompt.pieces if isinstance(piece, Picture))
-            cut = [images.tiles(images.decode(picture.path), *shape) for picture in pictures]
+            cut = [
+                images.tiles(images.decode(picture.path), described.tile_size, max_num=MAX_TILES)
+                for picture in pictures
+            ]
             encoded = conversation.encode(
                 self.tokenizer, prompt.pieces, [len(tiles) for tiles in cut], described.tokens_per_tile, self._system
             )

@@ -1,6 +1,6 @@
 """How sure the judge was: the probabilities of 0…6 where it wrote its score.
 
-    … ### Score \\n 4   ->   (0.001, 0.002, 0.01, 0.13, 0.71, 0.14, 0.007)
+    … ### Score \\n 4   ->   (0.0012, 0.0021, 0.0102, 0.1294, 0.7119, 0.1381, 0.0071)
 
 Taken at the first token of the score, over the seven tokens that spell a single digit, and renormalised over them. It
 stands beside the integer and never enters it (compare G-Eval, arXiv 2303.16634, which scores by the expectation).
@@ -32,7 +32,10 @@ def score_tokens(tokenizer: Tokenizer) -> tuple[int, ...]:
 def score_distribution(
     tokenizer: Tokenizer, ids: Sequence[int], watched: Sequence[Sequence[float]]
 ) -> tuple[float, ...] | None:
-    """Probabilities of 0…6 for generated `ids`; watched: the logits of `score_tokens` at each. None without a score."""
+    """Probabilities of 0…6 for generated `ids`, to four digits, or None where there is no score.
+
+    watched: the logits of `score_tokens` at each id. A batch of another size changes later digits.
+    """
     if not watched or not watched[0]:
         return None
     # a padded head may emit ids that no token has
@@ -48,4 +51,4 @@ def score_distribution(
         return None
     top = max(watched[place])
     weights = [math.exp(logit - top) for logit in watched[place]]
-    return tuple(round(weight / sum(weights), 6) for weight in weights)
+    return tuple(round(weight / sum(weights), 4) for weight in weights)

@@ -5,7 +5,7 @@ in one `config.json` with two nested parts. Its own code (`auto_map`) is never r
 carried over by hand or refused:
 
     {"architectures": ["InternVLChatModel"], "downsample_ratio": 0.5, "force_image_size": 448, "ps_version": "v2",
-     "select_layer": -1, "template": "phi3-chat", "use_thumbnail": true, "max_dynamic_patch": 12,
+     "select_layer": -1, "template": "phi3-chat",
      "vision_config": {"hidden_size": 1024, "qkv_bias": true, "qk_normalization": false, ...},
      "llm_config": {"hidden_size": 3072, "rope_scaling": {"type": "su", "short_factor": [...], "long_factor": [...]},
                     "original_max_position_embeddings": 4096, "max_position_embeddings": 131072, ...}}
@@ -43,7 +43,7 @@ _FIXED: tuple[tuple[str, Any, bool], ...] = (
 
 # Fields without which the model cannot be built as it was trained; the native classes would take their own defaults.
 _NEEDED = (
-    *("downsample_ratio", "max_dynamic_patch", "use_thumbnail", "vision_config.hidden_size"),
+    *("downsample_ratio", "vision_config.hidden_size"),
     *("vision_config.num_hidden_layers", "vision_config.num_attention_heads", "vision_config.intermediate_size"),
     *("vision_config.layer_norm_eps", "vision_config.image_size", "vision_config.patch_size"),
     *("vision_config.qkv_bias", "vision_config.qk_normalization", "llm_config.hidden_size"),
@@ -62,9 +62,6 @@ class Layout:
     image_token: int
     tile_size: int
     tokens_per_tile: int
-    min_tiles: int
-    max_tiles: int
-    use_thumbnail: bool
     window: int
 
     @property
@@ -109,9 +106,6 @@ def read(folder: Path) -> Layout:
         image_token=image_token(folder),
         tile_size=tile_size,
         tokens_per_tile=side * side,
-        min_tiles=raw.get("min_dynamic_patch", 1),
-        max_tiles=raw["max_dynamic_patch"],
-        use_thumbnail=raw["use_thumbnail"],
         window=raw["llm_config"]["max_position_embeddings"],
     )
 

@@ -31,14 +31,14 @@ LOGIT_TOLERANCE = 5e-5
 
 @dataclasses.dataclass(frozen=True)
 class Golden:
-    """A recording. pillow: the major version whose resize it used."""
+    """A recording. tiling: how it cut pictures, and the major version of Pillow whose resize it used."""
 
     folder: Path
     cases: tuple[Mapping[str, Any], ...]
     arrays: Mapping[str, np.ndarray[Any, Any]]
     system: str
     max_new_tokens: int
-    pillow: int
+    tiling: Mapping[str, Any]
 
     @classmethod
     def read(cls, folder: Path) -> Golden:
@@ -53,7 +53,10 @@ class Golden:
                 arrays=loaded,
                 system=meta["system_message"],
                 max_new_tokens=meta["max_new_tokens"],
-                pillow=int(meta["reference"]["pillow"].split(".")[0]),
+                tiling={
+                    **{name: meta[name] for name in ("min_num", "max_num", "use_thumbnail")},
+                    "pillow": int(meta["reference"]["pillow"].split(".")[0]),
+                },
             )
         except KeyError as missing:
             raise UserError("is missing", file=folder / "cases.json", field=str(missing.args[0])) from None
@@ -104,8 +107,7 @@ def _prepare(
         pictures = [images.decode(golden.folder / "images" / name) for name in case["images"]]
     except ImageRefused as refused:
         raise UserError(refused.message, file=golden.folder / "cases.json", record=case["name"]) from None
-    shape = (described.tile_size, described.min_tiles, described.max_tiles, described.use_thumbnail)
-    cut = [images.tiles(picture, *shape, golden.pillow) for picture in pictures]
+    cut = [images.tiles(picture, described.tile_size, **golden.tiling) for picture in pictures]
     counts = [len(tiles) for tiles in cut]
     ids = conversation.encode_chat_text(tokenizer, case["question"], counts, described.tokens_per_tile, golden.system)
     tiles = np.concatenate(cut) if cut else None

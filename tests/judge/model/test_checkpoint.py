@@ -130,7 +130,7 @@ def test_code_in_the_folder_is_never_run(folder):
         ("llm_config.rope_scaling.type", "yarn", 'field "llm_config.rope_scaling.type": only'),
         ("vision_config.norm_type", "rms_norm", 'field "vision_config.norm_type"'),
         ("force_image_size", 112, 'field "force_image_size": is 112, but image_size is 56'),
-        ("use_thumbnail", None, 'field "use_thumbnail": is missing'),
+        ("downsample_ratio", None, 'field "downsample_ratio": is missing'),
         ("llm_config.max_position_embeddings", None, 'field "llm_config.max_position_embeddings": is missing'),
         ("vision_config.qkv_bias", None, 'field "vision_config.qkv_bias": is missing'),
         ("llm_config.rms_norm_eps", None, 'field "llm_config.rms_norm_eps": is missing'),
@@ -263,7 +263,7 @@ def test_revision_of_a_local_folder_follows_what_describes_it(folder):
     before = source.resolve(str(folder))
     assert (before.name, before.folder) == ("judge", folder)
     assert str(before).startswith("judge@local-")
-    edit_config(folder, "max_dynamic_patch", 6)
+    edit_config(folder, "vision_config.layer_norm_eps", 1e-5)
     assert source.resolve(str(folder)).revision != before.revision
 
 

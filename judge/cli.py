@@ -14,6 +14,7 @@ from judge.errors import UserError
 COMMANDS = {
     "score": "score saved responses: verdicts.jsonl and results.json",
     "compare": "paired difference of two results folders",
+    "report": "results folders as one HTML file",
     "verify": "run recorded cases through this install of the judge",
     "probe": "ask whether a judge can be steered by the text it judges",
     "doctor": "what mmie and mmvu resolve to here, and what to mend",

@@ -1,0 +1,42 @@
+"""`mmjudge report RESULTS… --out report.html`: results folders as one HTML file to look at, send or publish.
+
+    mmjudge report out/llava/mmvu "InternVL2-8B=out/internvl/mmvu" --out report.html
+
+Folders of several benchmarks and models may be mixed. The file needs nothing beside it; pictures of answers that it
+does not single out are shown where the results folders lie where they lay.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from judge.errors import UserError
+from judge.report import build
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "folders",
+        nargs="+",
+        metavar="RESULTS",
+        help="results folders of `mmjudge score`; NAME=FOLDER gives the run a name (default: that of the folder)",
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the HTML file to write")
+
+
+def run(args: argparse.Namespace) -> int:
+    try:
+        page = build.build(args.folders, args.out)
+    except ImportError as error:  # matplotlib, where a chart is drawn
+        raise build.missing(error) from error
+    unfinished = args.out.with_name(f".{args.out.name}.unfinished")
+    try:
+        args.out.parent.mkdir(parents=True, exist_ok=True)
+        # what no encoding has, such as half a surrogate pair in an answer, becomes a question mark
+        unfinished.write_text(page, encoding="utf-8", errors="replace", newline="\n")
+        unfinished.replace(args.out)
+    except OSError as error:
+        raise UserError(f"cannot be written ({error.strerror})", file=args.out, fix="give another --out") from error
+    print(f"{args.out} ({args.out.stat().st_size / 1e6:.1f} MB)")
+    return 0

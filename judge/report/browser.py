@@ -1,0 +1,119 @@
+"""What the sample browser of a section holds: every question once, what every run made of it, cut to a size.
+
+    {"runs": ["A", "B"], "categories": ["SA", "PBL"], "reasons": {"truncated": "the judge ran into …"},
+     "details": ["field"], "pictures": ["a/images/9f2c07d1e4a85b36.jpg"],
+     "rows": [["PBL-2896694", null, 1, "reference text",
+               ["Step 1: open the lid.", 0],
+               [[4, null, ["Step 2: pour.", {"m": "out/7.png"}], {"t": "### Feedback", "c": 812}, [0, 1, …], ["Art"]],
+                null]]]}
+
+A row is id, index, category, reference, question, and for every run null or score, reason, answer, feedback,
+percent of every score, details. A part is a text, the number of a picture, {"m": the name of a missing picture}, or
+{"t": the beginning of a text, "c": how many characters more it has}.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from judge.report.pictures import Album
+from judge.request import Picture, Text
+from judge.results.compare import Run
+from judge.samples import Piece, Question, Sample
+from judge.verdict import REASONS, Verdict
+from judge.view import View
+
+LONGEST = (4000, 2000, 1000, 500, 250, 120, 60, 24)
+"""Characters that texts are cut to; the first with which everything fits is taken."""
+
+_ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
+_TABLE = str.maketrans(_ESCAPES)
+
+
+def data(
+    runs: Sequence[tuple[str, Run, Mapping[Question, Sample]]], view: View, album: Album, room: int
+) -> tuple[str, int]:
+    """(JSON for a script element, characters that texts were cut to).
+
+    room: bytes it may take. Where even the shortest texts are too long, texts are left out.
+    """
+    questions: dict[Question, list[Verdict | None]] = {}
+    for number, (_, run, _) in enumerate(runs):
+        for verdict in run.verdicts:
+            questions.setdefault((verdict.id, verdict.index), [None] * len(runs))[number] = verdict
+    categories = list(dict.fromkeys(v.category or "" for found in questions.values() for v in found if v is not None))
+    numbers = {name: number for number, name in enumerate(categories)}
+    encoded, cut = "", 0
+    for cut in (*LONGEST, 0):
+        rows = [_row(key, found, runs, view, album, numbers, cut) for key, found in questions.items()]
+        encoded = embed(
+            {
+                "runs": [name for name, _, _ in runs],
+                "categories": categories,
+                "reasons": REASONS,
+                "details": list(view.details.values()),
+                "pictures": album.addresses,
+                "rows": rows,
+            }
+        )
+        if len(encoded.encode("utf-8", "replace")) <= room:
+            break
+    return encoded, cut
+
+
+def embed(value: Any) -> str:
+    """JSON that means the same inside a script element, whatever its texts hold."""
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False).translate(_TABLE)
+
+
+def clip(text: str, most: int) -> Any:
+    """The text, or its beginning and how much is left out."""
+    return text if len(text) <= most else {"t": text[:most], "c": len(text) - most}
+
+
+def _row(
+    key: Question,
+    found: Sequence[Verdict | None],
+    runs: Sequence[tuple[str, Run, Mapping[Question, Sample]]],
+    view: View,
+    album: Album,
+    categories: Mapping[str, int],
+    cut: int,
+) -> list[Any]:
+    samples = [of.get(key) for _, _, of in runs]
+    asked = next((sample for sample in samples if sample is not None), None)
+    category = next(verdict.category or "" for verdict in found if verdict is not None)
+    answers = [
+        None if verdict is None else _answer(verdict, sample, view, album, cut)
+        for verdict, sample in zip(found, samples, strict=True)
+    ]
+    question = [] if asked is None else _pieces(asked.question, album, cut)
+    truth = None if asked is None or asked.truth is None else clip(asked.truth, cut)
+    return [key[0], key[1], categories[category], truth, question, answers]
+
+
+def _answer(verdict: Verdict, sample: Sample | None, view: View, album: Album, cut: int) -> list[Any]:
+    probs = verdict.score_probs
+    details = [verdict.details.get(name) for name in view.details]
+    return [
+        verdict.score,
+        verdict.unscored,
+        None if sample is None else _pieces(sample.answer, album, cut),
+        None if verdict.feedback is None else clip(verdict.feedback, cut),
+        None if probs is None else [round(100 * share) for share in probs],
+        [None if value is None else clip(str(value), max(cut, 24)) for value in details],
+    ]
+
+
+def _pieces(pieces: Sequence[Piece], album: Album, cut: int) -> list[Any]:
+    made: list[Any] = []
+    for piece in pieces:
+        if isinstance(piece, Text):
+            made.append(clip(piece.text, cut))
+        elif isinstance(piece, Picture):
+            made.append(album.number(piece))
+        else:
+            made.append({"m": piece.name[:80]})
+    return made

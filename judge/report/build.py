@@ -1,0 +1,113 @@
+"""From results folders to one HTML file."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import judge
+from judge import samples
+from judge.benchmark import find
+from judge.errors import UserError
+from judge.report import browser, content, findings
+from judge.report.content import Entry, Section
+from judge.report.pictures import Album
+from judge.results.compare import read_run
+from judge.view import view_of
+
+SIZE = 28_000_000
+"""Bytes of a report, at most: what mail takes."""
+PICTURES = 6_000_000
+_FOLDER = Path(__file__).parent
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_NAMED = re.compile(r"([^=/\\]+)=(.+)")
+
+
+def build(folders: Sequence[str], out: Path) -> str:
+    """The report. folders: results folders, or NAME=FOLDER; out: where the file will lie, for pictures beside it.
+
+    Raises UserError where a folder is no results folder, and where the packages of the extra "report" are missing.
+    """
+    entries = read(folders)
+    by_benchmark: dict[str, list[Entry]] = {}
+    for entry in entries:
+        by_benchmark.setdefault(entry.result["benchmark"], []).append(entry)
+    album = Album(out.absolute().parent, PICTURES)
+    sections = []
+    for name, of in by_benchmark.items():
+        benchmark = find(name)
+        sections.append(content.section(benchmark, view_of(benchmark), of, album))
+    page = _render(sections, [])
+    room = (SIZE - len(page.encode("utf-8", "replace"))) // len(sections)
+    browsers = []
+    for section in sections:
+        # every section numbers its pictures in an album of its own
+        own = Album(out.absolute().parent, 0)
+        runs = [(entry.name, entry.run, entry.samples) for entry in section.entries]
+        encoded, cut = browser.data(runs, section.view, own, room)
+        browsers.append({"data": encoded, "cut": cut})
+    return _render(sections, browsers)
+
+
+def read(folders: Sequence[str]) -> list[Entry]:
+    """The runs, named apart from each other."""
+    found = []
+    for given in folders:
+        named = None if Path(given).is_dir() else _NAMED.fullmatch(given)
+        name, folder = (named[1], named[2]) if named else (None, given)
+        run = read_run(folder)
+        kept = {sample.key: sample for sample in samples.read(run.folder)}
+        found.append((name, run, kept))
+    names: list[str] = []
+    for name, run, _ in found:
+        names.append(_name(name or _of_folder(run.folder, run.results["benchmark"])))
+    for number, (name, run, _) in enumerate(found):
+        alike = [o for o, (_, other, _) in enumerate(found) if other.results["benchmark"] == run.results["benchmark"]]
+        if sum(names[other] == names[number] for other in alike) > 1 and name is None:
+            names[number] = _name(str(run.folder))
+    return [Entry(name, run, kept) for name, (_, run, kept) in zip(names, found, strict=True)]
+
+
+def _of_folder(folder: Path, benchmark: str) -> str:
+    """The last part of the path that does not only say which benchmark it is."""
+    parts = [part for part in folder.absolute().parts if part != folder.anchor]
+    telling = [part for part in parts if part != "mmjudge" and re.split(r"[_\W]", part)[0] != benchmark]
+    return telling[-1] if telling else folder.name
+
+
+def _name(text: str) -> str:
+    return _CONTROL.sub(" ", text)[-80:].strip() or "run"
+
+
+def _render(sections: Sequence[Section], browsers: Sequence[Mapping[str, Any]]) -> str:
+    try:
+        from jinja2 import Environment, FileSystemLoader, StrictUndefined
+        from markupsafe import Markup
+    except ImportError as error:
+        raise missing(error) from error
+    environment = Environment(
+        loader=FileSystemLoader(_FOLDER), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True,
+    )  # fmt: skip
+    script = (_FOLDER / "browser.js").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
+    return environment.get_template("template.html").render(
+        sections=sections,
+        browsers=browsers,
+        style=Markup((_FOLDER / "style.css").read_text(encoding="utf-8")),
+        script=Markup(script),
+        script_hash=digest,
+        markup=Markup,
+        number=findings.number,
+        interval=findings.interval,
+        p_value=findings.chance_of,
+        version=judge.__version__,
+    )
+
+
+def missing(error: ImportError) -> UserError:
+    return UserError(f"a report needs {error.name}", fix="pip install 'mmjudge[report]'")

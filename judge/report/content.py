@@ -1,0 +1,299 @@
+"""A section of the report for every benchmark: sentences, tables, charts, answers to look at."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from judge.benchmark import Benchmark
+from judge.errors import UserError
+from judge.report import charts, findings, published
+from judge.report.browser import clip
+from judge.report.findings import Fragments
+from judge.report.pictures import Album
+from judge.request import Picture, Text
+from judge.results.compare import Comparison, Run, compare
+from judge.samples import Piece, Question, Sample
+from judge.verdict import REASONS, Verdict
+from judge.view import Metric, View
+
+CARD_TEXT = 1500
+"""Characters of a text among the answers to look at."""
+FIRST_CARDS = 4
+"""Cards of a group that are seen without a click."""
+NO_SAMPLES = "questions and answers are not in the results folder; score again with this version to have them"
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """A run under the name it has in the report. samples: empty where its folder has none."""
+
+    name: str
+    run: Run
+    samples: Mapping[Question, Sample]
+
+    @property
+    def result(self) -> Mapping[str, Any]:
+        return self.run.results
+
+
+@dataclasses.dataclass(frozen=True)
+class Chart:
+    title: str
+    text: str
+    svg: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Section:
+    """What the template shows of one benchmark. order: positions of `entries`, the best run first."""
+
+    benchmark: Benchmark
+    view: View
+    entries: Sequence[Entry]
+    order: Sequence[int]
+    lead: Sequence[Fragments]
+    cautions: Sequence[str]
+    comparisons: Sequence[tuple[str, str, Comparison]]
+    charts: Sequence[Chart]
+    groups: Sequence[tuple[str, list[dict[str, Any]]]]
+    reference: Mapping[str, Any]
+
+    @property
+    def headline(self) -> list[tuple[str, Metric]]:
+        return [(name, self.view.metric(name)) for name in self.benchmark.headline]
+
+    @property
+    def unscored(self) -> list[tuple[str, str, list[int]]]:
+        """(code, meaning, how many in every run), reasons that occur only."""
+        counts = [entry.result["unscored"].get("reasons", {}) for entry in self.entries]
+        return [
+            (reason, meaning, [int(count.get(reason, 0)) for count in counts])
+            for reason, meaning in REASONS.items()
+            if any(count.get(reason) for count in counts)
+        ]
+
+    @property
+    def notes(self) -> list[str]:
+        every = [(entry.name, note) for entry in self.entries for note in entry.result.get("notes", ())]
+        shared = {note for _, note in every if sum(other == note for _, other in every) == len(self.entries)}
+        return [
+            note if note in shared else f"{name}: {note}"
+            for name, note in dict.fromkeys(every)
+            if note not in shared or name == self.entries[0].name
+        ]
+
+    @property
+    def signatures(self) -> list[tuple[str, str]]:
+        """(names of the runs, signature)."""
+        names: dict[str, list[str]] = {}
+        for entry in self.entries:
+            names.setdefault(entry.result["signature"], []).append(entry.name)
+        return [(", ".join(of), signature) for signature, of in names.items()]
+
+
+def section(benchmark: Benchmark, view: View, entries: Sequence[Entry], album: Album) -> Section:
+    """entries: at least one, all of this benchmark."""
+    main = benchmark.headline[0]
+    metric = view.metric(main)
+    order = sorted(range(len(entries)), key=lambda number: _rank(entries[number], main, metric))
+    chance: Mapping[str, float] = entries[0].result.get("chance", {})
+    cautions = [line for entry in entries for line in findings.cautions(entry.name, entry.result)]
+    comparisons: list[tuple[str, str, Comparison]] = []
+    try:
+        best = entries[order[0]]
+        for number in order[1:]:
+            comparisons.append((best.name, entries[number].name, compare(entries[number].run, best.run)))
+    except UserError as error:
+        comparisons.clear()
+        cautions.insert(0, f"No ranking: {error.problem}.")
+    if comparisons:
+        names = [entries[number].name for number in order]
+        lead = [findings.ranked(benchmark.title, names, comparisons[0][2], main, metric)]
+    else:
+        lead = [
+            findings.alone(benchmark.title, e.name, metric, e.result["metrics"].get(main, {}), chance.get(main))
+            for e in entries
+        ]
+    table, refusals = published.matching(
+        published.read(view.published) if view.published else [], [entry.result for entry in entries]
+    )
+    return Section(
+        benchmark,
+        view,
+        entries,
+        order,
+        lead,
+        cautions,
+        comparisons,
+        [*_charts(benchmark, view, entries, table, chance), *_ranking(view, entries, table, chance)],
+        [(entry.name, _groups(view, entry, album)) for entry in entries],
+        {"table": table, "refusals": refusals},
+    )
+
+
+def _rank(entry: Entry, name: str, metric: Metric) -> tuple[bool, float]:
+    value = entry.result["metrics"].get(name, {}).get("value")
+    return value is None, 0.0 if value is None else (-value if metric.higher_is_better else value)
+
+
+def _charts(
+    benchmark: Benchmark,
+    view: View,
+    entries: Sequence[Entry],
+    table: published.Table | None,
+    chance: Mapping[str, float],
+) -> list[Chart]:
+    made = []
+    categories = [name for name in benchmark.categories if any(name in entry.result["categories"] for entry in entries)]
+    if view.plane is not None:
+        made.append(_plane(view, entries, table, chance))
+    if view.contrast is not None:
+        first, second = view.contrast
+        labels = (view.metric(first).label, view.metric(second).label)
+        pairs = [(_of(entry, first), _of(entry, second)) for entry in entries]
+        text = f"What the leading question costs: {labels[0]} (filled) and {labels[1]} (open)."
+        svg = charts.contrast([entry.name for entry in entries], pairs, (first, second), chance.get(first))
+        made.append(Chart(f"{first} and {second}", text, svg))
+    for name in view.by_category if categories else ():
+        metric = view.metric(name)
+        runs = [[_of(entry, name, category) for category in categories] for entry in entries]
+        better = "further right is better" if metric.higher_is_better else "further left is better"
+        text = f"{metric.label.capitalize()} in every category with its 95% interval; {better}."
+        spread = {category: table.spread(name, category) for category in categories} if table else None
+        if spread and any(spread.values()):
+            text += " Pale bars span the published systems."
+        if name in chance:
+            text += " Dashed: guessing."
+        svg = charts.by_category(
+            categories, runs, metric.top, _axis(name, metric), chance=chance.get(name), published=spread
+        )
+        made.append(Chart(f"{name} by category", text, svg))
+    if view.histogram is not None:
+        for category in categories:
+            counts = [_histogram(entry.run.verdicts, category, view.histogram) for entry in entries]
+            if any(map(sum, counts)):
+                text = "How often each score was given."
+                made.append(Chart(f"Scores in {category}", text, charts.histogram(counts)))
+    return made
+
+
+def _plane(view: View, entries: Sequence[Entry], table: published.Table | None, chance: Mapping[str, float]) -> Chart:
+    """Published systems are measured their way, so runs beside them are too."""
+    assert view.plane is not None
+    x, y = view.plane
+    text = f"{view.metric(y).label.capitalize()} against {view.metric(x).label}, with 95% intervals."
+    systems: dict[str, tuple[float, float]] = {}
+    ours = {name: name for name in view.plane}
+    if table is not None:
+        ours = {name: table.metrics.get(name, name) for name in view.plane}
+        across, up = (table.values(ours[name]) for name in view.plane)
+        systems = {name: (across[name], up[name]) for name in across if name in up}
+        text += f" Grey: published systems, {table.title}. {table.protocol}"
+    points = [(_of(entry, ours[x]), _of(entry, ours[y])) for entry in entries]
+    guess = (chance[x], chance[y]) if x in chance and y in chance else None
+    better = "↖ better" if not view.metric(x).higher_is_better else "↗ better"
+    svg = charts.plane(
+        points, _axis(x, view.metric(x)), _axis(y, view.metric(y)), better=better, published=systems, chance=guess
+    )
+    return Chart(f"{y} against {x}", text, svg)
+
+
+def _ranking(
+    view: View, entries: Sequence[Entry], table: published.Table | None, chance: Mapping[str, float]
+) -> list[Chart]:
+    if table is None:
+        return []
+    made = []
+    for theirs, ours in table.metrics.items():
+        metric = view.metric(theirs)
+        text = f"{metric.label.capitalize()} among published systems. {table.protocol}"
+        svg = charts.ranking(
+            [(entry.name, _of(entry, ours)) for entry in entries],
+            table.values(ours),
+            _axis(theirs, metric),
+            higher_is_better=metric.higher_is_better,
+            chance=chance.get(theirs),
+        )
+        made.append(Chart(f"{theirs} among published systems", text, svg))
+    return made
+
+
+def _axis(name: str, metric: Metric) -> str:
+    arrow = "→" if metric.higher_is_better else "←"
+    return f"{name} ({'percent' if metric.top == 100 else 'points'}), better {arrow}"
+
+
+def _of(entry: Entry, metric: str, category: str | None = None) -> Mapping[str, Any]:
+    return entry.run.estimate(metric, category)
+
+
+def _histogram(verdicts: Sequence[Verdict], category: str, top: int) -> list[int]:
+    counts = [0] * (top + 1)
+    for verdict in verdicts:
+        if verdict.category == category and verdict.score is not None:
+            counts[verdict.score] += 1
+    return counts
+
+
+def _groups(view: View, entry: Entry, album: Album) -> list[dict[str, Any]]:
+    verdicts = {(verdict.id, verdict.index): verdict for verdict in entry.run.verdicts}
+    made = []
+    for group in view.singled_out(entry.run.verdicts):
+        cards = [_item([(verdicts[key], entry.samples.get(key)) for key in item], view, album) for item in group.items]
+        made.append(
+            {
+                "title": group.title,
+                "meaning": group.meaning,
+                "shown": len(cards),
+                "total": group.total,
+                "first": cards[:FIRST_CARDS],
+                "rest": cards[FIRST_CARDS:],
+                "note": "" if entry.samples or not cards else NO_SAMPLES,
+            }
+        )
+    return made
+
+
+def _item(found: Sequence[tuple[Verdict, Sample | None]], view: View, album: Album) -> dict[str, Any]:
+    """Questions shown together; a picture that all of them are about is shown once."""
+    asked = [() if sample is None else sample.question for _, sample in found]
+    common = [
+        piece
+        for piece in asked[0]
+        if len(asked) > 1 and isinstance(piece, Picture) and all(piece in question for question in asked)
+    ]
+    return {
+        "id": found[0][0].id,
+        "category": found[0][0].category or "",
+        "common": [_shown(piece, album) for piece in common],
+        "halves": [_card(verdict, sample, common, view, album) for verdict, sample in found],
+    }
+
+
+def _card(verdict: Verdict, sample: Sample | None, common: Sequence[Piece], view: View, album: Album) -> dict[str, Any]:
+    details = [(label, verdict.details[name]) for name, label in view.details.items() if verdict.details.get(name)]
+    return {
+        "verdict": verdict,
+        "question": [_shown(p, album) for p in sample.question if p not in common] if sample else [],
+        "answer": [_shown(piece, album) for piece in sample.answer] if sample else [],
+        "truth": sample.truth if sample else None,
+        "feedback": _text(verdict.feedback) if verdict.feedback else None,
+        "details": details,
+    }
+
+
+def _shown(piece: Piece, album: Album) -> dict[str, Any]:
+    if isinstance(piece, Text):
+        return _text(piece.text)
+    if isinstance(piece, Picture):
+        copy = album.embedded(piece)
+        address = album.addresses[album.number(piece)]
+        return {"src": copy or address, "address": address}
+    return {"missing": piece.name[:80]}
+
+
+def _text(text: str) -> dict[str, Any]:
+    clipped = clip(text, CARD_TEXT)
+    return {"text": clipped} if isinstance(clipped, str) else {"text": clipped["t"], "cut": clipped["c"]}

@@ -14,6 +14,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from judge import samples
 from judge.benchmark import Answer, Benchmark, Dataset
 from judge.samples import Question, Sample
 from judge.verdict import Verdict
@@ -79,3 +80,18 @@ def view_of(benchmark: Benchmark) -> View:
     """The benchmark's `view`, or one that charts its first metric by category."""
     found = getattr(benchmark, "view", None)
     return found if isinstance(found, View) else View(by_category=tuple(benchmark.headline[:1]))
+
+
+def keep_samples(
+    folder: Path,
+    benchmark: Benchmark,
+    answers: Sequence[Answer],
+    dataset: Dataset | None,
+    verdicts: Sequence[Verdict],
+    *,
+    keep_images: bool = False,
+) -> None:
+    """Write `samples.jsonl` and its pictures beside the verdicts on `answers`, for reports. Raises UserError."""
+    view = view_of(benchmark)
+    singled_out = {key for group in view.singled_out(verdicts) for item in group.items for key in item}
+    samples.write(folder, view.samples(answers, dataset), singled_out, keep_images=keep_images)

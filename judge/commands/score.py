@@ -1,5 +1,7 @@
 """`mmjudge score FILE --benchmark mmie --out DIR`: saved responses in, `verdicts.jsonl` and `results.json` out.
 
+Beside them goes `samples.jsonl`, questions and answers to be read in a report (`judge.samples`).
+
 No model under test runs here. `verdicts.jsonl` is the journal: killed at any point, the same command goes on and
 judges nothing twice. `results.json` appears when everything is decided. Exit codes: 0; 2 for input that must be mended;
 3 where more answers than `--max-unscored` have no score (everything is written all the same).
@@ -28,6 +30,7 @@ from judge.results import results
 from judge.rubric import Rubric
 from judge.runner import JUDGE_VARIABLE, default_judge, default_rubric, make_signature
 from judge.runner import run as run_all
+from judge.view import keep_samples
 
 TOO_MANY_UNSCORED = 3
 ENGINE_PACKAGES = ("pillow", "safetensors", "torch", "transformers")
@@ -82,6 +85,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--max-unscored", type=share, default=0.05, metavar="SHARE", help="exit with 3 above this share (default: 5%%)")
     add("--retry-unscored", action="store_true", help="judge again what an earlier run left without a score")
+    add("--keep-images", action="store_true", help="keep all pictures for the report, not only few or singled-out ones")
     add("--dry-run", action="store_true", help="stop before the judge: requests.jsonl and dropped.jsonl")
 
 
@@ -135,6 +139,7 @@ def run(args: argparse.Namespace) -> int:
         )
         packages = ENGINE_PACKAGES if engine is not None and engine.reads else ()
         result = results.build(benchmark, verdicts, dataset, source, signature, packages=packages)
+        keep_samples(args.out, benchmark, answers, dataset, verdicts, keep_images=args.keep_images)
         path = results.write(result, args.out)
     print(results.table(result, benchmark.title, benchmark.headline))
     print(f"\n{path}")

@@ -15,6 +15,7 @@ from __future__ import annotations
 import dataclasses
 import threading
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from judge.benchmark import Answer
@@ -79,6 +80,9 @@ class Item(dict[str, Any]):
         if self._brief:
             for name in ("feedback", "score_probs", "key"):
                 row.pop(name, None)
+        else:
+            answer = self._pending.answer
+            self["answer"] = {"id": answer.id, "index": answer.index, "response": answer.response}
         self["verdict"] = row
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
@@ -92,3 +96,8 @@ def verdicts(items: Sequence[dict[str, Any]]) -> list[Verdict]:
         if isinstance(item, Item):
             item.resolve()
     return [Verdict.from_json(item["verdict"]) for item in items]
+
+
+def answers(items: Sequence[dict[str, Any]], image_root: Path) -> list[Answer]:
+    """The answers that resolved items are about, where these are not brief."""
+    return [Answer(**item["answer"], image_root=image_root) for item in items if "answer" in item]

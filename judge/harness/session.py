@@ -28,6 +28,7 @@ from judge.rubric import Rubric
 from judge.runner import default_judge, default_rubric, judge_requests, make_signature, request_keys
 from judge.signature import Signature
 from judge.verdict import Verdict
+from judge.view import keep_samples
 
 SLOW_ON_CPU = 2**30
 """Bytes of weights from which a judge on a CPU takes days for what an accelerator does in minutes."""
@@ -94,8 +95,11 @@ class Session:
             identity = self._engine.identity if self._engine is not None else {"judge": self.judge, "engine": "none"}
         return make_signature(self.benchmark, self.dataset.source, self.settings.profile, self._rubric, identity)
 
-    def publish(self, verdicts: Sequence[Verdict], folder: Path | None) -> None:
-        """Print the results with signature and unscored rate, and write them into `folder`. Never raises."""
+    def publish(self, verdicts: Sequence[Verdict], folder: Path | None, answers: Sequence[Answer] = ()) -> None:
+        """Print the results with signature and unscored rate, and write them into `folder`. Never raises.
+
+        answers: what the verdicts are about, kept for reports.
+        """
         with contextlib.suppress(Exception):  # `decide` has said why
             self._open()
         try:
@@ -109,6 +113,10 @@ class Session:
             results.discard(folder)
             with (folder / "verdicts.jsonl").open("w", encoding="ascii", newline="\n") as file:
                 file.writelines(json.dumps(verdict.to_json(), allow_nan=False) + "\n" for verdict in verdicts)
+            try:
+                keep_samples(folder, self.benchmark, answers, self.dataset, verdicts)
+            except Exception as error:  # a report will do without
+                say(f"mmjudge: samples of {self.task} not written: {type(error).__name__}: {error}")
             say(str(results.write(result, folder)))
         except Exception as error:
             say(f"mmjudge: results of {self.task} not written: {type(error).__name__}: {error}")

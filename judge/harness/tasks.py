@@ -23,7 +23,7 @@ from typing import Any
 from judge.benchmark import Answer, Benchmark, Dataset
 from judge.errors import UserError
 from judge.harness import settings
-from judge.harness.deferred import Item, Queue, verdicts
+from judge.harness.deferred import Item, Queue, answers, verdicts
 from judge.harness.session import Session
 from judge.verdict import Verdict
 
@@ -113,8 +113,7 @@ class Tasks:
     def process_results(self, doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, Item]:
         """An item for every row this document belongs to. Nothing is judged yet."""
         session, run, queue = self._loaded[doc[TASK_COLUMN]]
-        image_root = run.image_root or session.settings.image_root
-        pending = queue.add(Answer(doc["id"], doc["index"], results[0], image_root))
+        pending = queue.add(Answer(doc["id"], doc["index"], results[0], _answer_root(session, run)))
         record = session.dataset.records[doc["index"]]
         rows = (row for row in self._rows if row.category in (None, record.category) and row.only(record))
         return {row.name: Item(session.task, queue, pending, brief=row is not self._rows[0]) for row in rows}
@@ -128,13 +127,14 @@ class Tasks:
 
     def _aggregation(self, row: Row) -> Callable[..., float | None]:
         def aggregate(items: list[dict[str, Any]], args: Any = None) -> float | None:
-            session = self.session(items[0]["task"])
+            session, run, _ = self._loaded[items[0]["task"]]
             decided = verdicts(items)
             for position, value in row.units(decided).items():
                 items[position]["score"] = value
             if row is self._rows[0]:
                 output = getattr(args, "output_path", None)
-                session.publish(decided, Path(output) / OUTPUT_FOLDER / session.task if output else None)
+                folder = Path(output) / OUTPUT_FOLDER / session.task if output else None
+                session.publish(decided, folder, answers(items, _answer_root(session, run)))
             if callable(row.metric):
                 return row.metric(decided)
             return self._benchmark.summarise(decided, session.dataset).metrics[row.metric].value
@@ -162,6 +162,11 @@ class Run:
     predict_only: bool = False
     asks: bool = True
     image_root: Path | None = None
+
+
+def _answer_root(session: Session, run: Run) -> Path:
+    """The folder below which pictures of answers lie."""
+    return run.image_root or session.settings.image_root
 
 
 def running() -> Run:

@@ -64,9 +64,10 @@ class BenchmarkDataset(ImageBaseDataset):
         """Metrics of the headline, as plain floats. Raises UserError where answers could not be judged."""
         session = Session(self.dataset_name, self.BENCHMARK, self.source, _settings(judge_kwargs), self.judge)
         session.check()
-        verdicts = self._verdicts(read(eval_file), session)
+        rows = read(eval_file)
+        verdicts = self._verdicts(rows, session)
         file = Path(eval_file)
-        session.publish(verdicts, file.with_name(f"{file.stem}_mmjudge"))
+        session.publish(verdicts, file.with_name(f"{file.stem}_mmjudge"), self._answers(rows, session))
         failed = [verdict for verdict in verdicts if verdict.unscored == "engine_error"]
         if failed:
             raise UserError(
@@ -79,15 +80,21 @@ class BenchmarkDataset(ImageBaseDataset):
         return {name: float(value) for name, value in values.items() if value is not None}
 
     def _verdicts(self, rows: Sequence[Prediction], session: Session) -> list[Verdict]:
-        records, root = self.source.records, session.settings.image_root
+        records = self.source.records
         for row in rows:
             if not 0 <= row.index < len(records):
                 raise UserError(f"row {row.index} is outside the {len(records)} records", field="index",
                                 fix="evaluate with the data that was asked")  # fmt: skip
-        whole = [row for row in rows if row.damage is None]
-        answers = [Answer(records[row.index].id, row.index, _response(row.text), root) for row in whole]
-        decided = dict(zip((row.index for row in whole), session.decide(answers), strict=True))
+        answers = self._answers(rows, session)
+        decided = dict(zip((answer.index for answer in answers), session.decide(answers), strict=True))
         return [decided.get(row.index) or self._damaged(row) for row in rows]
+
+    def _answers(self, rows: Sequence[Prediction], session: Session) -> list[Answer]:
+        """The rows that came whole."""
+        records, root = self.source.records, session.settings.image_root
+        return [
+            Answer(records[row.index].id, row.index, _response(row.text), root) for row in rows if row.damage is None
+        ]
 
     def _damaged(self, row: Prediction) -> Verdict:
         record = self.source.records[row.index]

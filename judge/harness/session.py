@@ -57,13 +57,13 @@ class Session:
             return
         from judge.engines.transformers import check_judge
 
-        self.benchmark.rubric(self.settings.rubric or default_rubric(self.judge))
         size = check_judge(self.judge, _device(self.settings), self.settings.dtype)
         if size > SLOW_ON_CPU and self.settings.device is None and _device(self.settings) == "cpu":
             raise UserError(
                 f"the judge {self.judge} ({size / 2**30:.1f} GiB) needs an accelerator, and there is none here",
                 fix=f"split the job: {self._later()}; or set MMJUDGE_DEVICE=cpu and wait",
             )
+        self.benchmark.rubric(self.settings.rubric or default_rubric(self.judge))
 
     def decide(self, answers: Sequence[Answer]) -> list[Verdict]:
         """One verdict for every answer, in order; no question twice."""

@@ -16,6 +16,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 from judge.benchmark import Dataset
 from judge.harness.session import say
 from judge.harness.tasks import Row, Tasks, Units, unscored_row
@@ -61,7 +63,7 @@ process_results = TASKS.process_results
 METRICS = TASKS.metric_list()
 
 
-def doc_to_text(doc: Mapping[str, Any]) -> str:
+def doc_to_text(doc: Mapping[str, Any], lmms_eval_specific_kwargs: Mapping[str, Any] | None = None) -> str:
     """For models that take text and pictures apart: one `<image>` for each picture of `doc_to_visual`."""
     return prompts.text(_asked(TASKS.record(doc), TASKS.image_root(doc)))
 
@@ -71,14 +73,21 @@ def doc_to_visual(doc: Mapping[str, Any]) -> list[Any]:
     return [_open(name, root) for name in prompts.visuals(_asked(TASKS.record(doc), root))]
 
 
-def doc_to_messages(doc: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """For chat models: text and pictures in their order."""
+def doc_to_messages(
+    doc: Mapping[str, Any], lmms_eval_specific_kwargs: Mapping[str, Any] | None = None
+) -> list[dict[str, Any]]:
+    """For chat models: text and pictures in their order.
+
+    lmms_eval_specific_kwargs: "needs_picture" for a model class that fails at a message without one; a question
+    without pictures (none of the 20,103, one of the demo's) is then sent with a blank one in front.
+    """
     root = TASKS.image_root(doc)
     messages = prompts.messages(_asked(TASKS.record(doc), root))
-    for message in messages:
-        for content in message["content"]:
-            if content["type"] == "image":
-                content["url"] = _open(content["url"], root)
+    pictures = [part for message in messages for part in message["content"] if part["type"] == "image"]
+    for part in pictures:
+        part["url"] = _open(part["url"], root)
+    if not pictures and (lmms_eval_specific_kwargs or {}).get("needs_picture"):
+        messages[0]["content"].insert(0, {"type": "image", "url": Image.new("RGB", (64, 64), "white")})
     return messages
 
 

@@ -149,7 +149,6 @@ def test_a_row_without_a_scored_answer_is_none_and_not_nan(monkeypatch: pytest.M
     assert aggregate(TASKS, "score", [Verdict("SA-1", "judge", None, "truncated", "SA")], monkeypatch) == (None, [])
 
 
-@pytest.mark.parametrize("benchmark", BENCHMARKS, ids=lambda benchmark: benchmark.name)
 @pytest.mark.parametrize(("name", "overall", "per_category"), [
     ("mmie", 3, 1),  # score, mean, unscored; score of each category
     ("mmvu", 9, 2),  # four metrics, the four by the reference extraction, unscored; RA and MR of each category

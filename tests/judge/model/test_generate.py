@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import random
 
 import numpy as np
@@ -117,6 +118,9 @@ def test_recompute_is_what_phi3_of_transformers_does(second):
     from transformers import Phi3ForCausalLM
 
     from judge.model import rope
+
+    if "next_sequence_length" not in inspect.getsource(Phi3ForCausalLM.prepare_inputs_for_generation):
+        pytest.skip("this transformers (5.17) drops the cache and then reads the last token alone")
 
     theirs = Phi3ForCausalLM(second.model.config.text_config).eval()
     state = {name.replace("model.language_model.", "model."): t for name, t in second.model.state_dict().items()}

@@ -80,6 +80,7 @@ def _lmms_eval(benchmarks: list[Benchmark]) -> bool:
         if line.startswith(("mmjudge:", "→")):
             print(f"  {line}")
     sound = True
+    print("  (as a run sees it; `lmms-eval tasks` loads no plug-ins and lists built-ins only)")
     for benchmark in benchmarks:
         path = paths[benchmark.name]
         if path is not None and Path(path).parent == benchmark.task_dir:
@@ -100,8 +101,14 @@ def _mend(benchmark: Benchmark) -> str:
 
 def _vlmeval() -> None:
     version = _version("ms-vlmeval") or _version("vlmeval")
-    if version is not None:
-        print(f"VLMEvalKit {version}\n  not supported yet")
+    if version is None:
+        return
+    print(f"VLMEvalKit {version}")
+    datasets = [point.name for point in importlib.metadata.entry_points(group="mmjudge.vlmeval")]
+    if datasets:
+        print(f"  start it as `mmjudge-vlmeval`, which adds the datasets {', '.join(sorted(datasets))}")
+    else:
+        print("  not supported yet")
 
 
 def _data(benchmark: Benchmark) -> Iterator[str]:

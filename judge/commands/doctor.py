@@ -143,7 +143,7 @@ def _judge(benchmark: Benchmark) -> Iterator[str]:
         yield "pip install 'mmjudge[hf]'"
         return
     except UserError as error:
-        yield f"{judge}: {error.problem}"
+        yield f"{judge}: {error.problem}" if Path(judge).exists() else f"{judge}: not here: fetched when first used"
         yield error.fix or ""
         return
     import torch

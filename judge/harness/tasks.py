@@ -98,7 +98,9 @@ class Tasks:
 
             run = running()
             try:
-                session = Session(name, self._benchmark, load(run.asks), settings.read(), judge)
+                read = settings.read()
+                read = dataclasses.replace(read, image_root=run.image_root or read.image_root)
+                session = Session(name, self._benchmark, load(run.asks), read, judge)
                 if not run.predict_only:
                     session.check()
             except UserError as error:
@@ -112,8 +114,8 @@ class Tasks:
 
     def process_results(self, doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, Item]:
         """An item for every row this document belongs to. Nothing is judged yet."""
-        session, run, queue = self._loaded[doc[TASK_COLUMN]]
-        pending = queue.add(Answer(doc["id"], doc["index"], results[0], _answer_root(session, run)))
+        session, _, queue = self._loaded[doc[TASK_COLUMN]]
+        pending = queue.add(Answer(doc["id"], doc["index"], results[0], session.settings.image_root))
         record = session.dataset.records[doc["index"]]
         rows = (row for row in self._rows if row.category in (None, record.category) and row.only(record))
         return {row.name: Item(session.task, queue, pending, brief=row is not self._rows[0]) for row in rows}
@@ -127,14 +129,15 @@ class Tasks:
 
     def _aggregation(self, row: Row) -> Callable[..., float | None]:
         def aggregate(items: list[dict[str, Any]], args: Any = None) -> float | None:
-            session, run, _ = self._loaded[items[0]["task"]]
+            session = self.session(items[0]["task"])
             decided = verdicts(items)
             for position, value in row.units(decided).items():
                 items[position]["score"] = value
             if row is self._rows[0]:
                 output = getattr(args, "output_path", None)
                 folder = Path(output) / OUTPUT_FOLDER / session.task if output else None
-                session.publish(decided, folder, answers(items, _answer_root(session, run)))
+                given = answers(items, session.settings.image_root) if folder else []
+                session.publish(decided, folder, given)
             if callable(row.metric):
                 return row.metric(decided)
             return self._benchmark.summarise(decided, session.dataset).metrics[row.metric].value
@@ -162,11 +165,6 @@ class Run:
     predict_only: bool = False
     asks: bool = True
     image_root: Path | None = None
-
-
-def _answer_root(session: Session, run: Run) -> Path:
-    """The folder below which pictures of answers lie."""
-    return run.image_root or session.settings.image_root
 
 
 def running() -> Run:

@@ -80,6 +80,8 @@ class Benchmark(Protocol):
     license: str
     citation: str
     categories: Sequence[str]
+    editions: Mapping[str, int]
+    """Published editions, name → how many questions; a result of another, or of a part, is not published."""
     headline: Sequence[str]
     """Metric names in the order of the printed table."""
     judged: bool

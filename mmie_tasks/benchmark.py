@@ -31,6 +31,7 @@ class MMIE:
     license = "MIT"
     citation = "Xia et al., MMIE, ICLR 2025, arXiv:2410.10139"
     categories: Sequence[str] = records.CATEGORIES
+    editions: Mapping[str, int] = records.EDITIONS
     headline: Sequence[str] = metrics.HEADLINE
     judged = True
     task_dir = Path(__file__).parent / "lmms_eval"

@@ -32,6 +32,7 @@ CATEGORIES = ("SA", "PBL", "MSR")
 TITLES = {"SA": "Situational analysis", "PBL": "Project-based learning", "MSR": "Multi-step reasoning"}
 PUBLISHED_COUNTS: Mapping[str, int] = {"SA": 5005, "PBL": 11482, "MSR": 3616}
 PUBLISHED_TOTAL = sum(PUBLISHED_COUNTS.values())  # 20,103
+EDITIONS: Mapping[str, int] = {"full": PUBLISHED_TOTAL}
 
 _FETCH_AGAIN = "fetch data.json again (see `mmjudge doctor`) or mend the record"
 
@@ -119,7 +120,7 @@ def category_of_label(label: str) -> str | None:
 
 
 def edition(count: int) -> str:
-    return "full" if count == PUBLISHED_TOTAL else f"unknown ({count})"
+    return next((name for name, size in EDITIONS.items() if size == count), f"unknown ({count})")
 
 
 def read(path: Path) -> list[Record]:

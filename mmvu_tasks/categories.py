@@ -50,6 +50,8 @@ EDITIONS: Mapping[str, Mapping[str, int]] = {
     "v1": {category.name: category.v1 for category in CATEGORIES},  # 300 pairs, June 2024
     "CVPR": {category.name: category.cvpr for category in CATEGORIES},  # 893 pairs, August 2024
 }
+SIZES: Mapping[str, int] = {name: 2 * sum(pairs.values()) for name, pairs in EDITIONS.items()}
+"""Questions of each edition."""
 
 _BY_KEY = {category.key: category for category in CATEGORIES}
 # `calculation.py` of the same repository looks for this spelling.

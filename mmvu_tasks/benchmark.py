@@ -31,8 +31,8 @@ class MMVU:
     repo = location.REPO
     license = "CC-BY-4.0"
     citation = "Liu et al., Unveiling the Ignorance of MLLMs, CVPR 2025, arXiv:2406.10638"
-    categories: Sequence[str] = categories.NAMES
     editions: Mapping[str, int] = categories.SIZES
+    categories: Sequence[str] = categories.NAMES
     headline: Sequence[str] = metrics.HEADLINE
     judged = False
     task_dir = Path(__file__).parent / "lmms_eval"

@@ -166,17 +166,17 @@ def test_a_transformers_model_runs_both_demos_and_is_gone_when_the_judge_is_load
 # Interruptions
 
 
-def test_a_killed_run_judges_each_answer_once(
+def test_a_killed_run_judges_each_answer_once_even_when_repeated_on_two_ranks(
     start: Callable[..., subprocess.Popen[str]], run: Run, tmp_path: Path
 ) -> None:
     log = tmp_path / "judged"
     log.touch()
 
     def command(mode: str) -> list[str | Path]:
-        arguments = ["--model", "mmjudge_demo", "--tasks", "mmie_demo", "--output_path", str(tmp_path / "out")]
-        return [sys.executable, HERE / "watched_run.py", log, mode, *arguments]
+        arguments = ["--model", "mmjudge_demo", "--tasks", "mmie_demo", "--output_path", tmp_path / "out"]
+        return [HERE / "watched_run.py", log, mode, *arguments, "--log_samples"]
 
-    first = start(*command("slow"), MMJUDGE_JUDGE="hash", MMJUDGE_RUBRIC="mmjudge")
+    first = start(sys.executable, *command("slow"), MMJUDGE_JUDGE="hash", MMJUDGE_RUBRIC="mmjudge")
     while len(log.read_text().splitlines()) < 3 and first.poll() is None:
         time.sleep(0.05)
     first.send_signal(signal.SIGKILL)
@@ -185,7 +185,8 @@ def test_a_killed_run_judges_each_answer_once(
     before = log.read_text().splitlines()
     assert 3 <= len(before) < 15
     assert not (tmp_path / "out" / "mmjudge").exists()
-    done = run(*command("fast"), MMJUDGE_JUDGE="hash", MMJUDGE_RUBRIC="mmjudge")
+    ranks = [BIN / "torchrun", "--nproc_per_node", "2"]
+    done = run(*ranks, *command("fast"), MMJUDGE_JUDGE="hash", MMJUDGE_RUBRIC="mmjudge", OMP_NUM_THREADS="1")
     assert done.returncode == 0, done.stderr[-2000:]
     judged = log.read_text().splitlines()
     assert len(set(judged)) == len(judged)
@@ -193,10 +194,16 @@ def test_a_killed_run_judges_each_answer_once(
     # the kill may have come between a verdict's line in the journal and the line in the log
     assert set(judged) <= set(names)
     assert len(judged) >= 14
-    (journal,) = (tmp_path / "journal").glob("*.jsonl")
-    assert sorted(json.loads(line)["id"] for line in journal.read_text().splitlines()) == names
-    scores = [int(name[-1]) % 7 for name in names]
-    assert results(tmp_path / "out", "mmie_demo")["metrics"]["mean"]["value"] == pytest.approx(sum(scores) / 15)
+    journals = sorted((tmp_path / "journal").glob("*.jsonl"))
+    assert len(journals) == 2  # a rank judges its own shard, and keeps its own journal
+    lines = [json.loads(line) for journal in journals for line in journal.read_text().splitlines()]
+    assert sorted({line["id"] for line in lines}) == names
+    scores = {name: int(name[-1]) % 7 for name in names}
+    mean = results(tmp_path / "out", "mmie_demo")["metrics"]["mean"]
+    assert (mean["n"], mean["value"]) == (15, pytest.approx(sum(scores.values()) / 15))
+    # the samples of both ranks carry their verdicts, in every row
+    verdicts = [sample["mean"]["verdict"] for sample in rows(tmp_path / "out", "mmie_demo")]
+    assert {verdict["id"]: verdict["score"] for verdict in verdicts} == scores
 
 
 # Generate here, judge there

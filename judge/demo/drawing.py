@@ -133,5 +133,5 @@ def _pieces(colours: np.ndarray, inks: int) -> Iterator[tuple[int, int, np.ndarr
 
 
 def _trimmed(ink: np.ndarray) -> np.ndarray:
-    rows, columns = ink.any(1).nonzero()[0], ink.any(0).nonzero()[0]
+    rows, columns = (np.flatnonzero(ink.any(axis)) for axis in (1, 0))
     return np.ascontiguousarray(ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])

@@ -40,7 +40,7 @@ class Step:
 
 def choose(question: str, picture: Image.Image) -> str:
     """An answer to a multiple-choice question: "B", "B. The star is yellow." or that it cannot tell."""
-    options = {letter: text for letter, text in _OPTION.findall(question)}
+    options = dict(_OPTION.findall(question))
     stem = question.partition("\nA. ")[0]
     scene = read(picture)
     if not options or not scene or _chance(question, 16) == 0:

@@ -63,7 +63,8 @@ class Demo(lmms):
 
     def _drawn(self, steps: Sequence[Step], name: str) -> str:
         """Text with a marker for every picture, and the pictures' files."""
-        lines, images = [], []
+        lines: list[str] = []
+        images: list[str] = []
         for step in steps:
             lines.append(step.text)
             if step.kind is not None:

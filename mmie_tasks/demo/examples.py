@@ -3,7 +3,7 @@
     Example(condition="shuffled", question=[{"text": "How to …: first the red star, last the blue cup?", "image": None},
                                             {"text": "Step 1: …", "image": "red-star+0+0x2-white.png"}],
             answer=[{"text": "Step 2: Stick the blue cup on the glass.", "image": "pink-tree+0+0x2-cream.png"}],
-            score=2, feedback="Wanted: blue cup. Text: blue cup, yes. Image-1: pink tree, no.\\n")
+            score=2, feedback="Wanted: last the blue cup. Text: blue cup, yes. Image-1: pink tree, no.\\n")
 
 The rule. SA and PBL: up to 2 points for the share of planned things the text names in their places, up to 3 for the
 share the pictures show in their places (halves round up), 1 more where both are complete. MSR: 6 for the right answer
@@ -154,22 +154,23 @@ def _plan_example(rng: random.Random, frame: Frame, condition: str, held: bool) 
             shown[k] = rng.choice((thing, thing, _any_thing(rng, thing), None))
             pictures[k] = rng.random() < 0.85
     answer: Parts = []
-    for k, (said, thing) in enumerate(zip(texts, shown, strict=True)):
-        text = said_by.sentence(said_plan, k + 1, said) if said else None
+    for k, (named, drawn) in enumerate(zip(texts, shown, strict=True)):
+        text = said_by.sentence(said_plan, k + 1, named) if named else None
         if text is None and condition in ("mixed", "blank") and rng.random() < 0.5:
             text = _noise(rng)
         elif condition == "truncated" and k == kept:
             text = " ".join(frame.sentence(plan, k + 1).split()[:2])
-        answer.append({"text": text, "image": _picture(rng, thing) if pictures[k] else None})
+        answer.append({"text": text, "image": _picture(rng, drawn) if pictures[k] else None})
     answer = _laid_out(rng, answer)
     # a picture is where the answer has it, which is not its step where an earlier step has none
-    placed = [thing for thing, there in zip(shown, pictures, strict=True) if there]
+    placed = [drawn for drawn, there in zip(shown, pictures, strict=True) if there]
     seen = [placed[k] if k < len(placed) else None for k in range(len(wanted))]
     lines, text_right, shown_right = "", 0, 0
     for k, thing in enumerate(wanted):
         text_right += texts[k] == thing
         shown_right += seen[k] == thing
-        lines += f"Wanted: {thing}. Text: {_found(texts[k], thing)}. Image-{k + 1}: {_found(seen[k], thing)}.\n"
+        said, saw = _found(texts[k], thing), _found(seen[k], thing)
+        lines += f"Wanted: {in_words(plan).split(', ')[k + 1]}. Text: {said}. Image-{k + 1}: {saw}.\n"
     n = len(wanted)
     score = (4 * text_right + n) // (2 * n) + (6 * shown_right + n) // (2 * n) + (text_right == shown_right == n)
     question: Parts = [{"text": title, "image": None}, {"text": first, "image": _picture(rng, plan[0])}]

@@ -135,7 +135,7 @@ def config() -> dict[str, Any]:
             "hidden_act": "gelu",
             "hidden_size": 64,
             "image_size": TILE,
-            "initializer_factor": 0.1,
+            "initializer_factor": 1.0,
             "initializer_range": 0.02,
             "intermediate_size": 192,
             "layer_norm_eps": 1e-06,

@@ -1,16 +1,17 @@
 """Train the tiny judge of the demo: `python -m mmie_tasks.demo.train_judge --out DIR` (about ten minutes on two cores).
 
 From nothing: a tokenizer on the rubric and the little world's sentences, then a vision tower that names what is in a
-picture, then the whole judge on examples of `mmie_tasks.demo.examples`. Prompts are those of inference (same rubric,
-same encoding, same tiles), and only the completion is learned:
+picture, then the whole judge on examples of `mmie_tasks.demo.examples`, first without the rubric, whose few hundred
+tokens only distract a beginner, and in the end with prompts just as at inference (same rubric, encoding, tiles). Only
+the completion is learned:
 
     …### Feedback<|end|><|assistant|>  →  ### Feedback
-                                          Wanted: blue cup. Text: blue cup, yes. Image-1: pink tree, no.
+                                          Wanted: last the blue cup. Text: blue cup, yes. Image-1: pink tree, no.
                                           ### Score
                                           2<|end|>
 
-All prompts of a category begin with the same few hundred tokens of rubric. They are run once a step, and the whole
-batch attends to their keys and values: the gradient is exact, the cost a third.
+All prompts of a category begin with the same tokens. They are run once a step, and the whole batch attends to their
+keys and values: the gradient is exact, the cost a third. Needs torch 2.9 (Muon, which takes half the steps of AdamW).
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ import math
 import random
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,9 @@ from mmie_tasks.demo.world import COLOURS, KINDS
 from mmie_tasks.records import Part, Record
 
 RUBRIC = "mmjudge"
+TURNS = ("SA", "PBL", "SA", "PBL", "MSR")
+RUBRIC_FROM = 0.75  # share of the steps after which prompts are whole
+HEADING = 6  # tokens of a prompt's start that stay before: "### Question" and a line break
 
 
 def completion(example: Example) -> str:
@@ -158,16 +162,15 @@ def _jitter(rng: random.Random) -> int:
     return rng.choice((-2, 0, 0, 2))
 
 
-def judge_loss(model: Any, encoder: Encoder, category: str, rows: Sequence[Row]) -> Any:
-    """Mean cross entropy over all completion tokens of the batch."""
+def judge_loss(model: Any, encoder: Encoder, start: Sequence[int], rows: Sequence[Row]) -> Any:
+    """Mean cross entropy over all completion tokens of the batch, whose prompts begin with the ids `start`."""
     import torch
     from transformers import DynamicCache
 
     language = model.model.language_model
-    start = encoder.prefix[category]
     cache = DynamicCache()
     embed = language.embed_tokens
-    language(inputs_embeds=embed(torch.tensor([start])), past_key_values=cache, use_cache=True)
+    language(inputs_embeds=embed(torch.tensor([list(start)])), past_key_values=cache, use_cache=True)
     cache.batch_repeat_interleave(len(rows))
     longest = max(len(row.ids) + len(row.target) for row in rows)
     ids = torch.zeros(len(rows), longest, dtype=torch.long)
@@ -192,33 +195,50 @@ def train(folder: Path, *, seed: int, vision_steps: int, steps: int, batch: int,
     """A trained model for the description files in `folder`."""
     import torch
 
+    model = checkpoint.new_model(folder, seed=seed).train()
     with tempfile.TemporaryDirectory() as drawn:
-        encoder = Encoder(folder, Path(drawn))
+        encoder, rng = Encoder(folder, Path(drawn)), random.Random(seed)
         log("prompt tokens shared:", {name: len(ids) for name, ids in encoder.prefix.items()})
-        model = checkpoint.new_model(folder, seed=seed).train()
-        rng = random.Random(seed)
-        for part, count, rate in (("vision", vision_steps, 2e-3), ("judge", steps, 2e-3)):
-            optimiser = torch.optim.AdamW(model.parameters(), lr=rate, betas=(0.9, 0.95), weight_decay=0.01)
-            schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, functools.partial(_rate, count=count))
-            examples = {name: stream(f"train {seed}", held=False, category=name) for name in encoder.prefix}
-            began = time.monotonic()
-            for step in range(count):
-                if part == "vision":
-                    loss = vision_loss(model, encoder, rng, 48)
-                else:
-                    category = ("SA", "PBL", "SA", "PBL", "MSR")[step % 5]
-                    rows = [encoder.row(example) for example in itertools.islice(examples[category], batch)]
-                    loss = judge_loss(model, encoder, category, rows)
-                optimiser.zero_grad()
-                loss.backward()
-                torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-                optimiser.step()
-                schedule.step()
-                if step % 20 == 19:
-                    log(
-                        f"{part} {step + 1}/{count} loss {loss.item():.3f} {time.monotonic() - began:.0f} s", flush=True
-                    )
+        _run("vision", vision_steps, model, lambda step: vision_loss(model, encoder, rng, 48), log)
+        with torch.no_grad():  # a word is to be said where it is seen
+            model.lm_head.weight.copy_(model.model.language_model.embed_tokens.weight)
+        examples = {name: stream(f"train {seed}", held=False, category=name) for name in encoder.prefix}
+
+        def loss(step: int) -> Any:
+            category = TURNS[step % len(TURNS)]
+            rows = [encoder.row(example) for example in itertools.islice(examples[category], batch)]
+            start = encoder.prefix[category]
+            return judge_loss(model, encoder, start if step >= RUBRIC_FROM * steps else start[-HEADING:], rows)
+
+        _run("judge", steps, model, loss, log)
     return model.eval()
+
+
+def _run(name: str, steps: int, model: Any, loss_at: Callable[[int], Any], log: Any) -> None:
+    """Minimise: Muon for the matrices of the language layers, AdamW for the rest, one schedule for both."""
+    import torch
+
+    matrices = [p for name, p in model.named_parameters() if "language_model.layers" in name and p.ndim == 2]
+    others = [p for name, p in model.named_parameters() if not ("language_model.layers" in name and p.ndim == 2)]
+    optimisers = [
+        torch.optim.Muon(matrices, lr=6e-3, weight_decay=0.01, adjust_lr_fn="match_rms_adamw"),
+        torch.optim.AdamW(others, lr=2e-3, betas=(0.9, 0.95), weight_decay=0.01),
+    ]
+    schedules = [
+        torch.optim.lr_scheduler.LambdaLR(optimiser, functools.partial(_rate, count=steps)) for optimiser in optimisers
+    ]
+    began, losses = time.monotonic(), []
+    for step in range(steps):
+        loss = loss_at(step)
+        model.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_([p for p in model.parameters() if p.grad is not None], 1.0)
+        for part in (*optimisers, *schedules):
+            part.step()
+        losses.append(loss.item())
+        if (step + 1) % 50 == 0:
+            mean, seconds = sum(losses[-50:]) / 50, time.monotonic() - began
+            log(f"{name} {step + 1}/{steps} loss {mean:.3f} {seconds:.0f} s", flush=True)
 
 
 def _rate(step: int, count: int) -> float:
@@ -230,8 +250,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder for the judge")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--vision-steps", type=int, default=300)
-    parser.add_argument("--steps", type=int, default=600)
+    parser.add_argument("--vision-steps", type=int, default=800)
+    parser.add_argument("--steps", type=int, default=1200)
     parser.add_argument("--batch", type=int, default=24)
     args = parser.parse_args(argv)
     import torch

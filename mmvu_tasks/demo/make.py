@@ -16,7 +16,7 @@ from mmvu_tasks.demo.pairs import PAIRS, Asked
 
 def rows() -> list[dict[str, str]]:
     """The questions in published order: pairs adjacent, in every other one the leading question first."""
-    made = []
+    made: list[dict[str, str]] = []
     for number, pair in enumerate(PAIRS):
         asked = [("POS", pair.positive), ("NEG", pair.leading)]
         for question_type, question in asked if number % 2 else reversed(asked):

@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# The main job on the bundled demo, offline, in a minute: bash examples/demo.sh [FOLDER]
+# Plain commands throughout; with `--tasks mmie,mmvu` and a real model the first of them is the real job.
+set -euo pipefail
+out=${1:-out/demo}
+rm -rf "$out"
+mkdir -p "$out"
+export HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
+
+echo "== 1. Ask a (scripted) model, then judge with the (tiny) bundled judge, all inside lmms-eval"
+lmms-eval --model mmjudge_demo --model_args "output_dir=$out/pictures" --tasks mmie_demo,mmvu_demo \
+    --output_path "$out/lmms-eval" --log_samples >"$out/lmms-eval.log" 2>&1 || { tail -n 30 "$out/lmms-eval.log"; exit 1; }
+# lmms-eval exits with 0 on failure, too: a run without results is told by their absence
+ls "$out"/lmms-eval/*_results.json >/dev/null 2>&1 || { tail -n 30 "$out/lmms-eval.log"; exit 1; }
+sed -n '/^|.*Tasks/,$p' "$out/lmms-eval.log"
+
+echo
+echo "== 2. Score the answers it saved once more, without any model under test"
+mmjudge score "$out"/lmms-eval/*_samples_mmie_demo.jsonl --benchmark mmie --data "$(python -m mmie_tasks.demo)" \
+    --judge "$(python -m mmie_tasks.demo judge)" --image-root . --out "$out/mmie"
+mmjudge score "$out"/lmms-eval/*_samples_mmvu_demo.jsonl --benchmark mmvu --data "$(python -m mmvu_tasks.demo)" \
+    --out "$out/mmvu"
+
+cat <<END
+
+Where to look next
+  $out/mmie/verdicts.jsonl   what the judge wrote about every answer; $out/pictures/ has the pictures it saw
+  $out/mmvu/results.json     RA and MR with intervals, by category and level
+  $out/lmms-eval.log         the whole run of lmms-eval
+The model under test is a script and the judge a toy trained on the demo: these numbers measure nothing.
+The real job: lmms-eval --model MODEL --model_args … --tasks mmie,mmvu --output_path out --log_samples
+END

@@ -15,6 +15,7 @@ COMMANDS = {
     "score": "score saved responses: verdicts.jsonl and results.json",
     "compare": "paired difference of two results folders",
     "report": "results folders as one HTML file",
+    "publish": "a run's numbers onto its model's page on the Hugging Face Hub",
     "verify": "run recorded cases through this install of the judge",
     "probe": "ask whether a judge can be steered by the text it judges",
     "doctor": "what mmie and mmvu resolve to here, and what to mend",

@@ -1,0 +1,59 @@
+"""`mmjudge publish RESULTS --model ORG/NAME`: a run's numbers onto its model's page on the Hugging Face Hub.
+
+    mmjudge publish out/mmvu --model ORG/NAME --details ORG/mmjudge-details           # shows all that would be sent
+    mmjudge publish out/mmvu --model ORG/NAME --details ORG/mmjudge-details --push    # sends it
+
+The numbers go to the model as a pull request, verdicts and responses to a dataset repository of yours. Sending twice
+changes nothing. Exit codes: 0; 2 for what may not be published, what is in the way, and what the Hub refuses.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from judge.benchmark import find
+from judge.commands.score import share
+from judge.publish import details, plan
+from judge.publish.hub import Hub, Repo
+from judge.publish.ready import refuse_unready
+from judge.results.compare import read_run
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("folder", type=Path, metavar="RESULTS", help="results folder of `mmjudge score`")
+    add("--model", required=True, metavar="ORG/NAME", help="the model that was measured, on the Hub")
+    add("--details", metavar="ORG/DATASET", help="dataset repository for verdicts, responses and report")
+    add("--model-index", action="store_true", help="the numbers in the metadata of the model's README.md, too")
+    add("--push", action="store_true", help="send it; without this, show what would be sent")
+    add("--max-unscored", type=share, default=0.05, metavar="SHARE", help="refuse above this share (default: 5%%)")
+
+
+def run(args: argparse.Namespace) -> int:
+    measured = read_run(args.folder)
+    benchmark = find(measured.results["benchmark"])
+    refuse_unready(measured, benchmark, args.max_unscored)
+    hub = Hub()
+    model = Repo("model", args.model)
+    dataset = Repo("dataset", args.details) if args.details else None
+    for repo in (model, dataset):
+        if repo is not None:
+            hub.check(repo)
+    planned = plan.make(hub, measured, benchmark, model, dataset, index=args.model_index, offline=not args.push)
+    print(hub.hide(plan.show(planned)))
+    if dataset is not None:
+        _advise(measured.folder, benchmark.repo)
+    print()
+    if args.push:
+        plan.push(hub, planned, lambda line: print(hub.hide(line)))
+    else:
+        print("nothing was sent; add --push to send it")
+    return 0
+
+
+def _advise(folder: Path, questions: str) -> None:
+    if (folder / details.REPORT).is_file():
+        print(f"{details.REPORT} shows questions and pictures of {questions}: its terms must allow that")
+    else:
+        print(f"no report: mmjudge report {folder} --out {folder / details.REPORT}")

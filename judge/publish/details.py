@@ -1,0 +1,103 @@
+"""What a number rests on, as files of a dataset repository: one folder a model, benchmark and signature.
+
+    mmvu/ORG__NAME/1a2b3c4d5e6f/results.json
+                                verdicts.jsonl
+                                responses.jsonl     can be scored again: mmjudge score responses.jsonl …
+                                report.html         where the results folder has one
+                                images/9f2c07d1e4a85b36.png, pictures in responses
+
+Answers only: the questions and their pictures are the benchmark's to give out. `report.html` does show some of both.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from judge import samples
+from judge.errors import UserError
+from judge.request import Picture, Text
+from judge.results import results
+from judge.results.compare import VERDICTS, Run
+from judge.samples import Sample
+from judge.signature import RUN_PARTS
+
+RESPONSES, REPORT = "responses.jsonl", "report.html"
+
+
+@dataclasses.dataclass(frozen=True)
+class File:
+    """One file to be sent. source: its bytes, or where they lie."""
+
+    path: str
+    source: bytes | Path
+
+    def data(self) -> bytes:
+        """Its bytes. Raises UserError where they cannot be read."""
+        if isinstance(self.source, bytes):
+            return self.source
+        try:
+            return self.source.read_bytes()
+        except OSError as error:
+            raise UserError(f"cannot be read ({error.strerror})", file=self.source) from error
+
+
+@dataclasses.dataclass(frozen=True)
+class Digests:
+    """What git and LFS call the same bytes: a repository tells one or the other."""
+
+    size: int
+    git: str
+    lfs: str
+
+    @classmethod
+    def of(cls, data: bytes) -> Digests:
+        blob = hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False)
+        return cls(len(data), blob.hexdigest(), hashlib.sha256(data).hexdigest())
+
+
+def folder_of(run: Run, model: str) -> str:
+    """Where the details of a model's run lie: runs that do not compare never share a folder."""
+    compared = {name: value for name, value in run.signature.parts.items() if name not in RUN_PARTS}
+    digest = hashlib.sha256(json.dumps(list(compared.items())).encode()).hexdigest()
+    return f"{run.results['benchmark']}/{re.sub('/', '__', model)}/{digest[:12]}"
+
+
+def files(run: Run, folder: str) -> list[File]:
+    """The files of `run`, small first. Raises UserError for samples that cannot be read."""
+    found = [File(f"{folder}/{name}", run.folder / name) for name in (results.FILE, VERDICTS)]
+    own, report = run.folder / RESPONSES, run.folder / REPORT
+    answered = samples.read(run.folder)
+    if own.is_file():
+        found.append(File(f"{folder}/{RESPONSES}", own))
+    elif answered:
+        found.append(File(f"{folder}/{RESPONSES}", responses(answered)))
+    if report.is_file():
+        found.append(File(f"{folder}/{REPORT}", report))
+    pictures = {picture.path: picture.name for sample in answered for picture in _drawn(sample)}
+    found += [File(f"{folder}/{name}", path) for path, name in sorted(pictures.items()) if path.is_file()]
+    return found
+
+
+def responses(answered: list[Sample]) -> bytes:
+    """`responses.jsonl` (see `judge.responses`) from the samples' answers."""
+    lines = (
+        {"id": sample.id, "index": sample.index, "response": [_part(piece) for piece in sample.answer]}
+        for sample in answered
+    )
+    return "".join(json.dumps(line) + "\n" for line in lines).encode("ascii")
+
+
+def _part(piece: samples.Piece) -> dict[str, Any]:
+    if isinstance(piece, Text):
+        return {"text": piece.text, "image": None}
+    return {"text": None, "image": piece.name}
+
+
+def _drawn(sample: Sample) -> Iterator[Picture]:
+    return (piece for piece in sample.answer if isinstance(piece, Picture))

@@ -1,0 +1,165 @@
+"""The same numbers as `model-index` in the metadata of a model's README.md, the older form that cards and tools read.
+
+    model-index:
+    - name: NAME
+      results:
+      - task: {type: image-text-to-text}
+        dataset: {type: BAAI/Multimodal-Robustness-Benchmark, name: MMVU (edition CVPR), revision: 5503…}
+        metrics:
+        - {type: ra, value: 60.5823, name: RA, args: {interval: [57.34, 63.73], n: 893, signature: "benchmark:…"}}
+        source: {url: https://huggingface.co/datasets/ORG/DETAILS/…, name: mmjudge}
+
+Only the lines of this key are written anew; the rest of the README stays as it is, byte for byte.
+Format: https://huggingface.co/docs/hub/model-cards; classes: `huggingface_hub.EvalResult`.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import yaml
+
+from judge.benchmark import Benchmark
+from judge.errors import UserError
+from judge.publish import entries
+from judge.results.compare import Run
+from judge.signature import Signature
+
+FILE = "README.md"
+KEY = "model-index"
+TASK = "image-text-to-text"
+_BLOCK = re.compile(r"\A(\s*---[^\S\n]*\n)(.*?)(^---[^\S\n]*$)", re.DOTALL | re.MULTILINE)
+"""What the Hub takes for metadata: between the first line of three dashes and the next."""
+
+
+def build(run: Run, benchmark: Benchmark, source_url: str | None) -> dict[str, Any]:
+    """One result with a metric for every headline number."""
+    from huggingface_hub import EvalResult
+    from huggingface_hub.repocard_data import eval_results_to_model_index
+
+    dataset = run.results["dataset"]
+    found = []
+    for metric in benchmark.headline:
+        estimate = run.estimate(metric)
+        interval = [entries.rounded(estimate[end]) for end in ("ci_low", "ci_high")]
+        found.append(
+            EvalResult(
+                task_type=TASK,
+                dataset_type=benchmark.repo,
+                dataset_name=f"{benchmark.title} (edition {dataset['edition']})",
+                dataset_revision=dataset["revision"] if entries.COMMIT.fullmatch(dataset["revision"] or "") else None,
+                metric_type=metric.lower(),
+                metric_name=metric,
+                metric_value=entries.rounded(estimate["value"]),
+                metric_args={"interval": interval, "n": estimate["n"], "signature": run.results["signature"]},
+                source_url=source_url,
+                source_name=entries.SOURCE_NAME if source_url else None,
+            )
+        )
+    result: dict[str, Any] = eval_results_to_model_index("", found)[0]["results"][0]
+    return result
+
+
+def merge(text: str | None, ours: dict[str, Any], name: str) -> str:
+    """The README with our result in its metadata; the same text where it is there already.
+
+    text: None where there is no README. name: the model's, used where its index has none. Raises UserError where the
+    metadata cannot be read or edited, and where a result for the same dataset is somebody else's.
+    """
+    text = text or ""
+    block = _BLOCK.match(text.replace("\r\n", "\n"))
+    lines = block[2] if block else ""
+    metadata = _mapping(lines)
+    index = _index(metadata)
+    before = yaml.safe_dump(index)
+    _put(index, ours, name)
+    if yaml.safe_dump(index) == before:
+        return text
+    edited = _with_key(lines, entries.dump({KEY: index}))
+    if not _means(edited, {**metadata, KEY: index}):
+        raise UserError("the metadata cannot be edited line by line", file=FILE, fix="leave --model-index out")
+    whole = text.replace("\r\n", "\n")
+    body = block[1] + edited + block[3] + whole[block.end() :] if block else f"---\n{edited}---\n{whole}"
+    return body.replace("\n", "\r\n") if "\r\n" in text else body
+
+
+def _put(index: list[dict[str, Any]], ours: dict[str, Any], name: str) -> None:
+    """Add our result to the model's list, or put it in the place of its earlier state."""
+    for model in index:
+        for number, result in enumerate(model["results"]):
+            if _key(result) == _key(ours):
+                if result != ours:
+                    _refuse_foreign(result, ours)
+                    model["results"][number] = ours
+                return
+    if index:
+        index[0]["results"].append(ours)
+    else:
+        index.append({"name": name, "results": [ours]})
+
+
+def _refuse_foreign(other: dict[str, Any], ours: dict[str, Any]) -> None:
+    name, fix = f"{KEY}: {ours['dataset']['name']}", "leave --model-index out, or remove that result first"
+    if other.get("source") != ours.get("source"):
+        raise UserError(f"{name} has numbers by another source already", file=FILE, fix=fix)
+    entries.refuse_other_signature(_signature(other), _signature(ours), name, FILE, fix)
+
+
+def _signature(result: dict[str, Any]) -> Signature | None:
+    try:
+        line = result["metrics"][0]["args"]["signature"]
+    except (KeyError, IndexError, TypeError):
+        return None
+    return Signature.parse(line) if isinstance(line, str) else None
+
+
+def _key(result: dict[str, Any]) -> tuple[Any, Any]:
+    return result["dataset"].get("type"), result["dataset"].get("name")
+
+
+def _mapping(lines: str) -> dict[str, Any]:
+    try:
+        found = yaml.safe_load(lines)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise UserError(f"the metadata is not YAML ({error})", file=FILE, fix="mend it on the Hub") from None
+    if found is not None and not isinstance(found, dict):
+        raise UserError("the metadata is not a mapping", file=FILE, fix="mend it on the Hub")
+    return found or {}
+
+
+def _means(lines: str, metadata: dict[str, Any]) -> bool:
+    try:
+        return _mapping(lines) == metadata
+    except UserError:
+        return False
+
+
+def _index(metadata: dict[str, Any]) -> list[dict[str, Any]]:
+    """A copy of the index, down to the lists that grow."""
+    found = metadata.get(KEY) or []
+    try:
+        copy = [{**model, "results": list(model.get("results") or [])} for model in found]
+        for model in copy:
+            for result in model["results"]:
+                _key(result)
+    except (TypeError, KeyError, AttributeError):
+        raise UserError(
+            "is not a list of models with results", file=FILE, field=KEY, fix="mend it, or leave --model-index out"
+        ) from None
+    return copy
+
+
+def _with_key(lines: str, key: str) -> str:
+    """Lines of a block mapping with the lines of our key replaced, or added at the end."""
+    kept, found, inside = [], False, False
+    for line in lines.splitlines(keepends=True):
+        if re.match(rf"{KEY}\s*:", line):
+            kept.append(key)
+            found = inside = True
+        elif inside and re.match(r"[\s-]", line):
+            continue  # what belongs to the key is indented, or an item of its list
+        else:
+            inside = inside and line.startswith("#")
+            kept.append(line)
+    return "".join(kept) if found else lines + key

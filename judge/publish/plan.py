@@ -1,0 +1,235 @@
+"""What is sent where, against what is there.
+
+    model ORG/NAME, a pull request "Add MMVU CVPR results"
+    --- .eval_results/mmvu.yaml, there
+    +++ .eval_results/mmvu.yaml, ours
+    +- dataset: …
+
+    dataset ORG/DETAILS
+      new        mmvu/ORG__NAME/1a2b3c4d5e6f/results.json                                     12.3 kB
+      unchanged  mmvu/ORG__NAME/1a2b3c4d5e6f/verdicts.jsonl                                  412.0 kB
+
+`make` only reads; `push` then sends what is missing, the details first, since the entries name them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Callable, Mapping, Sequence
+
+from judge.benchmark import Benchmark
+from judge.errors import UserError
+from judge.publish import details, entries, model_index
+from judge.publish.details import Digests, File
+from judge.publish.hub import LOGIN, Head, Hub, PullRequest, Repo, UnreachableError
+from judge.results.compare import Run
+
+Merge = Callable[[str | None], str]
+"""From the text of a file, None where there is none, to the same with ours in it."""
+SHOWN_BYTES = 200_000
+"""Changed details up to this size are shown as a diff."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Text:
+    """A file of the model's repository. there: None where there is none."""
+
+    path: str
+    there: str | None
+    merge: Merge
+
+    @property
+    def ours(self) -> str:
+        return self.merge(self.there)
+
+    @property
+    def changed(self) -> bool:
+        return self.ours != self.there
+
+
+@dataclasses.dataclass(frozen=True)
+class Detail:
+    """A file of the dataset repository. state: "new", "changed" or "unchanged". there: the text to compare with."""
+
+    file: File
+    size: int
+    state: str
+    there: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """heads: the last commit of each repository; None where it is not there, or was not asked for."""
+
+    title: str
+    description: str
+    model: Repo
+    model_head: Head | None
+    texts: Sequence[Text]
+    dataset: Repo | None
+    dataset_head: Head | None
+    details: Sequence[Detail]
+    reached: bool
+
+
+def make(
+    hub: Hub, run: Run, benchmark: Benchmark, model: Repo, dataset: Repo | None, *, index: bool, offline: bool
+) -> Plan:
+    """index: model-index as well. offline: go on where the Hub does not answer, as if nothing were there.
+
+    Raises UserError where the model is not there, and where what is there is in the way.
+    """
+    folder = details.folder_of(run, model.id)
+    url = f"{hub.endpoint}/{dataset.path}/tree/main/{folder}" if dataset else None
+    head, dataset_head, reached = None, None, True
+    try:
+        head = hub.head(model)
+        dataset_head = hub.head(dataset) if dataset else None
+    except UnreachableError:
+        if not offline:
+            raise
+        reached = False
+    if reached and head is None:
+        raise UserError(f"{model}: there is no such repository, or this account may not see it", fix=LOGIN)
+    files = details.files(run, folder) if dataset else []
+    return Plan(
+        title=f"Add {benchmark.title} {run.results['dataset']['edition']} results",
+        description=f"Measured with mmjudge on {run.results['n']} questions.\n\nSignature: `{run.results['signature']}`"
+        + (f"\n\nVerdicts and responses: {url}" if url else ""),
+        model=model,
+        model_head=head,
+        texts=_texts(hub, model, head, _merges(run, benchmark, url, model, index=index)),
+        dataset=dataset,
+        dataset_head=dataset_head,
+        details=[_detail(hub, dataset, dataset_head, file) for file in files] if dataset else [],
+        reached=reached,
+    )
+
+
+def show(plan: Plan) -> str:
+    """Every file and diff, for a terminal."""
+    lines = [] if plan.reached else ["The Hub was not reached: shown as if nothing were there.", ""]
+    changed = any(text.changed for text in plan.texts)
+    lines.append(f'{plan.model}, a pull request "{plan.title}"' if changed else str(plan.model))
+    for text in plan.texts:
+        lines += diff(text.path, text.there, text.ours) if text.changed else [f"  unchanged  {text.path}"]
+    if plan.dataset is not None:
+        lines += ["", str(plan.dataset) + (", to be created" if plan.dataset_head is None else "")]
+        for detail in plan.details:
+            lines.append(f"  {detail.state:<10} {detail.file.path:<80} {_size(detail.size):>9}")
+            if detail.there is not None:
+                lines += diff(detail.file.path, detail.there, detail.file.data().decode("utf-8", "replace"))
+    return _without_controls("\n".join(lines))
+
+
+def push(hub: Hub, plan: Plan, say: Callable[[str], None]) -> None:
+    """Send what is missing: the details in one commit, then the entries in one pull request.
+
+    Where an open pull request brings the same, it is named instead. Raises UserError.
+    """
+    if not hub.logged_in:
+        raise UserError("publishing needs a login", fix=LOGIN)
+    texts = [File(text.path, text.ours.encode("utf-8")) for text in plan.texts if text.changed]
+    missing = [detail.file for detail in plan.details if detail.state != "unchanged"]
+    _refuse_token(hub, [*texts, *missing])
+    requests = hub.pull_requests(plan.model, plan.title) if texts else []
+    same = next((request for request in requests if _brings(hub, plan, request)), None)
+    if plan.dataset is not None:
+        if plan.dataset_head is None:
+            hub.create(plan.dataset)
+        if missing:
+            parent = plan.dataset_head.commit if plan.dataset_head else None
+            address = hub.send(plan.dataset, missing, plan.title, plan.description, parent=parent)
+            say(f"{plan.dataset}: {len(missing)} files sent, {address}")
+        else:
+            say(f"{plan.dataset}: everything is there already")
+    if not texts:
+        say(f"{plan.model}: everything is there already")
+    elif same is not None:
+        say(f"{plan.model}: an open pull request brings it already, {same.url}")
+    else:
+        parent = plan.model_head.commit if plan.model_head else None
+        address = hub.send(plan.model, texts, plan.title, plan.description, parent=parent, pull_request=True)
+        say(f"{plan.model}: pull request opened, {address}")
+        for other in requests:
+            say(f"also open, with other numbers: {other.url}")
+
+
+def diff(path: str, old: str | None, new: str) -> list[str]:
+    """Unified, without line ends."""
+    there = (old or "").splitlines()
+    return list(difflib.unified_diff(there, new.splitlines(), f"{path}, there", f"{path}, ours", lineterm=""))
+
+
+def _merges(run: Run, benchmark: Benchmark, url: str | None, model: Repo, *, index: bool) -> dict[str, Merge]:
+    """What is to be in the model's repository, by path."""
+    path, ours = entries.file_of(benchmark), entries.build(run, benchmark, url)
+    merges: dict[str, Merge] = {path: lambda text: entries.merge(text, ours, path)}
+    if index:
+        result = model_index.build(run, benchmark, url)
+        merges[model_index.FILE] = lambda text: model_index.merge(text, result, model.id.split("/")[-1])
+    return merges
+
+
+def _texts(hub: Hub, model: Repo, head: Head | None, merges: Mapping[str, Merge]) -> list[Text]:
+    """Raises UserError where the file of ours, or another in its folder, has another's number for the same task."""
+    there: dict[str, str | None] = dict.fromkeys(merges)
+    if head is not None:
+        for path in head.files:
+            if path in merges or (path.startswith(f"{entries.FOLDER}/") and path.endswith((".yaml", ".yml"))):
+                there[path] = _decoded(hub.read(model, path, head.commit), path)
+    texts = [Text(path, there.pop(path), merge) for path, merge in merges.items()]
+    ours = entries.read(texts[0].ours, texts[0].path)
+    known = entries.read(texts[0].there, texts[0].path)
+    entries.refuse_elsewhere(there, [entry for entry in ours if entry not in known])
+    return texts
+
+
+def _detail(hub: Hub, dataset: Repo, head: Head | None, file: File) -> Detail:
+    digests = Digests.of(file.data())
+    if head is None or file.path not in head.files:
+        return Detail(file, digests.size, "new")
+    if head.files[file.path] in (digests.git, digests.lfs):
+        return Detail(file, digests.size, "unchanged")
+    shown = file.path.endswith(".json") and digests.size <= SHOWN_BYTES
+    there = hub.read(dataset, file.path, head.commit) if shown else None
+    return Detail(file, digests.size, "changed", there.decode("utf-8", "replace") if there is not None else None)
+
+
+def _brings(hub: Hub, plan: Plan, request: PullRequest) -> bool:
+    """Whether nothing of ours is missing in a pull request."""
+    for text in plan.texts:
+        there = _decoded(hub.read(plan.model, text.path, request.revision), text.path)
+        try:
+            if text.merge(there) != there:
+                return False
+        except UserError:  # other numbers, or another's
+            return False
+    return True
+
+
+def _refuse_token(hub: Hub, files: Sequence[File]) -> None:
+    """Harnesses are known to write tokens into their logs; none of that may be published."""
+    for file in files:
+        text = file.data().decode("latin-1")
+        if hub.hide(text) != text:
+            raise UserError("holds your token, so nothing is sent", file=file.path, fix="take it out, revoke the token")
+
+
+def _without_controls(text: str) -> str:
+    """What others wrote cannot move the cursor or colour the terminal."""
+    return "".join(c if c in "\n\t" or c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def _decoded(data: bytes | None, path: str) -> str | None:
+    if data is None:
+        return None
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise UserError(f"is not UTF-8 ({error})", file=path, fix="mend it on the Hub") from None
+
+
+def _size(size: int) -> str:
+    return f"{size / 1e3:.1f} kB" if size < 1e6 else f"{size / 1e6:.1f} MB"

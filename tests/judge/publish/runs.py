@@ -1,0 +1,49 @@
+"""Results folders to publish: MMVU v1, whole, with numbers that can be counted on one hand."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from judge.benchmark import Source
+from judge.results import results
+from judge.runner import make_signature
+from judge.verdict import Verdict
+from mmvu_tasks.benchmark import BENCHMARK
+from mmvu_tasks.categories import CATEGORIES
+
+REPO = "BAAI/Multimodal-Robustness-Benchmark"
+REVISION = "5503434ddd753f426f4b38109466949a1217c2bb"
+
+
+def verdicts(plain: int = 240, leading: int = 180, unscored: int = 0) -> list[Verdict]:
+    """300 pairs; the first `plain` have the plain question right, the first `leading` the leading one.
+
+    unscored: how many of the last pairs have a leading question without a score.
+    """
+    made: list[Verdict] = []
+    for category in CATEGORIES:
+        for number in range(category.v1):
+            pair = len(made) // 2
+            for kind, right in (("POS", pair < plain), ("NEG", pair < leading)):
+                missing = kind == "NEG" and pair >= 300 - unscored
+                details = {"type": kind, "level": category.level, "letter": "A", "score_reference": int(right)}
+                made.append(
+                    Verdict(
+                        f"{category.key}/{number:02}", "rule", None if missing else int(right),
+                        "empty_answer" if missing else None, category.name, len(made), details=details,
+                    )
+                )  # fmt: skip
+    return made
+
+
+def write(folder: Path, made: list[Verdict] | None = None, edition: str | None = "v1", revision=REVISION) -> Path:
+    """A folder as `mmjudge score` leaves it."""
+    made = verdicts() if made is None else made
+    source = Source(REPO, revision, edition) if edition is not None else None
+    result = results.build(BENCHMARK, made, None, source, make_signature(BENCHMARK, source, "strict"))
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = "".join(json.dumps(verdict.to_json()) + "\n" for verdict in made)
+    (folder / "verdicts.jsonl").write_text(rows)
+    results.write(result, folder)
+    return folder

@@ -35,18 +35,17 @@ def samples(answers: Sequence[Answer], dataset: Dataset | None) -> list[Sample]:
 
 def worst_and_best(verdicts: Sequence[Verdict]) -> list[Group]:
     """The answers with the lowest and the highest scores of every category; among equals, by the score's expectation
-    where the judge gave probabilities, then by id."""
+    where the judge gave probabilities, then by id. None is in both."""
     scored = sorted((verdict for verdict in verdicts if verdict.score is not None), key=_rank)
     groups = []
     for title, meaning, ordered in (
         ("Lowest scores", "What the judge liked least in every category.", scored),
         ("Highest scores", "What it liked best.", scored[::-1]),
     ):
-        chosen = [
-            ((verdict.id, verdict.index),)
-            for name in CATEGORIES
-            for verdict in [verdict for verdict in ordered if verdict.category == name][:SHOWN_PER_CATEGORY]
-        ]
+        chosen = []
+        for name in CATEGORIES:
+            of = [((verdict.id, verdict.index),) for verdict in ordered if verdict.category == name]
+            chosen += of[: min(SHOWN_PER_CATEGORY, len(of) // 2)]
         groups.append(Group(title, meaning, chosen, len(scored)))
     return groups
 

@@ -124,7 +124,7 @@
             bar.append(make("i"), make("b", "", String(score)));
             bars.append(bar);
           });
-          column.append(bars);
+          column.append(make("h6", "", "Probability of every score"), bars);
         }
         inside.append(column);
       });

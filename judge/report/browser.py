@@ -14,6 +14,7 @@ percent of every score, details. A part is a text, the number of a picture, {"m"
 
 from __future__ import annotations
 
+import bisect
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -25,7 +26,7 @@ from judge.samples import Piece, Question, Sample
 from judge.verdict import REASONS, Verdict
 from judge.view import View
 
-LONGEST = (4000, 2000, 1000, 500, 250, 120, 60, 24)
+LONGEST = (4000, 2000, 1400, 1000, 700, 500, 350, 250, 180, 120, 60, 24)
 """Characters that texts are cut to; the first with which everything fits is taken."""
 
 _ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
@@ -45,10 +46,10 @@ def data(
             questions.setdefault((verdict.id, verdict.index), [None] * len(runs))[number] = verdict
     categories = list(dict.fromkeys(v.category or "" for found in questions.values() for v in found if v is not None))
     numbers = {name: number for number, name in enumerate(categories)}
-    encoded, cut = "", 0
-    for cut in (*LONGEST, 0):
+
+    def encode(cut: int) -> str:
         rows = [_row(key, found, runs, view, album, numbers, cut) for key, found in questions.items()]
-        encoded = embed(
+        return embed(
             {
                 "runs": [name for name, _, _ in runs],
                 "categories": categories,
@@ -58,9 +59,13 @@ def data(
                 "rows": rows,
             }
         )
-        if len(encoded.encode("utf-8", "replace")) <= room:
-            break
-    return encoded, cut
+
+    def fits(cut: int) -> bool:
+        return len(encode(cut).encode("utf-8", "replace")) <= room
+
+    position = bisect.bisect_left(LONGEST, True, key=fits)
+    cut = LONGEST[position] if position < len(LONGEST) else 0
+    return encode(cut), cut
 
 
 def embed(value: Any) -> str:
@@ -96,14 +101,14 @@ def _row(
 
 def _answer(verdict: Verdict, sample: Sample | None, view: View, album: Album, cut: int) -> list[Any]:
     probs = verdict.score_probs
-    details = [verdict.details.get(name) for name in view.details]
+    details = [view.detail(verdict, name) for name in view.details]
     return [
         verdict.score,
         verdict.unscored,
         None if sample is None else _pieces(sample.answer, album, cut),
         None if verdict.feedback is None else clip(verdict.feedback, cut),
         None if probs is None else [round(100 * share) for share in probs],
-        [None if value is None else clip(str(value), max(cut, 24)) for value in details],
+        [None if value is None else clip(value, max(cut, 24)) for value in details],
     ]
 
 

@@ -104,7 +104,8 @@ def _render(sections: Sequence[Section], browsers: Sequence[Mapping[str, Any]]) 
         markup=Markup,
         number=findings.number,
         interval=findings.interval,
-        p_value=findings.chance_of,
+        p_value=findings.p_value,
+        signed=findings.signed,
         version=judge.__version__,
     )
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import functools
 import io
+import math
 import re
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from xml.etree import ElementTree
 
@@ -25,7 +26,7 @@ SERIES = 8
 """Colours and markers before they repeat."""
 MARKERS = "osD^vPX*"
 
-WIDTH = 4.9
+WIDTH = 4.1
 """Inches; a figure of this width has text of readable size at 340 CSS pixels."""
 _TOKEN = re.compile(r"#fe0[01][0-9a-f]{2}")
 _FAMILY = re.compile(r"font-family: [^;]*; ?")
@@ -107,7 +108,7 @@ def plane(
     chance: tuple[float, float] | None = None,
 ) -> str:
     """Runs with their intervals both ways, published systems as grey rings named by their tooltips."""
-    figure, axes = _figure(3.9)
+    figure, axes = _figure(3.4)
     tips: Tips = {}
     for number, (name, (x, y)) in enumerate((published or {}).items()):
         axes.plot(x, y, "o", ms=4, mfc="none", mec=MUTED, gid=f"tip{number}")
@@ -118,13 +119,16 @@ def plane(
         colour = series(number)
         axes.plot([across["ci_low"], across["ci_high"]], [up["value"]] * 2, color=colour, lw=1.2, alpha=0.6)
         axes.plot([across["value"]] * 2, [up["ci_low"], up["ci_high"]], color=colour, lw=1.2, alpha=0.6)
-        axes.plot(across["value"], up["value"], MARKERS[number % SERIES], color=colour, mec=SURFACE, ms=8)
+        axes.plot(
+            across["value"], up["value"], MARKERS[number % SERIES], color=colour, mec=SURFACE, ms=8, clip_on=False
+        )
     if chance is not None:
         axes.plot(*chance, "x", color=MUTED, ms=6)
         axes.annotate("guessing", chance, (6, 0), textcoords="offset points", color=MUTED, fontsize=8, va="center")
     axes.annotate(better, (0.03, 0.97), xycoords="axes fraction", color=MUTED, fontsize=8, va="top")
-    axes.set_xlim(0, 100)
-    axes.set_ylim(0, 100)
+    seen = [*points, *([_exact(*chance)] if chance else []), *(_exact(*pair) for pair in (published or {}).values())]
+    axes.set_xlim(0, _round_up(across.get("ci_high") for across, _ in seen))
+    axes.set_ylim(0, _round_up(up.get("ci_high") for _, up in seen))
     axes.set_xlabel(x_axis)
     axes.set_ylabel(y_axis)
     axes.grid(color=GRID, lw=0.6)
@@ -210,12 +214,24 @@ def ranking(
     return _svg(figure, {})
 
 
+def _exact(x: float, y: float) -> tuple[Estimate, Estimate]:
+    return {"ci_high": x}, {"ci_high": y}
+
+
+def _round_up(values: Iterable[float | None]) -> float:
+    """The next ten above all of them."""
+    return min(100.0, 10 * math.ceil((max((value or 0 for value in values), default=0) + 4) / 10))
+
+
 def _point(axes: Axes, estimate: Estimate, y: float, number: int) -> None:
     if estimate.get("value") is None:
+        axes.annotate(
+            "nothing to count", (0, y), (4, 0), textcoords="offset points", color=MUTED, fontsize=7, va="center"
+        )
         return
     colour = series(number)
     axes.plot([estimate["ci_low"], estimate["ci_high"]], [y, y], color=colour, lw=1.6, alpha=0.6)
-    axes.plot(estimate["value"], y, MARKERS[number % SERIES], color=colour, mec=SURFACE, mew=0.6, ms=6)
+    axes.plot(estimate["value"], y, MARKERS[number % SERIES], color=colour, mec=SURFACE, mew=0.6, ms=6, clip_on=False)
 
 
 def _chance(axes: Axes, chance: float | None) -> None:

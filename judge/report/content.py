@@ -18,9 +18,9 @@ from judge.samples import Piece, Question, Sample
 from judge.verdict import REASONS, Verdict
 from judge.view import Metric, View
 
-CARD_TEXT = 1500
+CARD_TEXT = 1000
 """Characters of a text among the answers to look at."""
-FIRST_CARDS = 4
+FIRST_CARDS = 3
 """Cards of a group that are seen without a click."""
 NO_SAMPLES = "questions and answers are not in the results folder; score again with this version to have them"
 
@@ -262,7 +262,7 @@ def _item(found: Sequence[tuple[Verdict, Sample | None]], view: View, album: Alb
     common = [
         piece
         for piece in asked[0]
-        if len(asked) > 1 and isinstance(piece, Picture) and all(piece in question for question in asked)
+        if len(asked) > 1 and not isinstance(piece, Text) and all(piece in question for question in asked)
     ]
     return {
         "id": found[0][0].id,
@@ -273,14 +273,14 @@ def _item(found: Sequence[tuple[Verdict, Sample | None]], view: View, album: Alb
 
 
 def _card(verdict: Verdict, sample: Sample | None, common: Sequence[Piece], view: View, album: Album) -> dict[str, Any]:
-    details = [(label, verdict.details[name]) for name, label in view.details.items() if verdict.details.get(name)]
+    found = [(label, view.detail(verdict, name)) for name, label in view.details.items()]
     return {
         "verdict": verdict,
         "question": [_shown(p, album) for p in sample.question if p not in common] if sample else [],
         "answer": [_shown(piece, album) for piece in sample.answer] if sample else [],
         "truth": sample.truth if sample else None,
         "feedback": _text(verdict.feedback) if verdict.feedback else None,
-        "details": details,
+        "details": [(label, value) for label, value in found if value],
     }
 
 

@@ -1,8 +1,8 @@
 """The sentences of a report: what was measured, which is better, by how much, how sure.
 
     lead([("A", a), ("B", b)], …)  ->
-        On MMVU, **B** is better than **A**: robustness accuracy 63.5% against 60.6%, a lead of 2.9 points
-        (95% interval 0.1 to 5.8, p = 0.049, 893 pairs).
+        On MMVU, **B** is better than **A**: robustness accuracy 63.5% against 60.6%. On the 893 pairs that both have
+        scored it leads by 2.9 points (95% interval +0.1 to +5.8, p = 0.049).
 
 Runs are ranked by a paired comparison only, and only where they were measured alike.
 """
@@ -28,15 +28,24 @@ def number(value: float | None, metric: Metric) -> str:
     return f"{value:.1f}%" if metric.top == 100 else f"{value:.2f}"
 
 
-def interval(estimate: Mapping[str, Any]) -> str:
+def interval(estimate: Mapping[str, Any], metric: Metric) -> str:
     """ "27.9 to 64.9", "" where there is none."""
     if estimate.get("value") is None:
         return ""
-    return f"{estimate['ci_low']:.1f} to {estimate['ci_high']:.1f}"
+    digits = 1 if metric.top == 100 else 2
+    return f"{estimate['ci_low']:.{digits}f} to {estimate['ci_high']:.{digits}f}"
 
 
-def chance_of(p: float) -> str:
-    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+def p_value(p: float | None) -> str:
+    """ "0.049", "< 0.001"."""
+    if p is None:
+        return "–"
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def signed(value: float, digits: int = 1) -> str:
+    """ "+2.9", "−0.4"."""
+    return f"{value:+.{digits}f}".replace("-", "−")
 
 
 def alone(title: str, name: str, metric: Metric, estimate: Mapping[str, Any], chance: float | None) -> Fragments:
@@ -46,13 +55,14 @@ def alone(title: str, name: str, metric: Metric, estimate: Mapping[str, Any], ch
     said: Fragments = [
         (f"On {title}, ", False),
         (name, True),
-        (" reaches ", False),
-        (f"{number(estimate['value'], metric)} {metric.label}", True),
-        (f" (95% interval {interval(estimate)}, {estimate['n']:,} {metric.unit})", False),
+        (f" has a {metric.label} of ", False),
+        (number(estimate["value"], metric), True),
+        (f" (95% interval {interval(estimate, metric)}, {estimate['n']:,} {metric.unit})", False),
     ]
     if chance is not None:
         inside = estimate["ci_low"] <= chance <= estimate["ci_high"]
-        said.append((f"; guessing gets {number(chance, metric)}" + (", which cannot be told apart" * inside), False))
+        told = ", which these answers cannot be told from" if inside else ""
+        said.append((f"; guessing gets {chance:g}{'%' if metric.top == 100 else ''}{told}", False))
     return [*said, (".", False)]
 
 
@@ -65,29 +75,35 @@ def ranked(title: str, names: Sequence[str], comparison: Comparison, metric_name
         return [(f"On {title}, ", False), (best, True), (" and ", False), (second, True), (" share no pairs.", False)]
     values = f"{number(row.second.get('value'), metric)} against {number(row.first.get('value'), metric)}"
     sign = 1 if metric.higher_is_better else -1
-    bounds = sorted((sign * float(difference.ci_low or 0), sign * float(difference.ci_high or 0)))
-    spread = (
-        f"95% interval {_signed(bounds[0])} to {_signed(bounds[1])}, {chance_of(p)}, {difference.n:,} {metric.unit}"
-    )
+    low, high = sorted((sign * float(difference.ci_low or 0), sign * float(difference.ci_high or 0)))
     lead = sign * difference.value
+    spread = f"95% interval {signed(low)} to {signed(high)}, p {p_value(p)}"
+    where = f" On the {difference.n:,} {metric.unit} that both have scored"
     if p < ALPHA and lead > 0:
-        first = (" is better than " if len(names) == 2 else f" comes first of {len(names)}, before ", False)
+        before = " is better than " if len(names) == 2 else f" comes first of {len(names)}, before "
         return [
-            (f"On {title}, ", False), (best, True), first, (second, True),
-            (f": {metric.label} {values}, a lead of {lead:.1f} points ({spread}).", False),
+            (f"On {title}, ", False), (best, True), (before, False), (second, True),
+            (f": {metric.label} {values}.{where} it leads by ", False),
+            (f"{lead:.1f} points", True), (f" ({spread}).", False),
         ]  # fmt: skip
     least = row.paired.detectable
-    hint = f" Only a difference of about {least:.1f} points would show in so few {metric.unit}." if least else ""
+    hint = f" So few {metric.unit} would show only a difference of about {least:.1f} points or more." if least else ""
     others = "" if len(names) == 2 else f", the first two of {len(names)},"
     return [
-        (f"On {title}, ", False), (best, True), (" and ", False), (second, True),
-        (f"{others} cannot be told apart: {metric.label} {values} ({spread}).{hint}", False),
+        (f"On {title}, ", False), (best, True), (" and ", False), (second, True), (others, False),
+        (" cannot be told apart", True),
+        (f": {metric.label} {values}.{where} they are {abs(lead):.1f} points apart ({spread}).{hint}", False),
     ]  # fmt: skip
 
 
 def cautions(name: str, result: Mapping[str, Any]) -> list[str]:
     """What a reader must know before believing a number."""
     said = []
+    edition = (result.get("dataset") or {}).get("edition") or "unknown"
+    if edition.startswith("unknown"):
+        said.append(
+            f"{name}: these questions are no published edition of the benchmark. The numbers stand for themselves only."
+        )
     unscored = result["unscored"]
     if (unscored.get("rate") or 0) > MANY_UNSCORED:
         said.append(
@@ -95,7 +111,3 @@ def cautions(name: str, result: Mapping[str, Any]) -> list[str]:
             "the numbers are about the others."
         )
     return said
-
-
-def _signed(value: float) -> str:
-    return f"{value:+.1f}".replace("-", "−")

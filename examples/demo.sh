@@ -5,7 +5,9 @@ set -euo pipefail
 out=${1:-out/demo}
 rm -rf "$out"
 mkdir -p "$out"
-export HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
+unset ${!MMJUDGE_@}
+# the tiny judge needs no accelerator, and on a CPU its numbers are the same everywhere
+export HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false MMJUDGE_DEVICE=cpu MMJUDGE_JOURNAL=$out/journal
 
 echo "== 1. Ask a (scripted) model, then judge with the (tiny) bundled judge, all inside lmms-eval"
 lmms-eval --model mmjudge_demo --model_args "output_dir=$out/pictures" --tasks mmie_demo,mmvu_demo \
@@ -17,13 +19,18 @@ sed -n '/^|.*Tasks/,$p' "$out/lmms-eval.log"
 echo
 echo "== 2. Score the answers it saved once more, without any model under test"
 mmjudge score "$out"/lmms-eval/*_samples_mmie_demo.jsonl --benchmark mmie --data "$(python -m mmie_tasks.demo)" \
-    --judge "$(python -m mmie_tasks.demo judge)" --image-root . --out "$out/mmie"
+    --judge "$(python -m mmie_tasks.demo judge)" --image-root . --device cpu --out "$out/mmie"
 mmjudge score "$out"/lmms-eval/*_samples_mmvu_demo.jsonl --benchmark mmvu --data "$(python -m mmvu_tasks.demo)" \
     --out "$out/mmvu"
+
+echo
+echo "== 3. Show both in one page"
+mmjudge report "$out/mmie" "$out/mmvu" --out "$out/report.html"
 
 cat <<END
 
 Where to look next
+  $out/report.html           both results with their best and worst answers
   $out/mmie/verdicts.jsonl   what the judge wrote about every answer; $out/pictures/ has the pictures it saw
   $out/mmvu/results.json     RA and MR with intervals, by category and level
   $out/lmms-eval.log         the whole run of lmms-eval

@@ -120,7 +120,7 @@ def carry_on(texts: Sequence[str]) -> list[Step]:
         text = re.sub(r"^Step 1:", f"Step {number}:", texts[1].replace(first, f"{colour} {kind}"))
         steps.append(Step(re.sub(r"^First\b", order.capitalize(), text), kind, colour))
     slip = _chance(texts[0], 6)
-    if slip == 0:  # another colour in the last picture
+    if slip == 4:  # another colour in the last picture
         steps[-1] = dataclasses.replace(steps[-1], colour="green" if steps[-1].colour == "blue" else "blue")
     elif slip == 1:  # no pictures
         steps = [dataclasses.replace(step, kind=None) for step in steps]
@@ -132,7 +132,7 @@ def carry_on(texts: Sequence[str]) -> list[Step]:
 def work_out(question: str, pictures: Sequence[Image.Image]) -> str:
     """A small sum or choice, with its reason, or that it cannot tell."""
     scenes = [read(picture) for picture in pictures]
-    slip = _chance(question, 4) == 0
+    slip = _chance(question, 4) == 2
     if found := re.search(r"holds (\d+) .* and (\d+) ", question):
         a, b = int(found[1]), int(found[2])
         return f"{a} and {b} make {a + b + slip}. The answer is {a + b + slip}."

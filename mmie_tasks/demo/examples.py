@@ -18,7 +18,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from judge.demo.drawing import PAPERS, draw
+from judge.request import Request
+from mmie_tasks import judging
 from mmie_tasks.demo.world import COLOURS, FRAMES, KINDS, Frame, Plan, Sum, Thing, held_out, in_words, row
+from mmie_tasks.records import Part, Record
+
+RUBRIC = "mmjudge"
+"""The rubric these answers are put to the judge with."""
 
 CONDITIONS = ("good", "shuffled", "wrong_question", "blank", "truncated", "mixed")
 Parts = list[dict[str, str | None]]
@@ -93,6 +99,25 @@ def picture_file(name: str, folder: Path) -> Path:
             picture = draw(_thing(subject).scene(int(dx), int(dy), int(scale)), paper)
         picture.save(path)
     return path
+
+
+def completion(example: Example) -> str:
+    """What the judge should write."""
+    return f"### Feedback\n{example.feedback}### Score\n{example.score}"
+
+
+def request(example: Example, folder: Path, id_: str = "demo") -> Request:
+    """The example as it reaches a judge; its pictures are drawn into `folder`."""
+    for part in (*example.question, *example.answer):
+        if part["image"]:
+            picture_file(part["image"], folder)
+    question, answer = (tuple(Part(p["text"], p["image"]) for p in side) for side in (example.question, example.answer))
+    reference = (Part(example.reference, None),) if example.reference else ()
+    record = Record(id_, example.category, None, question, reference)
+    made = judging.build(record, answer, "strict", root=folder, answer_root=folder)
+    if not isinstance(made, Request):
+        raise ValueError(f"nothing to judge in {example}")
+    return made
 
 
 def _thing(words: str) -> Thing:

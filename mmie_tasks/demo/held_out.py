@@ -18,8 +18,7 @@ from judge.model.parse import parse_score
 from judge.results.statistics import mean_score
 from mmie_tasks.benchmark import BENCHMARK
 from mmie_tasks.demo import judge_dir
-from mmie_tasks.demo.examples import CONDITIONS, Example, stream
-from mmie_tasks.demo.train_judge import RUBRIC, request
+from mmie_tasks.demo.examples import CONDITIONS, RUBRIC, Example, request, stream
 
 Scored = list[tuple[Example, int | None]]
 

@@ -19,7 +19,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import functools
-import hashlib
 import itertools
 import json
 import math
@@ -27,6 +26,7 @@ import random
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -34,36 +34,15 @@ from judge.demo.drawing import PAPERS
 from judge.model import checkpoint, conversation, images, layout
 from judge.model.tokenizer import Chunk, Tokenizer
 from judge.request import Request
-from mmie_tasks import judging
 from mmie_tasks.benchmark import BENCHMARK
-from mmie_tasks.demo import judge_shape
-from mmie_tasks.demo.examples import Example, picture_file, stream
+from mmie_tasks.demo import held_out, judge_shape
+from mmie_tasks.demo.examples import RUBRIC, Example, completion, picture_file, request, stream
 from mmie_tasks.demo.world import COLOURS, KINDS
-from mmie_tasks.records import Part, Record
 
-RUBRIC = "mmjudge"
 TURNS = ("SA", "PBL", "SA", "PBL", "MSR")
+HELD_OUT = 30  # answers per condition in the judge's own account
 RUBRIC_FROM = 0.75  # share of the steps after which prompts are whole
 HEADING = 6  # tokens of a prompt's start that stay before: "### Question" and a line break
-
-
-def completion(example: Example) -> str:
-    """What the judge should write."""
-    return f"### Feedback\n{example.feedback}### Score\n{example.score}"
-
-
-def request(example: Example, folder: Path, id_: str = "demo") -> Request:
-    """The example as it reaches a judge; its pictures are drawn into `folder`."""
-    for part in (*example.question, *example.answer):
-        if part["image"]:
-            picture_file(part["image"], folder)
-    question, answer = (tuple(Part(p["text"], p["image"]) for p in side) for side in (example.question, example.answer))
-    reference = (Part(example.reference, None),) if example.reference else ()
-    record = Record(id_, example.category, None, question, reference)
-    made = judging.build(record, answer, "strict", root=folder, answer_root=folder)
-    if not isinstance(made, Request):
-        raise ValueError(f"nothing to judge in {example}")
-    return made
 
 
 def corpus(examples: int) -> Iterator[str]:
@@ -256,16 +235,33 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     import torch
 
+    began = time.monotonic()
     args.out.mkdir(parents=True, exist_ok=True)
     judge_shape.write_tokenizer(args.out, corpus(2000))
     judge_shape.write_config(args.out)
     model = train(args.out, seed=args.seed, vision_steps=args.vision_steps, steps=args.steps, batch=args.batch)
     checkpoint.save_original(model.to(torch.bfloat16), args.out, judge_shape.config())
-    rubric = BENCHMARK.rubric(RUBRIC)
-    about = {"rubric": rubric.name, "rubric_sha256": rubric.sha256, "seed": args.seed, "steps": args.steps}
+    minutes = (time.monotonic() - began) / 60
+    weights, rubric = checkpoint.weights_sha256(args.out), BENCHMARK.rubric(RUBRIC)
+    about = {"rubric": rubric.name, "rubric_sha256": rubric.sha256, "weights_sha256": weights, "seed": args.seed}
     (args.out / "mmjudge.json").write_text(json.dumps(about, indent=2) + "\n")
-    weights = (args.out / "model.safetensors").read_bytes()
-    print(f"wrote {args.out}: {len(weights):,} bytes, SHA-256 {hashlib.sha256(weights).hexdigest()[:12]}")
+    size = sum(file.stat().st_size for file in checkpoint.shards(args.out))
+    held = held_out.table(held_out.judge(held_out.examples(HELD_OUT), args.out))
+    facts = {
+        "parameters": f"{sum(p.numel() for p in model.parameters()):,}",
+        "bytes": f"{size:,}",
+        "seed": args.seed,
+        "steps": f"{args.steps:,}",
+        "batch": args.batch,
+        "minutes": f"{minutes:.0f} minutes",
+        "threads": f"{torch.get_num_threads()} CPU thread{'s' * (torch.get_num_threads() > 1)}",
+        "n": HELD_OUT,
+        "weights": weights[:12],
+        "table": held,
+    }
+    card = resources.files(__package__).joinpath("judge_card.md").read_text()
+    (args.out / "README.md").write_text(card.format_map(facts))
+    print(held)
     return 0
 
 

@@ -69,19 +69,18 @@ def folder_of(run: Run, model: str) -> str:
 
 
 def files(run: Run, folder: str) -> list[File]:
-    """The files of `run`, small first. Raises UserError for samples that cannot be read."""
-    found = [File(f"{folder}/{name}", run.folder / name) for name in (results.FILE, VERDICTS)]
+    """The files of `run`, results.json last: where that is, all are. Raises UserError for unreadable samples."""
     own, report = run.folder / RESPONSES, run.folder / REPORT
     answered = samples.read(run.folder)
+    pictures = {picture.name: picture.path for sample in answered for picture in _drawn(sample)}
+    found = [File(f"{folder}/{name}", path) for name, path in sorted(pictures.items()) if path.is_file()]
+    if report.is_file():
+        found.append(File(f"{folder}/{REPORT}", report))
     if own.is_file():
         found.append(File(f"{folder}/{RESPONSES}", own))
     elif answered:
         found.append(File(f"{folder}/{RESPONSES}", responses(answered)))
-    if report.is_file():
-        found.append(File(f"{folder}/{REPORT}", report))
-    pictures = {picture.path: picture.name for sample in answered for picture in _drawn(sample)}
-    found += [File(f"{folder}/{name}", path) for path, name in sorted(pictures.items()) if path.is_file()]
-    return found
+    return [*found, *(File(f"{folder}/{name}", run.folder / name) for name in (VERDICTS, results.FILE))]
 
 
 def responses(answered: list[Sample]) -> bytes:

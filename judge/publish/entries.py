@@ -8,7 +8,7 @@
       source:
         url: https://huggingface.co/datasets/ORG/DETAILS/tree/main/mmvu/ORG__NAME/1a2b3c4d5e6f
         name: mmjudge
-      notes: 'RA 60.58, 95% interval 57.34 to 63.73, n 893; edition CVPR; unscored 0.0%; signature: benchmark:mmvu|…'
+      notes: 'RA 60.58, 95% interval 57.34 to 63.74, n 893; edition CVPR; unscored 0.0%; signature: benchmark:mmvu|…'
 
 An entry is known by its dataset and task. One that is there already is replaced only where it has our source and a
 signature that compares with ours; everything else in the file stays, byte for byte where ours is new.

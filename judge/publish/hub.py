@@ -75,8 +75,8 @@ class Hub:
     def __init__(self) -> None:
         from huggingface_hub import HfApi, get_token
 
-        self._api = HfApi(library_name="mmjudge", library_version=judge.__version__)
         self._token = get_token()
+        self._api = HfApi(token=self._token, library_name="mmjudge", library_version=judge.__version__)
 
     @property
     def endpoint(self) -> str:

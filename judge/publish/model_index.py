@@ -6,7 +6,7 @@
       - task: {type: image-text-to-text}
         dataset: {type: BAAI/Multimodal-Robustness-Benchmark, name: MMVU (edition CVPR), revision: 5503…}
         metrics:
-        - {type: ra, value: 60.5823, name: RA, args: {interval: [57.34, 63.73], n: 893, signature: "benchmark:…"}}
+        - {type: ra, value: 60.5823, name: RA, args: {interval: [57.34, 63.74], n: 893, signature: "benchmark:…"}}
         source: {url: https://huggingface.co/datasets/ORG/DETAILS/…, name: mmjudge}
 
 Only the lines of this key are written anew; the rest of the README stays as it is, byte for byte.

@@ -27,6 +27,8 @@ from judge.results.compare import Run
 
 Merge = Callable[[str | None], str]
 """From the text of a file, None where there is none, to the same with ours in it."""
+MOST_FILES = 5_000
+"""Files of one commit; the Hub takes 25,000 and grows slow before."""
 SHOWN_BYTES = 200_000
 """Changed details up to this size are shown as a diff."""
 
@@ -124,7 +126,7 @@ def show(plan: Plan) -> str:
 
 
 def push(hub: Hub, plan: Plan, say: Callable[[str], None]) -> None:
-    """Send what is missing: the details in one commit, then the entries in one pull request.
+    """Send what is missing: the details, results.json last, then the entries in one pull request.
 
     Where an open pull request brings the same, it is named instead. Raises UserError.
     """
@@ -140,7 +142,10 @@ def push(hub: Hub, plan: Plan, say: Callable[[str], None]) -> None:
             hub.create(plan.dataset)
         if missing:
             parent = plan.dataset_head.commit if plan.dataset_head else None
-            address = hub.send(plan.dataset, missing, plan.title, plan.description, parent=parent)
+            for start in range(0, len(missing), MOST_FILES):
+                some = missing[start : start + MOST_FILES]
+                address = hub.send(plan.dataset, some, plan.title, plan.description, parent=parent)
+                parent = None  # what follows ours
             say(f"{plan.dataset}: {len(missing)} files sent, {address}")
         else:
             say(f"{plan.dataset}: everything is there already")

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import sys
+import types
+from pathlib import Path
+
 import pytest
 import runs
 import yaml
@@ -222,3 +227,22 @@ def test_metadata_that_cannot_be_edited(result):
     # one flow mapping over several lines: a line cannot be added to it
     with pytest.raises(UserError, match="cannot be edited line by line"):
         model_index.merge("---\n{license: mit,\n tags: [a]}\n---\n", result, "net")
+
+
+def test_the_entry_in_the_documentation_is_one_we_make(folder):
+    document = (Path(__file__).parents[3] / "docs" / "publishing.md").read_text()
+    (shown,) = yaml.safe_load(re.search(r"```yaml\n(.*?)```", document, re.DOTALL)[1])
+    made = entries.build(read_run(folder), BENCHMARK, "https://huggingface.co/datasets/ORG/mmjudge-details")[0]
+    assert list(shown) == list(made)
+    assert list(shown["dataset"]) == list(made["dataset"])
+    assert list(shown["source"]) == list(made["source"])
+    numbers = re.compile(r"[\d.]+")
+    assert numbers.sub("0", shown["notes"].partition("signature")[0].replace("CVPR", "v1")) == numbers.sub(
+        "0", made["notes"].partition("signature")[0]
+    )
+
+
+def test_an_old_huggingface_hub_is_named(folder, monkeypatch):
+    monkeypatch.setitem(sys.modules, "huggingface_hub", types.ModuleType("huggingface_hub"))
+    with pytest.raises(UserError, match="has no EvalResultEntry"):
+        entries.build(read_run(folder), BENCHMARK, None)

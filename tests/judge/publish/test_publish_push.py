@@ -11,6 +11,7 @@ import yaml
 from huggingface_hub import parse_eval_result_entries
 
 from judge import samples
+from judge.publish import plan
 from judge.request import Picture, Text
 from judge.samples import Missing, Sample
 
@@ -168,3 +169,18 @@ def test_names_that_no_repository_has(hub, publish, name):
     assert code == 2
     assert "write it as ORG/NAME" in err
     assert hub.requests == []
+
+
+def test_many_files_go_in_several_commits_results_last(hub, publish, folder, monkeypatch):
+    monkeypatch.setattr(plan, "MOST_FILES", 2)
+    (folder / "report.html").write_text("<p>report</p>")
+    hub.fail("POST /api/datasets/.*/commit", fake_hub.PASS, 500)
+    assert publish("--push", "--details", "org/details")[0] == 2
+    names = [path.rsplit("/")[-1] for path in hub.repos[DATASET].branches["main"]]
+    assert names == ["report.html", "verdicts.jsonl"]
+    assert hub.repos[MODEL].requests == []
+    code, out, _ = publish("--push", "--details", "org/details")
+    assert code == 0
+    assert "dataset org/details: 1 files sent" in out
+    assert len(hub.repos[DATASET].branches["main"]) == 3
+    assert len(hub.repos[MODEL].requests) == 1

@@ -1,0 +1,140 @@
+"""Every example runs as it stands, and every snippet of docs/configs.md names what exists."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from judge.harness import settings
+from mmie_tasks.benchmark import BENCHMARK as MMIE
+from mmie_tasks.demo import demo_dir
+from mmvu_tasks.benchmark import BENCHMARK as MMVU
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "examples"
+TASKS = {"mmie", "mmvu", "mmie_score", "mmvu_robust", "mmie_demo", "mmvu_demo"}
+TAGS = {"mmjudge", "mmjudge_demo", "mmjudge_all"}
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Run a command in an empty folder, as somebody without settings of their own; its output."""
+
+    def run(*command: str | Path) -> str:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("MMJUDGE", "MMVU", "MMIE"))}
+        path = f"{Path(sys.executable).parent}{os.pathsep}{kept['PATH']}"
+        done = subprocess.run(
+            [str(word) for word in command],
+            env={**kept, "PATH": path, "HF_HUB_OFFLINE": "1", "MMJUDGE_JOURNAL": str(tmp_path / "journal")},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+        return done.stdout
+
+    return run
+
+
+def test_every_example_is_run_here_or_by_make_demo():
+    there = {path.name for path in EXAMPLES.iterdir()}
+    assert there == {"answers", "compare.sh", "demo.sh", "from_python.py", "lmms_eval_config.yaml"}
+    assert "examples/demo.sh" in (ROOT / "Makefile").read_text()
+
+
+def test_comparing_saved_answers(run, tmp_path):
+    out = run("bash", EXAMPLES / "compare.sh")
+    # 24 pairs: hasty has both right in 13 and is misled in 10; careful 20 and 2, see answers/
+    hasty, careful = (
+        json.loads((tmp_path / f"out/compare/{name}/results.json").read_text()) for name in ("hasty", "careful")
+    )
+    assert hasty["metrics"]["RA"]["value"] == pytest.approx(100 * 13 / 24)
+    assert hasty["metrics"]["MR"]["value"] == pytest.approx(100 * 10 / 23)
+    assert careful["metrics"]["RA"]["value"] == pytest.approx(100 * 20 / 24)
+    assert careful["metrics"]["MR"]["value"] == pytest.approx(100 * 2 / 22)
+    # 8 pairs won, 1 lost: McNemar 2 · (1 + 9) / 2^9 = 0.039
+    row = next(line for line in out.partition("B − A")[2].splitlines() if line.startswith("RA "))
+    assert "+29.17" in row
+    assert " 0.039 " in row
+
+
+def test_from_python(run, tmp_path):
+    out = run(sys.executable, EXAMPLES / "from_python.py", "out")
+    verdicts = [json.loads(line) for line in (tmp_path / "out" / "verdicts.jsonl").read_text().splitlines()]
+    assert [verdict["index"] for verdict in verdicts] == list(range(48))
+    wrong = {verdict["id"] for verdict in verdicts if verdict["score"] == 0}
+    # RA: pairs without a wrong answer, of 24
+    assert f"RA       {100 * (24 - len(wrong)) / 24:6.2f}\n" in out
+    assert f"pairs with a wrong answer: {', '.join(sorted(wrong))}\n" in out
+
+
+def test_a_run_config_of_lmms_eval(run, tmp_path):
+    out = run("lmms-eval", "--config", EXAMPLES / "lmms_eval_config.yaml")
+    for task, n in (("mmie_demo", len(MMIE.load(demo_dir()).records)), ("mmvu_demo", 48)):
+        result = json.loads((tmp_path / "out" / "config" / "mmjudge" / task / "results.json").read_text())
+        assert (result["n"], result["unscored"]["n"]) == (n, 0)
+        main = next(iter(result["metrics"]))
+        # the row of lmms-eval's own table
+        assert re.search(
+            rf"^\|\s*{task}\s*\|.*\|\s*{main}\s*\|.*\|\s*{result['metrics'][main]['value']:.4f}\|", out, re.M
+        )
+    assert (tmp_path / "out" / "config" / "pictures").is_dir()
+
+
+def snippets(language: str) -> list[str]:
+    text = (ROOT / "docs" / "configs.md").read_text()
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+
+
+def test_run_configs_have_keys_that_lmms_eval_knows():
+    source = (Path(importlib.util.find_spec("lmms_eval").submodule_search_locations[0]) / "__main__.py").read_text()
+    variables = set(re.findall(r"^ {4}(MMJUDGE_\w+)", settings.__doc__ or "", re.MULTILINE))
+    configs = [*snippets("yaml"), (EXAMPLES / "lmms_eval_config.yaml").read_text()]
+    assert len(configs) == 2
+    for config in configs:
+        for one in yaml.safe_load(config):
+            assert set(one.pop("env")) <= variables
+            for key in one:
+                assert f'"--{key}"' in source, key
+            assert set(one["tasks"].split(",")) & (TASKS | TAGS)
+
+
+def test_the_names_in_the_table_are_those_of_the_task_files():
+    files = [path for benchmark in (MMIE, MMVU) for path in benchmark.task_dir.glob("*.yaml")]
+    texts = [path.read_text() for path in files]
+    assert {re.search(r"^task: (\w+)", text, re.M)[1] for text in texts} == TASKS
+    assert {
+        tag for text in texts for found in re.findall(r"^tag: \[(.*)\]", text, re.M) for tag in found.split(", ")
+    } == TAGS
+    document = (ROOT / "docs" / "configs.md").read_text()
+    for name in (*TASKS, *TAGS):
+        assert f"`{name}`" in document
+    for variable in re.findall(r"^ {4}(MMJUDGE_\w+)", settings.__doc__ or "", re.MULTILINE):
+        assert f"`{variable}`" in document
+
+
+def test_the_snippet_in_python_is_the_start_of_the_example():
+    (snippet,) = snippets("python")
+    example = (EXAMPLES / "from_python.py").read_text()
+    for line in snippet.splitlines():
+        if line.startswith(("from", "enable")):
+            assert line.partition("  #")[0] in example
+    compile(snippet, "docs/configs.md", "exec")
+
+
+def test_the_line_of_answers_is_one_that_is_read(tmp_path):
+    from judge.responses import read
+
+    (snippet,) = snippets("json")
+    (tmp_path / "responses.jsonl").write_text(snippet)
+    (answer,) = read(tmp_path / "responses.jsonl")
+    assert (answer.id, answer.index, answer.response) == ("attribute/number/04", 272, "B. There are three.")

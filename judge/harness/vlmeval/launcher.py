@@ -40,6 +40,8 @@ def main() -> int:
     except UserError as error:
         print(f"mmjudge-vlmeval: {error}", file=sys.stderr)
         return 2
+    if os.environ.get("RANK", "0") != "0":
+        return 0  # under torchrun the first process evaluates and writes the status
     failures = failed(Path(given.work_dir), since=started)
     for line in failures:
         print(f"mmjudge-vlmeval: {line}", file=sys.stderr)

@@ -25,7 +25,7 @@ import math
 import random
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -235,34 +235,39 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     import torch
 
-    began = time.monotonic()
     args.out.mkdir(parents=True, exist_ok=True)
+    began = time.monotonic()
     judge_shape.write_tokenizer(args.out, corpus(2000))
     judge_shape.write_config(args.out)
     model = train(args.out, seed=args.seed, vision_steps=args.vision_steps, steps=args.steps, batch=args.batch)
     checkpoint.save_original(model.to(torch.bfloat16), args.out, judge_shape.config())
-    minutes = (time.monotonic() - began) / 60
-    weights, rubric = checkpoint.weights_sha256(args.out), BENCHMARK.rubric(RUBRIC)
-    about = {"rubric": rubric.name, "rubric_sha256": rubric.sha256, "weights_sha256": weights, "seed": args.seed}
-    (args.out / "mmjudge.json").write_text(json.dumps(about, indent=2) + "\n")
-    size = sum(file.stat().st_size for file in checkpoint.shards(args.out))
-    held = held_out.table(held_out.judge(held_out.examples(HELD_OUT), args.out))
-    facts = {
-        "parameters": f"{sum(p.numel() for p in model.parameters()):,}",
-        "bytes": f"{size:,}",
+    training = {
         "seed": args.seed,
-        "steps": f"{args.steps:,}",
+        "steps": args.steps,
         "batch": args.batch,
-        "minutes": f"{minutes:.0f} minutes",
-        "threads": f"{torch.get_num_threads()} CPU thread{'s' * (torch.get_num_threads() > 1)}",
+        "minutes": round((time.monotonic() - began) / 60),
+        "threads": torch.get_num_threads(),
+    }
+    print(describe(args.out, training))
+    return 0
+
+
+def describe(folder: Path, training: Mapping[str, int]) -> str:
+    """Write mmjudge.json and the model card, with scores of held-out answers; returns their table."""
+    weights, rubric = checkpoint.weights_sha256(folder), BENCHMARK.rubric(RUBRIC)
+    about = {"rubric": rubric.name, "rubric_sha256": rubric.sha256, "weights_sha256": weights, "training": training}
+    (folder / "mmjudge.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+    table = held_out.table(held_out.judge(held_out.examples(HELD_OUT), folder))
+    facts = {
+        "parameters": f"{checkpoint.check(folder, layout.read(folder)):,}",
+        "bytes": f"{sum(file.stat().st_size for file in checkpoint.shards(folder)):,}",
         "n": HELD_OUT,
         "weights": weights[:12],
-        "table": held,
+        "table": table,
     }
-    card = resources.files(__package__).joinpath("judge_card.md").read_text()
-    (args.out / "README.md").write_text(card.format_map(facts))
-    print(held)
-    return 0
+    card = resources.files(__package__).joinpath("judge_card.md").read_text(encoding="utf-8")
+    (folder / "README.md").write_text(card.format_map({**facts, **training}), encoding="utf-8")
+    return table
 
 
 if __name__ == "__main__":

@@ -2,13 +2,19 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check fix clean
+.PHONY: demo test browser check fix clean
 
 demo: .venv/ready
 	HF_HUB_OFFLINE=1 PATH="$(CURDIR)/$(BIN):$$PATH" bash examples/demo.sh out/demo
 
-test: .venv/ready
+test: .venv/ready browser
 	$(BIN)/python -m pytest
+
+# Reports are tested in a real browser. Where there is none and none can be installed, those tests are skipped.
+browser:
+	@command -v chromedriver >/dev/null || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null \
+	    && (apt-get install -y -q chromium chromium-driver || { apt-get update -q && apt-get install -y -q chromium \
+	    chromium-driver; }) >/dev/null 2>&1; } || echo "no chromium here: its tests will be skipped"
 
 check: .venv/ready
 	$(BIN)/ruff check .

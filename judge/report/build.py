@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -62,14 +63,12 @@ def read(folders: Sequence[str]) -> list[Entry]:
         run = read_run(folder)
         kept = {sample.key: sample for sample in samples.read(run.folder)}
         found.append((name, run, kept))
-    names: list[str] = []
-    for name, run, _ in found:
-        names.append(_name(name or _of_folder(run.folder, run.results["benchmark"])))
-    for number, (name, run, _) in enumerate(found):
-        alike = [o for o, (_, other, _) in enumerate(found) if other.results["benchmark"] == run.results["benchmark"]]
-        if sum(names[other] == names[number] for other in alike) > 1 and name is None:
-            names[number] = _name(str(run.folder))
-    return [Entry(name, run, kept) for name, (_, run, kept) in zip(names, found, strict=True)]
+    calls = [_name(name or _of_folder(run.folder, run.results["benchmark"])) for name, run, _ in found]
+    times = Counter((run.results["benchmark"], call) for (_, run, _), call in zip(found, calls, strict=True))
+    return [
+        Entry(_name(str(run.folder)) if name is None and times[run.results["benchmark"], call] > 1 else call, run, kept)
+        for (name, run, kept), call in zip(found, calls, strict=True)
+    ]
 
 
 def _of_folder(folder: Path, benchmark: str) -> str:

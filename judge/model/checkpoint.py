@@ -146,7 +146,7 @@ def check(folder: Path, described: layout.Layout) -> int:
     Reads headers only. Raises UserError that names missing, unknown and wrongly shaped tensors.
     """
     found = headers(folder)
-    expected = _original_shapes(described)
+    expected = original_shapes(described)
     missing = sorted(expected.keys() - found.keys())
     extra = sorted(found.keys() - expected.keys())
     shapes = [
@@ -170,7 +170,17 @@ def check(folder: Path, described: layout.Layout) -> int:
 
 def parameters(described: layout.Layout) -> int:
     """Number of parameters the config asks for."""
-    return sum(math.prod(shape) for shape in _original_shapes(described).values())
+    return sum(math.prod(shape) for shape in original_shapes(described).values())
+
+
+def original_shapes(described: layout.Layout) -> dict[str, tuple[int, ...]]:
+    """Original name → shape of every tensor the config asks for."""
+    state = _empty(described).state_dict()
+    names = original_names(state, described.vision["num_hidden_layers"])
+    return {
+        name: (sum(state[native].shape[0] for native in natives), *state[natives[0]].shape[1:])
+        for name, natives in names.items()
+    }
 
 
 def load(folder: Path, *, device: str = "cpu", dtype: str = "float32", regime: rope.Regime = "reference") -> Any:
@@ -249,15 +259,6 @@ def _empty(described: layout.Layout) -> Any:
 
     with torch.device("meta"):
         return InternVLForConditionalGeneration(layout.native_config(described))
-
-
-def _original_shapes(described: layout.Layout) -> dict[str, tuple[int, ...]]:
-    state = _empty(described).state_dict()
-    names = original_names(state, described.vision["num_hidden_layers"])
-    return {
-        name: (sum(state[native].shape[0] for native in natives), *state[natives[0]].shape[1:])
-        for name, natives in names.items()
-    }
 
 
 def _sha256(files: Sequence[Path]) -> str:

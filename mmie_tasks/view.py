@@ -34,19 +34,23 @@ def samples(answers: Sequence[Answer], dataset: Dataset | None) -> list[Sample]:
 
 
 def worst_and_best(verdicts: Sequence[Verdict]) -> list[Group]:
-    """The answers with the lowest and the highest scores of every category; among equals, by the score's expectation
-    where the judge gave probabilities, then by id. None is in both."""
+    """The answers with the lowest and the highest scores of every category, the lowest and the highest of all first.
+
+    Among equals, the score's expectation decides, where the judge gave probabilities, then the id. No answer is in
+    both groups, none of 6 points among the lowest and none of 0 among the highest.
+    """
     scored = sorted((verdict for verdict in verdicts if verdict.score is not None), key=_rank)
     groups = []
-    for title, meaning, ordered in (
-        ("Lowest scores", "What the judge liked least in every category.", scored),
-        ("Highest scores", "What it liked best.", scored[::-1]),
+    for title, meaning, ordered, never in (
+        ("Lowest scores", "What the judge liked least in every category.", scored, metrics.TOP),
+        ("Highest scores", "What it liked best.", scored[::-1], 0),
     ):
         chosen = []
         for name in CATEGORIES:
-            of = [((verdict.id, verdict.index),) for verdict in ordered if verdict.category == name]
-            chosen += of[: min(SHOWN_PER_CATEGORY, len(of) // 2)]
-        groups.append(Group(title, meaning, chosen, len(scored)))
+            of = [verdict for verdict in ordered if verdict.category == name]
+            chosen += [v for v in of[: min(SHOWN_PER_CATEGORY, len(of) // 2)] if v.score != never]
+        chosen.sort(key=_rank, reverse=ordered is not scored)
+        groups.append(Group(title, meaning, [((v.id, v.index),) for v in chosen], len(scored)))
     return groups
 
 

@@ -192,7 +192,9 @@
       pages.querySelector('[data-step="1"]').disabled = page === last;
     }
 
+    let waiting = 0;
     function filter() {
+      clearTimeout(waiting);
       const { text, category, outcome: wanted, run } = form.elements;
       const sought = {
         words: text.value.toLowerCase().split(/\s+/).filter(Boolean),
@@ -219,7 +221,6 @@
       data.runs.forEach((name, number) => option("run", String(number), `in ${name}`));
     } else form.elements.run.hidden = true;
 
-    let waiting = 0;
     form.elements.text.addEventListener("input", () => {
       clearTimeout(waiting);
       waiting = setTimeout(filter, 150);

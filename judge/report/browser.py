@@ -41,6 +41,9 @@ def data(
     room: bytes it may take. Where even the shortest texts are too long, texts are left out.
     """
     questions: dict[Question, list[Verdict | None]] = {}
+    for _, run, kept in runs:  # samples are in the order of the answers, verdicts in that of judging
+        decided = {(verdict.id, verdict.index) for verdict in run.verdicts}
+        questions |= {key: [None] * len(runs) for key in kept if key in decided and key not in questions}
     for number, (_, run, _) in enumerate(runs):
         for verdict in run.verdicts:
             questions.setdefault((verdict.id, verdict.index), [None] * len(runs))[number] = verdict

@@ -21,9 +21,16 @@ def test_worst_and_best():
     ]  # fmt: skip
     lowest, highest = worst_and_best(verdicts)
     # SA has two scored: one each way; MSR has one, which is neither
-    assert [name for ((name, _),) in lowest.items] == ["SA-2", "PBL-4", "PBL-3"]
-    assert [name for ((name, _),) in highest.items] == ["SA-1", "PBL-1", "PBL-5"]
+    assert [name for ((name, _),) in lowest.items] == ["PBL-4", "PBL-3", "SA-2"]  # 0, 1, 2
+    assert [name for ((name, _),) in highest.items] == ["PBL-1", "PBL-5", "SA-1"]  # 6, 5, 3
     assert (lowest.total, highest.total) == (8, 8)
+
+
+def test_a_perfect_answer_is_no_low_and_a_failed_one_no_high():
+    lowest, highest = worst_and_best([judged(f"SA-{number}", 6) for number in range(5)])
+    assert ([name for ((name, _),) in lowest.items], len(highest.items)) == ([], 2)
+    lowest, highest = worst_and_best([judged(f"SA-{number}", 0) for number in range(5)])
+    assert (len(lowest.items), highest.items) == (2, [])
 
 
 def test_samples():

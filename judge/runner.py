@@ -24,11 +24,11 @@ from judge.benchmark import Answer, Benchmark, Dataset, Profile, Source
 from judge.engines import Completion, Engine, Prompt
 from judge.errors import UserError
 from judge.journal import Journal, request_key, rule_key
-from judge.model.parse import parse_score
+from judge.model import parse
 from judge.request import Request
 from judge.rubric import Rubric
 from judge.signature import Signature
-from judge.verdict import Verdict
+from judge.verdict import PASSING, Verdict
 
 READERS = 8
 DEFAULT_JUDGE = "MMIE/MMIE-Score"
@@ -74,7 +74,7 @@ def make_signature(
         parts["profile"] = profile
         if rubric is not None:
             parts["rubric"] = f"{rubric.name}@{rubric.sha256[:8]}"
-        parts |= identity or {}
+        parts |= {**(identity or {}), "parse": parse.VERSION}
     parts |= {**benchmark.signature_parts(profile), "version": judge.__version__}
     return Signature({name: value.replace("|", "_").replace("\n", " ") for name, value in parts.items()})
 
@@ -144,14 +144,15 @@ def judge_requests(
 ) -> Iterator[tuple[int, Verdict]]:
     """Yield (position in `requests`, verdict) once for every request: first what the journal knows, then as judged.
 
-    retry_unscored: judge again what an earlier run left without a score. rubric: needed by an engine that reads.
+    What an earlier run left without a score stands, unless the engine had failed. retry_unscored: judge all of that
+    again. rubric: needed by an engine that reads.
     """
     todo: dict[str, list[int]] = {}
     keyed = zip(requests, request_keys(requests, engine, rubric, signature), strict=True)
     reading = tqdm(keyed, "reading", total=len(requests), disable=not progress, delay=2, leave=False)
     for position, (request, key) in enumerate(reading):
         known = journal.get(key)
-        if known is None or (retry_unscored and known.unscored is not None):
+        if known is None or known.unscored in PASSING or (retry_unscored and known.unscored is not None):
             todo.setdefault(key, []).append(position)
         else:
             yield position, journal.record(_about(request, known))
@@ -198,7 +199,7 @@ def _prompt(request: Request, rubric: Rubric | None, engine: Engine) -> Prompt:
 def _decide(request: Request, completion: Completion, profile: Profile, key: str) -> Verdict:
     score, reason, feedback = None, completion.unscored, completion.text
     if reason is None:
-        score, reason = parse_score(feedback or "", stopped=completion.stopped, profile=profile)
+        score, reason = parse.parse_score(feedback or "", stopped=completion.stopped, profile=profile)
     probs = completion.score_probs
     return Verdict(
         id=request.id,

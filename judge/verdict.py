@@ -1,7 +1,8 @@
 """The narrow waist: what was decided about one answer, by the judge or by a rule.
 
     {"id": "PBL-2896694", "by": "judge", "category": "PBL", "score": 4, "unscored": null,
-     "feedback": "…### Score\\n4", "key": "9f2c…"}
+     "feedback": "…### Score\\n4", "score_probs": [0.0, 0.0, 0.05, 0.1, 0.7, 0.15, 0.0], "key": "9f2c…",
+     "expected": 3.95, "entropy": 1.319}
     {"id": "attribute/number/04", "index": 272, "by": "rule", "category": "Number", "score": 0, "unscored": null,
      "details": {"letter": "B", "letter_reference": null, "type": "POS", "score_reference": 0}}
 
@@ -12,6 +13,7 @@ and 0 or 1 for MMVU.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -31,14 +33,18 @@ REASONS: Mapping[str, str] = {
     "engine_error": "the engine failed on this request",
 }
 
+PASSING = frozenset({"engine_error"})
+"""Reasons that say nothing about the answer, only about that attempt: whoever repeats the run judges it again."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Verdict:
     """One decision. Exactly one of `score` and `unscored` is None.
 
-    score_probs: probabilities of the scores 0…6 at the score position, where the engine gives them; never part of
-    the official number. details: what a benchmark adds (extracted letter, field, …), JSON values only.
-    key: content address of request and signature (see `judge.journal`); a dataset's position goes into `index`.
+    score_probs: probabilities of the scores 0…6 at the score position, where the engine gives them; they, `expected`
+    and `entropy` are never part of the official number. details: what a benchmark adds (extracted letter, field, …),
+    JSON values only. key: content address of request and signature (see `judge.journal`); a dataset's position goes
+    into `index`.
     """
 
     id: str
@@ -58,8 +64,20 @@ class Verdict:
         if self.unscored is not None and self.unscored not in REASONS:
             raise ValueError(f"verdict {self.id}: unknown reason {self.unscored!r}")
 
+    @property
+    def expected(self) -> float | None:
+        """The expectation of `score_probs`, in points, to four digits."""
+        probs = self.score_probs
+        return None if probs is None else round(math.fsum(score * share for score, share in enumerate(probs)), 4)
+
+    @property
+    def entropy(self) -> float | None:
+        """The entropy of `score_probs` in bits, from 0 (sure) to log2(7) = 2.81, to four digits."""
+        probs = self.score_probs
+        return None if probs is None else round(math.fsum(p * math.log2(1 / p) for p in probs if p > 0), 4)
+
     def to_json(self) -> dict[str, Any]:
-        row = dataclasses.asdict(self)
+        row = dataclasses.asdict(self) | {"expected": self.expected, "entropy": self.entropy}
         always = {"id", "by", "score", "unscored"}
         return {name: value for name, value in row.items() if name in always or value not in (None, {})}
 

@@ -84,7 +84,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="long prompts (in the signature)",
     )
     add("--max-unscored", type=share, default=0.05, metavar="SHARE", help="exit with 3 above this share (default: 5%%)")
-    add("--retry-unscored", action="store_true", help="judge again what an earlier run left without a score")
+    add("--retry-unscored", action="store_true", help="judge again all that an earlier run left unscored")
     add("--keep-images", action="store_true", help="keep all pictures for the report, not only few or singled-out ones")
     add("--dry-run", action="store_true", help="stop before the judge: requests.jsonl and dropped.jsonl")
 

@@ -78,7 +78,7 @@ class Item(dict[str, Any]):
         assert self._pending.verdict is not None
         row = self._pending.verdict.to_json()
         if self._brief:
-            for name in ("feedback", "score_probs", "key"):
+            for name in ("feedback", "score_probs", "expected", "entropy", "key"):
                 row.pop(name, None)
         else:
             answer = self._pending.answer

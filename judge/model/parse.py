@@ -22,6 +22,9 @@ from collections.abc import Iterable
 
 from judge.benchmark import Profile
 
+VERSION = "1"
+"""Stands in every judge's signature; a change of what is read as a score changes it."""
+
 _REFERENCE_MARKER = "### Score"
 _REFERENCE_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 

@@ -18,6 +18,7 @@ from judge.errors import UserError
 from judge.journal import Journal
 from judge.request import Request, Text
 from judge.runner import default_judge, default_rubric, judge_requests, make_signature, run
+from judge.verdict import Verdict
 
 TOY = Toy()
 SOURCE = Source("toy/toy", "abc", "v1")
@@ -144,6 +145,26 @@ def test_probabilities_are_kept_unless_they_are_none(path):
     assert (verdict.score, verdict.score_probs) == (3, None)
 
 
+def test_expectation_and_entropy_stand_beside_the_score(path):
+    (verdict,) = scored(path, answers(["answer 0"]), HashJudge())
+    (row,) = map(json.loads, path.read_text().splitlines())
+    # 0 · 0.5 + 1 · 0.25 + 2 · 0.25; 0.5 · log2(2) + 2 · 0.25 · log2(4)
+    assert (row["expected"], row["entropy"]) == (verdict.expected, verdict.entropy) == (0.75, 1.5)
+    assert row["score"] == verdict.score  # the official integer, whatever was probable
+    assert Verdict.from_json(row) == verdict
+
+
+@pytest.mark.parametrize(
+    ("probs", "expected", "entropy"),
+    # log2(7) = 2.80735; a sure judge has no entropy; the engine gave nothing
+    [((1 / 7,) * 7, 3.0, 2.8074), ((0, 0, 0, 0, 1, 0, 0), 4.0, 0.0), (None, None, None)],
+)
+def test_expectation_and_entropy(probs, expected, entropy):
+    verdict = Verdict("q0", "judge", 4, score_probs=probs)
+    assert (verdict.expected, verdict.entropy) == (expected, entropy)
+    assert ("expected" in verdict.to_json(), "entropy" in verdict.to_json()) == (probs is not None,) * 2
+
+
 def test_a_cut_off_judge_is_truncated_not_silent(path):
     class Cut(HashJudge):
         def complete(self, prompts):
@@ -168,6 +189,24 @@ def test_retry_judges_the_unscored_only(path):
     assert scored(path, given, engine, retry_unscored=True) == third
     assert engine.asked == missing
     assert scored(path, given, HashJudge()) == third
+
+
+def test_a_failure_of_the_engine_is_judged_again_by_the_same_command(path):
+    class Flaky(HashJudge):
+        """Fails on its second answer, as a device out of memory does."""
+
+        def complete(self, prompts):
+            for position, completion in super().complete(prompts):
+                failed = Completion(None, unscored="engine_error", note="out of memory")
+                yield position, failed if self.asked[-1] == "q1" else completion
+
+    first = scored(path, answers(TEXTS), Flaky())
+    assert [v.id for v in first if v.unscored == "engine_error"] == ["q1"]
+    engine = HashJudge()
+    second = scored(path, answers(TEXTS), engine)  # without a switch; those without a score line stay
+    assert engine.asked == ["q1"]
+    assert second == scored(path.with_name("fresh.jsonl"), answers(TEXTS), HashJudge())
+    assert (second[1].unscored, second[1].details) == (None, {"field": "toys"})
 
 
 def test_what_was_decided_before_an_engine_fails_is_kept(path):
@@ -222,7 +261,7 @@ def test_the_signature_names_everything_in_order():
     signature = make_signature(TOY, SOURCE, "strict", RUBRIC, identity)
     assert str(signature) == (
         f"benchmark:toy|edition:v1|data:toy/toy@abc|profile:strict|rubric:toy@{RUBRIC.sha256[:8]}"
-        f"|judge:a/b@c_d|weights:12ab|dtype:float32|responses:1|version:{__version__}"
+        f"|judge:a/b@c_d|weights:12ab|dtype:float32|parse:1|responses:1|version:{__version__}"
     )
 
 
@@ -236,7 +275,7 @@ def test_a_replay_has_neither_data_nor_rubric(tmp_path):
     file.write_text('{"id": "q0", "feedback": "### Score\\n4"}\n')
     signature = make_signature(TOY, None, "strict", None, Replay(file).identity)
     # f9c31dfd: printf '{"id": "q0", "feedback": "### Score\\\\n4"}\\n' | sha256sum
-    expected = f"benchmark:toy|profile:strict|judge:replay|feedback:f9c31dfd|responses:1|version:{__version__}"
+    expected = f"benchmark:toy|profile:strict|judge:replay|feedback:f9c31dfd|parse:1|responses:1|version:{__version__}"
     assert str(signature) == expected
     file.write_text('{"id": "q0", "feedback": "### Score\\n5"}\n')
     other = make_signature(TOY, None, "strict", None, Replay(file).identity)

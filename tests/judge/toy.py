@@ -155,10 +155,11 @@ def _die_at(which: str, how: str) -> None:
         return write(file, data)
 
     def dying_replace(path: Path, target: Path) -> Path:
-        if which == "results" and how == "before":
+        ours = which == "results" and Path(target).name == "results.json"  # samples.jsonl is renamed before it
+        if ours and how == "before":
             os.kill(os.getpid(), SIGKILL)
         renamed = replace(path, target)
-        if which == "results":
+        if ours:
             os.kill(os.getpid(), SIGKILL)
         return renamed
 

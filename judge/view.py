@@ -98,7 +98,11 @@ def keep_samples(
     *,
     keep_images: bool = False,
 ) -> None:
-    """Write `samples.jsonl` and its pictures beside the verdicts on `answers`, for reports. Raises UserError."""
+    """Write `samples.jsonl` and its pictures beside the verdicts on `answers`, for reports; no file for no samples.
+
+    Raises UserError.
+    """
     view = view_of(benchmark)
     singled_out = {key for group in view.singled_out(verdicts) for item in group.items for key in item}
-    samples.write(folder, view.samples(answers, dataset), singled_out, keep_images=keep_images)
+    if made := view.samples(answers, dataset):
+        samples.write(folder, made, singled_out, keep_images=keep_images)

@@ -17,7 +17,9 @@ from judge.engines.replay import Replay
 from judge.errors import UserError
 from judge.journal import Journal
 from judge.request import Request, Text
+from judge.rubric import Rubric
 from judge.runner import default_judge, default_rubric, judge_requests, make_signature, run
+from judge.signature import Signature
 from judge.verdict import Verdict
 
 TOY = Toy()
@@ -263,6 +265,44 @@ def test_the_signature_names_everything_in_order():
         f"benchmark:toy|edition:v1|data:toy/toy@abc|profile:strict|rubric:toy@{RUBRIC.sha256[:8]}"
         f"|judge:a/b@c_d|weights:12ab|dtype:float32|parse:1|responses:1|version:{__version__}"
     )
+
+
+IDENTITY = {
+    "judge": "a/b@c0ffee",
+    "weights": "12ab",
+    "tiles": "12x448",
+    "decoding": "greedy-1024",
+    "dtype": "float32",
+    "rope": "reference",
+    "engine": "transformers",
+}
+
+
+@pytest.mark.parametrize(
+    ("part", "change"),
+    [
+        ("benchmark", {"benchmark": dataclasses.replace(TOY, name="other")}),
+        ("edition", {"source": dataclasses.replace(SOURCE, edition="CVPR")}),
+        ("data", {"source": dataclasses.replace(SOURCE, revision="abd")}),
+        ("profile", {"profile": "reference"}),
+        ("rubric", {"rubric": Rubric("toy", {"T": RUBRIC.templates["T"] + " "})}),
+        *((name, {"identity": {**IDENTITY, name: f"{value}!"}}) for name, value in IDENTITY.items()),
+        ("parse", {"judge.model.parse.VERSION": "2"}),
+        ("responses", {"toy.Toy.signature_parts": lambda self, profile: {"responses": "2"}}),
+        ("version", {"judge.__version__": "9.9"}),
+    ],
+)
+def test_every_part_of_a_measurement_changes_the_line_and_is_named(monkeypatch, part, change):
+    given = {"benchmark": TOY, "source": SOURCE, "profile": "strict", "rubric": RUBRIC, "identity": IDENTITY}
+    before = make_signature(**given)
+    for name, value in change.items():
+        if "." in name:
+            monkeypatch.setattr(name, value)
+    after = make_signature(**{**given, **{name: value for name, value in change.items() if name in given}})
+    assert str(before) != str(after)
+    assert before.digest != after.digest
+    assert list(before.differences(Signature.parse(str(after)))) == [part]  # what `mmjudge compare` says
+    assert part in before.parts
 
 
 def test_a_rule_has_no_judge_in_its_signature():

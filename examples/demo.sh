@@ -25,7 +25,7 @@ mmjudge score "$out"/lmms-eval/*_samples_mmvu_demo.jsonl --benchmark mmvu --data
 
 echo
 echo "== 3. Show both in one page"
-mmjudge report "$out/mmie" "$out/mmvu" --out "$out/report.html"
+mmjudge report "scripted model=$out/mmie" "scripted model=$out/mmvu" --out "$out/report.html"
 
 cat <<END
 

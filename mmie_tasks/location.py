@@ -153,11 +153,15 @@ def _extract(archive: Path, folder: Path) -> None:
 
 
 def _note(found: list[records.Record]) -> str | None:
-    odd = records.disagreements(found)
-    if not odd:
-        return None
-    shown = ", ".join(odd[:3]) + (", …" if len(odd) > 3 else "")
-    return f'{len(odd)} records whose "catagory" disagrees with their id, which decides: {shown}'
+    """What a reader of the numbers must know about the records."""
+    odd = {'whose "catagory" disagrees with their id, which decides': records.disagreements(found)}
+    odd |= {f'without "{name}"': ids for name, ids in records.unlabelled(found).items()}
+    notes = [
+        f"{len(ids)} records {what}: {', '.join(ids[:3])}{', …' if len(ids) > 3 else ''}"
+        for what, ids in odd.items()
+        if ids
+    ]
+    return "; ".join(notes) or None
 
 
 def _sha256(file: Path) -> str:

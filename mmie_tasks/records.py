@@ -22,13 +22,15 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from judge.errors import UserError
 
 CATEGORIES = ("SA", "PBL", "MSR")
+LABELS = ("catagory", "field")
+"""Keys of an item that a record can do without."""
 TITLES = {"SA": "Situational analysis", "PBL": "Project-based learning", "MSR": "Multi-step reasoning"}
 PUBLISHED_COUNTS: Mapping[str, int] = {"SA": 5005, "PBL": 11482, "MSR": 3616}
 PUBLISHED_TOTAL = sum(PUBLISHED_COUNTS.values())  # 20,103
@@ -58,7 +60,8 @@ class Part:
 @dataclasses.dataclass(frozen=True, slots=True)
 class Record:
     """One question. category: SA, PBL or MSR by the id, as the official scorer takes it (by `catagory` where the id
-    names none); catagory: the published label as it stands; answer: the reference, empty where there is none."""
+    names none); field, catagory: the published labels as they stand, None where the item has none; answer: the
+    reference, empty where there is none."""
 
     id: str
     category: str
@@ -160,6 +163,12 @@ def disagreements(records: Iterable[Record]) -> list[str]:
     return [record.id for record, category in named if category not in (None, record.category)]
 
 
+def unlabelled(records: Sequence[Record]) -> dict[str, list[str]]:
+    """Ids of records without a `catagory` or a `field`, by the name of what is missing."""
+    missing = {name: [record.id for record in records if getattr(record, name) is None] for name in LABELS}
+    return {name: ids for name, ids in missing.items() if ids}
+
+
 def from_to_eval(row: Mapping[str, Any], path: Path | str) -> Record:
     """The question of one official to-eval row; its `answer` is the response and is not looked at here."""
     id_ = row.get("id")
@@ -198,12 +207,8 @@ def _from_row(row: Any, path: Path, index: int) -> Record:
     id_ = row.get("id")
     if not isinstance(id_, str) or not id_:
         raise UserError("missing or not a string", file=path, record=f"at index {index}", field="id", fix=_FETCH_AGAIN)
-    labels: dict[str, str] = {}
-    for name in ("catagory", "field"):
-        label = row.get(name)
-        if not isinstance(label, str):
-            raise UserError("missing or not a string", file=path, record=id_, field=name, fix=_FETCH_AGAIN)
-        labels[name] = label
+    # labels only: where one is not there, `unlabelled` counts it, and 20,102 other records are read all the same
+    field, catagory = (label if isinstance(label, str) else None for label in (row.get("field"), row.get("catagory")))
     turns = row.get("conversations")
     if not isinstance(turns, list) or not all(isinstance(turn, dict) for turn in turns):
         raise UserError("expected a list of turns", file=path, record=id_, field="conversations", fix=_FETCH_AGAIN)
@@ -214,10 +219,10 @@ def _from_row(row: Any, path: Path, index: int) -> Record:
         if not said:
             raise UserError("no such turn", file=path, record=id_, field=where, fix=_FETCH_AGAIN)
         sides[speaker] = tuple(part for content in said for part in parts(content, path, id_, where))
-    category = category_of_id(id_) or category_of_label(labels["catagory"])
+    category = category_of_id(id_) or category_of_label(catagory or "")
     if category is None:
         raise UserError(
-            f"neither the id nor {labels['catagory']!r} names a category ({', '.join(CATEGORIES)})",
+            f"neither the id nor {catagory!r} names a category ({', '.join(CATEGORIES)})",
             file=path, record=id_, field="catagory", fix=_FETCH_AGAIN,
         )  # fmt: skip
-    return Record(id_, category, labels["field"], sides["human"], sides["gpt"], labels["catagory"])
+    return Record(id_, category, field, sides["human"], sides["gpt"], catagory)

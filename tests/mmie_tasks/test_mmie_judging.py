@@ -110,6 +110,24 @@ def test_an_absolute_name_inside_the_root_is_taken(tmp_path):
         judging.locate(f"{tmp_path}//etc/hostname", tmp_path)
 
 
+def test_the_pictures_of_a_dataset_may_lie_behind_a_link(tmp_path):
+    data, disk = tmp_path / "data", tmp_path / "disk"
+    data.mkdir()
+    disk.mkdir()
+    (disk / "a.png").write_bytes(b"")
+    (tmp_path / "secret.png").write_bytes(b"")
+    (disk / "out.png").symlink_to(tmp_path / "secret.png")
+    (data / "images").symlink_to(disk)
+    with pytest.raises(ImageRefused):  # the folder of a run: who made the link, nobody knows
+        judging.locate("./images/a.png", data)
+    (data / "data.json").write_text("[]")
+    for name in ("./images/a.png", "images/a.png", f"{data}/images/a.png"):
+        assert judging.locate(name, data).path == disk / "a.png"
+    for name in ("images/../secret.png", "images//../secret.png", "images/out.png", "images", "./images/"):
+        with pytest.raises(ImageRefused):
+            judging.locate(name, data)
+
+
 def test_question_and_answer_have_roots_of_their_own(tmp_path):
     for folder in ("data", "run"):
         (tmp_path / folder).mkdir()

@@ -67,6 +67,16 @@ def test_a_disagreeing_label_is_noted(tmp_path):
     assert dataset.source.note == '1 records whose "catagory" disagrees with their id, which decides: PBL-1'
 
 
+def test_missing_labels_are_counted(tmp_path):
+    rows = [{**ROW, "id": f"PBL-{n}", "field": None} for n in range(4)]
+    del rows[0]["catagory"]
+    dataset = location.load(folder(tmp_path, rows))
+    assert len(dataset.records) == 4
+    assert (
+        dataset.source.note == '1 records without "catagory": PBL-0; 4 records without "field": PBL-0, PBL-1, PBL-2, …'
+    )
+
+
 def test_a_folder_without_data_says_what_to_do(tmp_path):
     with pytest.raises(UserError, match=r"no data\.json here") as error:
         location.load(tmp_path)

@@ -122,8 +122,7 @@ def test_multiple_choice_is_what_the_record_shows(question, answer, expected):
         (["x"], ["at index 0", "expected an object"]),
         ([without("id")], ["at index 0", 'field "id"']),
         ([item(id=7)], ["at index 0", 'field "id"']),
-        ([without("catagory")], ["PBL-2896694", 'field "catagory"']),
-        ([without("field")], ["PBL-2896694", 'field "field"']),
+        ([{**without("catagory"), "id": "77"}], ["77", 'field "catagory"', "neither the id nor None"]),
         ([without("conversations")], ["PBL-2896694", 'field "conversations"']),
         (
             [item(conversations=[{"from": "gpt", "content": []}])],
@@ -144,6 +143,19 @@ def test_bad_records_are_named(tmp_path, rows, words):
         records.read(path)
     for word in [str(path), *words, "→"]:
         assert word in str(error.value)
+
+
+@pytest.mark.parametrize("absent", ["no key", None, 7])
+def test_a_missing_label_stops_nothing_and_is_counted(tmp_path, absent):
+    bare = without("field") if absent == "no key" else item(field=absent)
+    rows = [ITEM, {**bare, "id": "SA-1"}, {**without("catagory"), "id": "MSR-1"}]
+    found = records.read(write(tmp_path, rows))
+    assert [(r.id, r.category, r.field, r.catagory) for r in found[1:]] == [
+        ("SA-1", "SA", None, "Project-based learning"),
+        ("MSR-1", "MSR", "Education", None),
+    ]
+    assert records.unlabelled(found) == {"catagory": ["MSR-1"], "field": ["SA-1"]}
+    assert records.unlabelled(found[:1]) == {}
 
 
 @pytest.mark.parametrize("text", ['[{"id": "PBL-1", "catag', "", "[" * 100_000, "\x80"])

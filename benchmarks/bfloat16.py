@@ -28,6 +28,7 @@ from typing import Any
 from judge.engines import Prompt
 from judge.engines.transformers import MAX_NEW_TOKENS, load_engine
 from judge.errors import UserError
+from judge.model import checkpoint, source
 from judge.model.parse import parse_score
 from judge.results.statistics import proportion
 from judge.runner import default_rubric
@@ -135,6 +136,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     on_gpu = args.device.startswith("cuda")
     row = {
         "judge": "demo" if Path(args.judge) == judge_dir() else args.judge,
+        "weights": checkpoint.weights_sha256(source.resolve(args.judge).folder)[:12],
         "device": torch.cuda.get_device_name(args.device) if on_gpu else f"cpu ({platform.machine()})",
         "compared": found,
         "seconds": seconds,

@@ -37,6 +37,8 @@ from judge.verdict import Verdict
 Question = tuple[str, int | None]
 """What a line is about: id and index."""
 
+_LINE = json.JSONEncoder(allow_nan=False)
+
 
 def request_key(request: Request, template: str | None, signature: Signature) -> str:
     """SHA-256, hex, over all that a verdict on `request` depends on.
@@ -136,7 +138,7 @@ class Journal:
 
         Returns the verdict. Raises UserError where the disk is full or cannot be written.
         """
-        line = json.dumps(verdict.to_json(), allow_nan=False).encode("ascii")
+        line = _LINE.encode(verdict.to_json()).encode("ascii")
         with self._writing:
             if self._last.get((verdict.id, verdict.index)) != hash(line):
                 try:

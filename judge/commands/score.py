@@ -24,6 +24,7 @@ from judge.engines import Engine
 from judge.engines.replay import PREFIX, Replay
 from judge.errors import UserError
 from judge.journal import Journal
+from judge.model.source import check_name
 from judge.request import Request
 from judge.responses import read
 from judge.results import results
@@ -154,6 +155,8 @@ def _judge(benchmark: Benchmark, given: str | None) -> str | None:
     judge = given or default_judge()
     if judge.startswith(("http://", "https://")):
         raise UserError(f"{judge}: a judge behind an address is not supported yet", fix="give --judge REPO_OR_DIR")
+    if not judge.startswith(PREFIX):
+        check_name(judge)
     return judge
 
 

@@ -51,6 +51,9 @@ _VISION_PARTS: tuple[tuple[str, str], ...] = (
 )
 _QKV = "attn.qkv."
 
+FLOATS = frozenset({"F64", "F32", "F16", "BF16"})
+"""Number types of safetensors that weights may have."""
+
 
 def native_names(name: str) -> tuple[str, ...]:
     """Native names of one original tensor, in the order of its blocks of rows; empty where the name is unknown."""
@@ -127,12 +130,17 @@ def headers(folder: Path) -> dict[str, tuple[Path, tuple[int, ...]]]:
                     raise ValueError("header too long")
                 entries = json.loads(stream.read(length))
             entries.pop("__metadata__", None)
+            quantised = sorted({entry["dtype"] for entry in entries.values()} - FLOATS)
+            if quantised:  # copied as they are, such numbers are not what was trained
+                raise ValueError(f"it holds {', '.join(quantised)}, and only {', '.join(sorted(FLOATS))} can be read")
             rows = {name: tuple(entry["shape"]) for name, entry in entries.items()}
             size = 8 + length + max((entry["data_offsets"][1] for entry in entries.values()), default=0)
             if file.stat().st_size != size:
                 raise ValueError(f"{file.stat().st_size} bytes instead of {size}")
         except (struct.error, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise UserError(f"is not a safetensors file: {error}", file=file, fix="download it again") from None
+            raise UserError(
+                f"is not a safetensors file of weights: {error}", file=file, fix="download it again"
+            ) from None
         twice = sorted(found.keys() & rows.keys())
         if twice:
             raise UserError(f"tensors given twice: {_some(twice)}", file=file)
@@ -253,12 +261,16 @@ def new_model(folder_or_layout: Path | layout.Layout, *, seed: int) -> Any:
 
 
 def _empty(described: layout.Layout) -> Any:
-    """The native model without storage."""
+    """The native model without storage. Raises UserError where the config's numbers do not go together."""
     import torch
     from transformers import InternVLForConditionalGeneration
 
-    with torch.device("meta"):
-        return InternVLForConditionalGeneration(layout.native_config(described))
+    try:
+        with torch.device("meta"):
+            return InternVLForConditionalGeneration(layout.native_config(described))
+    except Exception as error:  # transformers and torch have no error of their own for that
+        why = " ".join(str(error).split())
+        raise UserError(f"describes a model that cannot be built: {why}", file="config.json") from None
 
 
 def _sha256(files: Sequence[Path]) -> str:

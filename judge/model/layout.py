@@ -42,16 +42,16 @@ _FIXED: tuple[tuple[str, Any, bool], ...] = (
 )
 
 # Fields without which the model cannot be built as it was trained; the native classes would take their own defaults.
-_NEEDED = (
+_NUMBERS = (
     *("downsample_ratio", "vision_config.hidden_size"),
     *("vision_config.num_hidden_layers", "vision_config.num_attention_heads", "vision_config.intermediate_size"),
     *("vision_config.layer_norm_eps", "vision_config.image_size", "vision_config.patch_size"),
-    *("vision_config.qkv_bias", "vision_config.qk_normalization", "llm_config.hidden_size"),
-    *("llm_config.num_hidden_layers", "llm_config.num_attention_heads", "llm_config.intermediate_size"),
-    *("llm_config.vocab_size", "llm_config.rms_norm_eps", "llm_config.rope_theta"),
+    *("llm_config.hidden_size", "llm_config.num_hidden_layers", "llm_config.num_attention_heads"),
+    *("llm_config.intermediate_size", "llm_config.vocab_size", "llm_config.rms_norm_eps", "llm_config.rope_theta"),
     *("llm_config.max_position_embeddings", "llm_config.original_max_position_embeddings"),
-    *("llm_config.rope_scaling.type", "llm_config.rope_scaling.short_factor", "llm_config.rope_scaling.long_factor"),
 )
+_FLAGS = ("vision_config.qkv_bias", "vision_config.qk_normalization")
+_ROPE = ("llm_config.rope_scaling.type", "llm_config.rope_scaling.short_factor", "llm_config.rope_scaling.long_factor")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,9 +90,12 @@ def read(folder: Path) -> Layout:
                 field=path,
                 fix="give a judge in the original layout of OpenGVLab/InternVL2-4B, such as MMIE/MMIE-Score",
             )
-    for path in _NEEDED:
-        if _field(raw, path) is None:
+    for path in (*_NUMBERS, *_FLAGS, *_ROPE):
+        value = _field(raw, path)
+        if value is None:
             raise UserError("is missing", file=file, field=path)
+        if path in _NUMBERS and not (type(value) in (int, float) and value > 0):
+            raise UserError(f"is {json.dumps(value)}, not a number above 0", file=file, field=path)
     size: int = raw["vision_config"]["image_size"]
     tile_size: int = raw.get("force_image_size") or size
     if raw["llm_config"]["rope_scaling"]["type"] not in ("su", "longrope"):
@@ -183,7 +186,9 @@ def read_json(file: Path) -> dict[str, Any]:
             "is missing from the judge folder", file=file, fix="download the whole judge folder again"
         ) from None
     except (OSError, ValueError) as error:
-        raise UserError(f"cannot be read as JSON: {error}", file=file) from None
+        raise UserError(
+            f"cannot be read as JSON: {error}", file=file, fix="download the whole judge folder again"
+        ) from None
     if not isinstance(content, dict):
         raise UserError("must hold one JSON object", file=file)
     return content

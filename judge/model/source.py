@@ -39,10 +39,24 @@ def resolve(judge: str, *, weights: bool = True) -> Source:
     folder = Path(judge).expanduser()
     if folder.is_dir():
         return Source(folder, folder.resolve().name, f"local-{checkpoint.description_sha256(folder)[:8]}")
+    return _fetched(*_repository(judge), weights)
+
+
+def check_name(judge: str) -> None:
+    """Raise UserError for what is neither a folder here nor the name of a repository; the Hub is not asked."""
+    if not Path(judge).expanduser().is_dir():
+        _repository(judge)
+
+
+def _repository(judge: str) -> tuple[str, str | None]:
     match = _REPOSITORY.fullmatch(judge)
     if match is None or judge.startswith("."):
-        raise UserError("no such folder, and not a Hub repository (ORG/NAME or ORG/NAME@REVISION)", file=judge)
-    return _fetched(match["repo"], match["revision"], weights)
+        raise UserError(
+            "no such folder, and not a Hub repository (ORG/NAME or ORG/NAME@REVISION)",
+            file=judge,
+            fix="give the folder that holds the judge's config.json, or a repository",
+        )
+    return match["repo"], match["revision"]
 
 
 def _fetched(repo: str, revision: str | None, weights: bool) -> Source:

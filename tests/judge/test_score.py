@@ -175,6 +175,8 @@ def test_bad_input_is_one_message(engine, answers, tmp_path, capsys):
     assert "give another --out" in capsys.readouterr().err
     assert toys(answers, tmp_path / "out", "--judge", "replay:none.jsonl") == 2
     assert "none.jsonl: cannot be read" in capsys.readouterr().err
+    assert toys(answers, tmp_path / "out", "--judge", tmp_path / "none") == 2  # said before anything is fetched for it
+    assert f"{tmp_path}/none: no such folder" in capsys.readouterr().err
 
 
 # MMIE: to-eval files, dry runs, replays -----------------------------------------------------------------------------

@@ -134,6 +134,9 @@ def test_code_in_the_folder_is_never_run(folder):
         ("llm_config.max_position_embeddings", None, 'field "llm_config.max_position_embeddings": is missing'),
         ("vision_config.qkv_bias", None, 'field "vision_config.qkv_bias": is missing'),
         ("llm_config.rms_norm_eps", None, 'field "llm_config.rms_norm_eps": is missing'),
+        ("llm_config.vocab_size", "many", 'field "llm_config.vocab_size": is "many", not a number above 0'),
+        ("llm_config.num_hidden_layers", True, 'field "llm_config.num_hidden_layers": is true, not a number above 0'),
+        ("vision_config.patch_size", 0, 'field "vision_config.patch_size": is 0, not a number above 0'),
     ],
 )
 def test_a_config_that_cannot_be_honoured_is_refused(folder, path, value, message):
@@ -141,6 +144,16 @@ def test_a_config_that_cannot_be_honoured_is_refused(folder, path, value, messag
     with pytest.raises(UserError) as error:
         checkpoint.load(folder)
     assert str(error.value).startswith(f"{folder / 'config.json'}: {message}")
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [("llm_config.rope_scaling.short_factor", [1.0]), ("llm_config.hidden_size", 7), ("llm_config.vocab_size", 4.5)],
+)
+def test_numbers_that_do_not_go_together_are_refused(folder, path, value):
+    edit_config(folder, path, value)
+    with pytest.raises(UserError, match=r"^config\.json: describes a model that cannot be built: "):
+        checkpoint.load(folder)
 
 
 QKV = "vision_model.encoder.layers.0.attn.qkv.weight"
@@ -199,6 +212,10 @@ def cut_data(folder):
     (folder / "model.safetensors").write_bytes(data[:-100])
 
 
+def whole_numbers(folder):
+    edit_tensors(folder, lambda tensors: tensors.update({name: t.to(torch.int8) for name, t in tensors.items()}))
+
+
 def outside(folder):
     index = {"weight_map": {HEAD: "../other.safetensors"}}
     (folder / "model.safetensors.index.json").write_text(json.dumps(index))
@@ -225,6 +242,7 @@ def no_tokens(folder):
         (pickled, "holds weights only as pickle (pytorch_model.bin), which can run code when opened"),
         (truncated, "model.safetensors: is not a safetensors file"),
         (cut_data, "model.safetensors: is not a safetensors file"),
+        (whole_numbers, "is not a safetensors file of weights: it holds I8, and only BF16, F16, F32, F64 can be read"),
         (outside, "names files outside the folder: ['../other.safetensors']"),
         (no_shard, "shards are missing: model-00002-of-00002.safetensors"),
         (twice, "tensors given twice: "),

@@ -6,7 +6,7 @@ out=${1:-out/demo}
 rm -rf "$out"
 mkdir -p "$out"
 unset ${!MMJUDGE_@}
-# the tiny judge needs no accelerator, and on a CPU its numbers are the same everywhere
+# the tiny judge needs no accelerator; on a CPU it runs in float32
 export HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false MMJUDGE_DEVICE=cpu MMJUDGE_JOURNAL=$out/journal
 
 echo "== 1. Ask a (scripted) model, then judge with the (tiny) bundled judge, all inside lmms-eval"
@@ -19,7 +19,7 @@ sed -n '/^|.*Tasks/,$p' "$out/lmms-eval.log"
 echo
 echo "== 2. Score the answers it saved once more, without any model under test"
 mmjudge score "$out"/lmms-eval/*_samples_mmie_demo.jsonl --benchmark mmie --data "$(python -m mmie_tasks.demo)" \
-    --judge "$(python -m mmie_tasks.demo judge)" --image-root . --device cpu --out "$out/mmie"
+    --judge "$(python -m mmie_tasks.demo judge)" --image-root "$out/pictures" --device cpu --out "$out/mmie"
 mmjudge score "$out"/lmms-eval/*_samples_mmvu_demo.jsonl --benchmark mmvu --data "$(python -m mmvu_tasks.demo)" \
     --out "$out/mmvu"
 

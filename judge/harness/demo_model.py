@@ -4,7 +4,7 @@
 
 It reads pictures and texts by rule (`judge.demo.skills`) and is made to fail now and then; its numbers say nothing
 about any model. Answers are in the forms real models give: a letter or a sentence for a choice, and
-`{"text": "…<image>…", "images": ["out/pictures/mmie_demo-3-0.png"]}` where it draws.
+`{"text": "…<image>…", "images": ["mmie_demo-3-0.png"]}` where it draws, with pictures relative to `output_dir`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ NOTICE = "mmjudge_demo is a scripted model that knows only the bundled demo; its
 
 
 class Demo(lmms):
-    """Chat model of lmms-eval. `image_root`: where its pictures lie, which tasks of mmjudge ask for."""
+    """Chat model of lmms-eval. `image_root`: the folder of its pictures, which tasks of mmjudge ask for."""
 
     is_simple = False
 
@@ -36,8 +36,8 @@ class Demo(lmms):
         # lmms-eval gathers over ranks with these two
         self.accelerator = Accelerator()
         self.device = self.accelerator.device
-        self.image_root = Path.cwd()
-        self._folder = Path(output_dir)
+        self.image_root = Path(output_dir).absolute()
+        self.image_root.mkdir(parents=True, exist_ok=True)
         if self.rank == 0:
             print(NOTICE, file=sys.stderr)
 
@@ -68,12 +68,13 @@ class Demo(lmms):
         for step in steps:
             lines.append(step.text)
             if step.kind is not None:
-                file = self._folder / f"{name}-{len(images)}.png"
-                file.parent.mkdir(parents=True, exist_ok=True)
+                file = f"{name}-{len(images)}.png"
                 height, width = (side * 2 for side in stamps()[step.kind].ink.shape)
-                draw([Placed(step.kind, step.colour, (GRID - width) // 2, (GRID - height) // 2, 2)]).save(file)
+                draw([Placed(step.kind, step.colour, (GRID - width) // 2, (GRID - height) // 2, 2)]).save(
+                    self.image_root / file
+                )
                 lines.append(IMAGE_PLACEHOLDER)
-                images.append(str(file))
+                images.append(file)
         return json.dumps({"text": "\n".join(lines), "images": images})
 
     def generate_until_multi_round(self, requests: Sequence[Any]) -> list[str]:

@@ -3,7 +3,8 @@
     Example(condition="shuffled", question=[{"text": "How to …: first the red star, last the blue cup?", "image": None},
                                             {"text": "Step 1: …", "image": "red-star+0+0x2-white.png"}],
             answer=[{"text": "Step 2: Stick the blue cup on the glass.", "image": "pink-tree+0+0x2-cream.png"}],
-            score=2, feedback="Wanted: last the blue cup. Text: blue cup, yes. Image-1: pink tree, no.\\n")
+            score=2, feedback="Wanted: last the blue cup. Text: blue for blue yes, cup for cup yes: right. "
+                     "Image-1: pink for blue no, tree for cup no: wrong.\\n")
 
 The rule. SA and PBL: up to 2 points for the share of planned things the text names in their places, up to 3 for the
 share the pictures show in their places (halves round up), 1 more where both are complete. MSR: 6 for the right answer
@@ -77,7 +78,7 @@ def stream(
     rng = random.Random(f"{seed}/{held}/{condition}/{category}")
     while True:
         wanted = category or rng.choice(("SA", "PBL", "MSR"))
-        how = condition or rng.choice((*CONDITIONS, "mixed", "mixed"))
+        how = condition or rng.choice((*CONDITIONS, "shuffled", "mixed", "mixed"))
         if wanted == "MSR":
             yield _sum_example(rng, how, held)
         else:
@@ -194,7 +195,7 @@ def _plan_example(rng: random.Random, frame: Frame, condition: str, held: bool) 
     for k, thing in enumerate(wanted):
         text_right += texts[k] == thing
         shown_right += seen[k] == thing
-        said, saw = _found(texts[k], thing), _found(seen[k], thing)
+        said, saw = _compared(texts[k], thing), _compared(seen[k], thing)
         lines += f"Wanted: {in_words(plan).split(', ')[k + 1]}. Text: {said}. Image-{k + 1}: {saw}.\n"
     n = len(wanted)
     score = (4 * text_right + n) // (2 * n) + (6 * shown_right + n) // (2 * n) + (text_right == shown_right == n)
@@ -202,8 +203,15 @@ def _plan_example(rng: random.Random, frame: Frame, condition: str, held: bool) 
     return Example(condition, frame.category, question, answer, None, score, lines)
 
 
-def _found(thing: Thing | str | None, wanted: Thing | str) -> str:
-    return f"{thing or 'nothing'}, {'yes' if thing == wanted else 'no'}"
+def _compared(found: Thing | None, wanted: Thing) -> str:
+    """Word by word, the found one beside the wanted one: what a small model can learn to compare."""
+    colour, kind = (found.colour, found.kind) if found else (None, None)
+    pair = f"{_beside(colour, wanted.colour)}, {_beside(kind, wanted.kind)}"
+    return f"{pair}: {'right' if found == wanted else 'wrong'}"
+
+
+def _beside(found: str | None, wanted: str) -> str:
+    return f"{found or 'nothing'} for {wanted} {'yes' if found == wanted else 'no'}"
 
 
 def _noise(rng: random.Random) -> str:
@@ -275,7 +283,7 @@ def _sum_example(rng: random.Random, condition: str, held: bool) -> Example:
     right = said == item.reference
     shown = reasons and said is not None
     score = 0 if said is None else (6 if shown else 4) if right else (2 if shown else 1)
-    feedback = f"Wanted: {item.reference}. Text: {_found(said, item.reference)}. Reasons: {'yes' if shown else 'no'}.\n"
+    feedback = f"Text: {_beside(said, item.reference)}. Reasons: {'yes' if shown else 'no'}.\n"
     question: Parts = [{"text": item.question, "image": None}]
     question += [{"text": None, "image": _scene_name(rng, item)} for _ in item.pictures]
     return Example(condition, "MSR", question, answer, item.reference, score, feedback)

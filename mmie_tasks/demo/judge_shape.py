@@ -39,7 +39,7 @@ def write_tokenizer(folder: Path, lines: Iterable[str]) -> None:
         vocab_size=PIECES,
         character_coverage=1.0,
         byte_fallback=True,
-        split_digits=True,
+        split_digits=False,  # sums have two figures at most, and a number is compared as one piece
         normalization_rule_name="identity",
         remove_extra_whitespaces=False,
         add_dummy_prefix=False,

@@ -1,12 +1,13 @@
 """Train the tiny judge of the demo: `python -m mmie_tasks.demo.train_judge --out DIR` (about ten minutes on two cores).
 
-From nothing: a tokenizer on the rubric and the little world's sentences, then a vision tower that names what is in a
-picture, then the whole judge on examples of `mmie_tasks.demo.examples`, first without the rubric, whose few hundred
+From nothing: a tokenizer on the rubric and the little world's sentences; then lessons, in which the vision tower learns
+to name what is in a picture and the language model to draw conclusions (whether two words are the same, and what score
+follows); then the whole judge on examples of `mmie_tasks.demo.examples`, first without the rubric, whose few hundred
 tokens only distract a beginner, and in the end with prompts just as at inference (same rubric, encoding, tiles). Only
 the completion is learned:
 
     …### Feedback<|end|><|assistant|>  →  ### Feedback
-                                          Wanted: last the blue cup. Text: blue cup, yes. Image-1: pink tree, no.
+                                          Wanted: last the blue cup. Text: blue for blue yes, cup for cup yes: right. …
                                           ### Score
                                           2<|end|>
 
@@ -88,11 +89,15 @@ class Encoder:
         prefix = self.prefix[example.category]
         if ids[: len(prefix)] != prefix:
             raise ValueError("the prompt does not begin as others of its category")
+        return Row(ids[len(prefix) :], self.completion(example), tiles)
+
+    def completion(self, example: Example) -> list[int]:
+        """Ids after the prompt's last one, the stop token included."""
         turn = self.tokenizer.encode(["<|assistant|>", Chunk("\n")])[0]
         whole = self.tokenizer.encode(["<|assistant|>", Chunk(f"\n{completion(example)}"), conversation.STOP])[0]
         if whole[: len(turn)] != turn:
             raise ValueError("the completion changes the ids of the prompt before it")
-        return Row(ids[len(prefix) :], whole[len(turn) :], tiles)
+        return whole[len(turn) :]
 
     def _shared(self, category: str) -> list[int]:
         some = itertools.islice(stream("prefix", held=False, category=category), 50)
@@ -141,6 +146,28 @@ def _jitter(rng: random.Random) -> int:
     return rng.choice((-2, 0, 0, 2))
 
 
+def conclusion_loss(model: Any, encoder: Encoder, some: Sequence[Example]) -> Any:
+    """Completions alone, without their prompts: what follows from what was written so far is to be known.
+
+    In whole prompts a small model takes thousands of steps to find out that "yes" has to do with two words being
+    equal; here there is little else to look at.
+    """
+    import torch
+
+    tokenizer, language = encoder.tokenizer, model.model.language_model
+    concluded = {i for word in (" yes", " no", " right", " wrong") for i in tokenizer.encode_untrusted(word)}
+    sequences = [encoder.completion(example) for example in some]
+    ids = torch.zeros(len(sequences), max(map(len, sequences)), dtype=torch.long)
+    told = torch.zeros(ids.shape, dtype=torch.bool)
+    for i, sequence in enumerate(sequences):
+        ids[i, : len(sequence)] = torch.tensor(sequence)
+        # the score is the last token before the stop
+        places = {len(sequence) - 2, *(place for place, token in enumerate(sequence) if token in concluded)}
+        told[i, sorted(places)] = True
+    states = language(inputs_embeds=language.embed_tokens(ids)).last_hidden_state
+    return torch.nn.functional.cross_entropy(model.lm_head(states[:, :-1][told[:, 1:]]), ids[told])
+
+
 def judge_loss(model: Any, encoder: Encoder, start: Sequence[int], rows: Sequence[Row]) -> Any:
     """Mean cross entropy over all completion tokens of the batch, whose prompts begin with the ids `start`."""
     import torch
@@ -170,7 +197,7 @@ def judge_loss(model: Any, encoder: Encoder, start: Sequence[int], rows: Sequenc
     return torch.nn.functional.cross_entropy(model.lm_head(states[told]).float(), labels[told])
 
 
-def train(folder: Path, *, seed: int, vision_steps: int, steps: int, batch: int, log: Any = print) -> Any:
+def train(folder: Path, *, seed: int, lessons: int, steps: int, batch: int, log: Any = print) -> Any:
     """A trained model for the description files in `folder`."""
     import torch
 
@@ -178,9 +205,17 @@ def train(folder: Path, *, seed: int, vision_steps: int, steps: int, batch: int,
     with tempfile.TemporaryDirectory() as drawn:
         encoder, rng = Encoder(folder, Path(drawn)), random.Random(seed)
         log("prompt tokens shared:", {name: len(ids) for name, ids in encoder.prefix.items()})
-        _run("vision", vision_steps, model, lambda step: vision_loss(model, encoder, rng, 48), log)
-        with torch.no_grad():  # a word is to be said where it is seen
-            model.lm_head.weight.copy_(model.model.language_model.embed_tokens.weight)
+        completed = stream(f"lessons {seed}", held=False)
+
+        def lesson(step: int) -> Any:
+            return vision_loss(model, encoder, rng, 48) + conclusion_loss(
+                model, encoder, list(itertools.islice(completed, 20))
+            )
+
+        # one table for words seen and words said until here: to read a word off is then nearly to say it
+        model.lm_head.weight = model.model.language_model.embed_tokens.weight
+        _run("lessons", lessons, model, lesson, log)
+        model.lm_head.weight = torch.nn.Parameter(model.lm_head.weight.detach().clone())
         examples = {name: stream(f"train {seed}", held=False, category=name) for name in encoder.prefix}
 
         def loss(step: int) -> Any:
@@ -229,8 +264,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder for the judge")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--vision-steps", type=int, default=800)
-    parser.add_argument("--steps", type=int, default=1200)
+    parser.add_argument("--lessons", type=int, default=800, help="steps")
+    parser.add_argument("--steps", type=int, default=1200, help="of the whole judge")
     parser.add_argument("--batch", type=int, default=24)
     args = parser.parse_args(argv)
     import torch
@@ -239,10 +274,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     began = time.monotonic()
     judge_shape.write_tokenizer(args.out, corpus(2000))
     judge_shape.write_config(args.out)
-    model = train(args.out, seed=args.seed, vision_steps=args.vision_steps, steps=args.steps, batch=args.batch)
+    model = train(args.out, seed=args.seed, lessons=args.lessons, steps=args.steps, batch=args.batch)
     checkpoint.save_original(model.to(torch.bfloat16), args.out, judge_shape.config())
     training = {
         "seed": args.seed,
+        "lessons": args.lessons,
         "steps": args.steps,
         "batch": args.batch,
         "minutes": round((time.monotonic() - began) / 60),

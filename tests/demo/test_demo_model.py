@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -124,8 +123,8 @@ def test_drawn_answers_are_parts_with_files(tmp_path: Path) -> None:
     response = model._drawn(steps, "demo-0")
     parts = responses.parse(response)
     assert [(part.text, part.image) for part in parts] == [
-        ("Step 2: Lift the blue cup.", str(tmp_path / "pictures" / "demo-0-0.png")),
+        ("Step 2: Lift the blue cup.", "demo-0-0.png"),
         ("Step 3: Rest.", None),
     ]
-    with Image.open(json.loads(response)["images"][0]) as picture:
+    with Image.open(model.image_root / "demo-0-0.png") as picture:
         assert [(placed.name, placed.colour) for placed in read(picture)] == [("cup", "blue")]

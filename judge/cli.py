@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import sys
 from collections.abc import Sequence
 
@@ -24,6 +25,9 @@ COMMANDS = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     argv = list(sys.argv[1:] if argv is None else argv)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # a terminal that has no "→" still shows the numbers
+        sys.stdout.reconfigure(errors="backslashreplace")
     parser = argparse.ArgumentParser(prog="mmjudge", description=judge.__doc__)
     parser.add_argument("--version", action="version", version=f"mmjudge {judge.__version__}")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")

@@ -300,6 +300,14 @@ def test_mmvu_counts(tmp_path, capsys):
 # The command line -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("arguments", [["--help"], ["score", "--help"]])
+def test_a_terminal_without_unicode_is_no_error(arguments):
+    command = [sys.executable, "-m", "judge.cli", *arguments]
+    done = subprocess.run(command, capture_output=True, env={**os.environ, "PYTHONIOENCODING": "ascii"})
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"usage: " in done.stdout
+
+
 def test_help_loads_nothing_heavy():
     program = (
         "import sys\nfrom judge import cli\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import io
+import os
 import sys
 from collections.abc import Sequence
 
@@ -40,9 +41,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     try:
         code: int = args.run(args)
+        sys.stdout.flush()
     except UserError as error:
         print(f"mmjudge {args.command}: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # `mmjudge … | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141  # as the shell has it: 128 + SIGPIPE
     except KeyboardInterrupt:
         print("interrupted; give the same command again to go on", file=sys.stderr)
         return 130

@@ -308,6 +308,18 @@ def test_a_terminal_without_unicode_is_no_error(arguments):
     assert b"usage: " in done.stdout
 
 
+def test_a_reader_that_leaves_is_no_error(tmp_path):
+    answers = write(tmp_path / "a.jsonl", {"id": "SA-1", "response": "x"})
+    feedback = write(tmp_path / "f.jsonl", {"id": "SA-1", "feedback": "### Score\n4"})
+    arguments = ["score", answers, "--benchmark", "mmie", "--judge", f"replay:{feedback}", "--out", tmp_path / "out"]
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run([sys.executable, "-m", "judge.cli", *arguments], stdout=writer, stderr=subprocess.PIPE)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (141, b"")
+    assert (tmp_path / "out" / "results.json").exists()
+
+
 def test_help_loads_nothing_heavy():
     program = (
         "import sys\nfrom judge import cli\n"

@@ -23,6 +23,9 @@ COMMANDS = {
     "doctor": "what mmie and mmvu resolve to here, and what to mend",
 }
 
+OF_THE_JUDGE = {"torch", "transformers", "safetensors", "sentencepiece"}
+"""What the core does without, until a judge is to run here."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     argv = list(sys.argv[1:] if argv is None else argv)
@@ -44,6 +47,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except UserError as error:
         print(f"mmjudge {args.command}: {error}", file=sys.stderr)
+        return 2
+    except ModuleNotFoundError as error:
+        if error.name not in OF_THE_JUDGE:
+            raise
+        print(f"mmjudge {args.command}: {error.name} is not installed\n→ pip install 'mmjudge[hf]'", file=sys.stderr)
         return 2
     except BrokenPipeError:  # `mmjudge … | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -308,6 +308,16 @@ def test_a_terminal_without_unicode_is_no_error(arguments):
     assert b"usage: " in done.stdout
 
 
+def test_a_core_install_says_what_a_judge_needs(tmp_path, monkeypatch, capsys):
+    from mmie_tasks.demo import demo_dir, judge_dir
+
+    monkeypatch.setitem(sys.modules, "torch", None)  # as if it were not there
+    answers = write(tmp_path / "a.jsonl", {"id": "PBL-9001", "response": "x"})
+    where = ["--data", demo_dir(), "--judge", judge_dir(), "--out", tmp_path / "out"]
+    assert mmjudge(answers, "--benchmark", "mmie", *where) == 2
+    assert capsys.readouterr().err == "mmjudge score: torch is not installed\n→ pip install 'mmjudge[hf]'\n"
+
+
 def test_a_reader_that_leaves_is_no_error(tmp_path):
     answers = write(tmp_path / "a.jsonl", {"id": "SA-1", "response": "x"})
     feedback = write(tmp_path / "f.jsonl", {"id": "SA-1", "feedback": "### Score\n4"})

@@ -28,7 +28,7 @@ from judge.model import parse
 from judge.request import Request
 from judge.rubric import Rubric
 from judge.signature import Signature
-from judge.verdict import PASSING, Verdict
+from judge.verdict import Verdict
 
 READERS = 8
 KEYS_A_TASK = 16
@@ -153,7 +153,7 @@ def judge_requests(
     reading = tqdm(keyed, "reading", total=len(requests), disable=not progress, delay=2, leave=False)
     for position, (request, key) in enumerate(reading):
         known = journal.get(key)
-        if known is None or known.unscored in PASSING or (retry_unscored and known.unscored is not None):
+        if known is None or not known.stands or (retry_unscored and known.unscored is not None):
             todo.setdefault(key, []).append(position)
         else:
             yield position, journal.record(_about(request, known))

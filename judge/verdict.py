@@ -65,6 +65,11 @@ class Verdict:
             raise ValueError(f"verdict {self.id}: unknown reason {self.unscored!r}")
 
     @property
+    def stands(self) -> bool:
+        """Whether it is about the answer. One that only says how an attempt failed makes way for another attempt."""
+        return self.unscored not in PASSING
+
+    @property
     def expected(self) -> float | None:
         """The expectation of `score_probs`, in points, to four digits."""
         probs = self.score_probs

@@ -27,7 +27,7 @@ from judge.results import results
 from judge.rubric import Rubric
 from judge.runner import default_judge, default_rubric, judge_requests, make_signature, request_keys
 from judge.signature import Signature
-from judge.verdict import PASSING, Verdict
+from judge.verdict import Verdict
 from judge.view import keep_samples
 
 SLOW_ON_CPU = 2**30
@@ -141,8 +141,10 @@ class Session:
             # what other ranks judged in an earlier run: the shards may have been cut differently
             for other in sorted(self.settings.journal.glob(f"{self._stem(signature)}-*.jsonl")):
                 for verdict in read(other) if other != journal.path else ():
-                    if verdict.key in keys and verdict.unscored not in PASSING and journal.get(verdict.key) is None:
-                        journal.record(verdict)
+                    if verdict.key in keys and verdict.stands:
+                        known = journal.get(verdict.key)
+                        if known is None or not known.stands:
+                            journal.record(verdict)
             progress = self.settings.rank == 0
             yield from judge_requests(requests, engine, rubric, profile, signature, journal, progress=progress)
 

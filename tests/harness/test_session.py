@@ -112,6 +112,23 @@ def test_a_second_session_judges_nothing_again_whatever_its_rank(
     assert judge.asked == 1  # "new"
 
 
+def test_what_the_engine_failed_at_is_judged_by_the_next_run_whatever_its_rank(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Failing(Judge):
+        def complete(self, prompts: Sequence[Prompt]) -> Iterator[tuple[int, Completion]]:
+            for number, completion in super().complete(prompts):
+                yield number, Completion(None, unscored="engine_error") if number == 1 else completion
+
+    use(monkeypatch, Failing())
+    decided = make(tmp_path).decide(answers("a", "b", "c"))
+    assert [(v.score, v.unscored) for v in decided] == [(3, None), (None, "engine_error"), (3, None)]
+    for rank in (1, 0):  # rank 0 has the failure in its own journal, and rank 1's verdict beside it
+        judge = use(monkeypatch, Judge())
+        assert [v.score for v in make(tmp_path, rank=rank).decide(answers("a", "b", "c"))] == [3, 3, 3]
+        assert judge.asked == rank  # once in all
+
+
 def test_a_judge_that_dies_leaves_what_it_decided_and_reasons_for_the_rest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -104,7 +104,8 @@ def _vlmeval() -> None:
     if version is None:
         return
     print(f"VLMEvalKit {version}")
-    datasets = [point.name for point in importlib.metadata.entry_points(group="mmjudge.vlmeval")]
+    # a class is called as its dataset is asked for: --data MMIE
+    datasets = [point.attr for point in importlib.metadata.entry_points(group="mmjudge.vlmeval")]
     if datasets:
         print(f"  start it as `mmjudge-vlmeval`, which adds the datasets {', '.join(sorted(datasets))}")
     else:

@@ -206,3 +206,13 @@ def test_the_doctor_tells_ours_from_others(monkeypatch: pytest.MonkeyPatch, caps
         monkeypatch.setattr(doctor.subprocess, "run", says(**answer))
         assert doctor._lmms_eval([MMIE, MMVU]) is sound
         assert line in capsys.readouterr().out
+
+
+def test_the_doctor_names_vlmevalkits_datasets_as_they_are_asked_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from judge.commands import doctor
+
+    monkeypatch.setattr(doctor, "_version", lambda package: "0.0.20")
+    doctor._vlmeval()
+    assert "adds the datasets MMIE, MMVU" in capsys.readouterr().out

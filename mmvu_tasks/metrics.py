@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from judge.benchmark import Dataset, Summary
-from judge.results.statistics import Estimate, proportion
+from judge.results.statistics import Estimate, clustered_proportion, proportion
 from judge.verdict import Verdict
 from mmvu_tasks.categories import LEVELS, NAMES
 from mmvu_tasks.pairs import Half, Joined, Pair, half_of, join, tally
@@ -49,7 +49,7 @@ def summarise(verdicts: Sequence[Verdict], dataset: Dataset | None) -> Summary:
 
 def estimates(pairs: Iterable[Pair], scored: Iterable[Verdict]) -> dict[str, Estimate]:
     """The eight metrics over whole pairs (RA, MR) and scored verdicts (POS, NEG)."""
-    pairs, halves = list(pairs), [half_of(verdict) for verdict in scored]
+    pairs, halves = list(pairs), [(verdict.id, half_of(verdict)) for verdict in scored]
     return {**_four(pairs, halves, reference=False), **_four(pairs, halves, reference=True)}
 
 
@@ -63,12 +63,15 @@ def mr(misled: int, both: int) -> Estimate:
     return proportion(misled, misled + both)
 
 
-def _four(pairs: list[Pair], halves: list[Half], *, reference: bool) -> dict[str, Estimate]:
+def _four(pairs: list[Pair], halves: list[tuple[str, Half]], *, reference: bool) -> dict[str, Estimate]:
     counts = tally(pairs, reference=reference)
     found = {"RA": ra(counts["PP"], len(pairs)), "MR": mr(counts["PN"], counts["PP"])}
     for name in ("POS", "NEG"):
-        right = [half.right_reference if reference else half.right for half in halves if half.question_type == name]
-        found[name] = proportion(sum(right), len(right))
+        pictures: dict[str, list[bool]] = {}  # an id is a picture, and v1 asks two positive questions about one
+        for id_, half in halves:
+            if half.question_type == name:
+                pictures.setdefault(id_, []).append(half.right_reference if reference else half.right)
+        found[name] = clustered_proportion([*map(sum, pictures.values())], [*map(len, pictures.values())])
     return {name + REFERENCE * reference: estimate for name, estimate in found.items()}
 
 

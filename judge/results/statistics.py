@@ -124,7 +124,8 @@ def clustered_proportion(right: Sequence[int], asked: Sequence[int], scale: floa
     if variance == 0 or clusters == 1:
         effective = float(clusters)
     else:
-        robust = float(((k - share * m) ** 2).sum()) / n**2 * clusters / (clusters - 1)
+        # fsum: the order of clusters must not show in the last digit
+        robust = math.fsum((k - share * m) ** 2) / n**2 * clusters / (clusters - 1)
         effective = n / max(robust / variance, 1.0)
     low, high = wilson(share * effective, effective)
     return Estimate(scale * share, scale * low, scale * high, int(n))

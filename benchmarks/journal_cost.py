@@ -6,7 +6,9 @@
 seconds: 0.3 is about what a batched 4B judge takes on one data-centre GPU, and less than anything slower. Requests are
 of the size of MMIE's (2 pictures of 100 kB, 300 words, 800 characters of feedback). What counts is the time for which
 judging waits; between two verdicts the benchmark sleeps, as a judge would be busy, and the disk syncs. A second row
-shows what the wait would be if each sync were waited for. Prints a Markdown table, then JSON.
+shows what the wait would be if each sync were waited for. Processor time stands beside the wait: pictures are hashed
+by several threads, so the wait is the shorter one where cores are free, and the longer one where they are not.
+Prints a Markdown table, then JSON.
 """
 
 from __future__ import annotations
@@ -50,27 +52,30 @@ def measure(folder: Path, verdicts: int) -> dict[str, float]:
     for number in range(verdicts):
         pictures = tuple(Picture(_picture(folder, 2 * number + k), "x") for k in range(2))
         requests.append(Request(f"PBL-{number}", "PBL", (Text("step " * 200), *pictures), (Text("answer " * 100),)))
-    start = time.perf_counter()
+    start, busy = time.perf_counter(), time.process_time()
     keys = list(request_keys(requests, engine, rubric, Signature({"benchmark": "mmie", "judge": "measured"})))
-    keyed = time.perf_counter() - start
-    found = {"key_ms": 1e3 * keyed / verdicts}
+    keyed, busy = time.perf_counter() - start, time.process_time() - busy
+    found = {"key_ms": 1e3 * keyed / verdicts, "key_processor_ms": 1e3 * busy / verdicts}
     for name, waits in (("record", False), ("record_and_wait", True)):
-        times = []
+        times, busy = [], 0.0
         path = folder / f"{name}.jsonl"
         with Journal(path) as journal, path.open("rb") as file:
             for number, (request, key) in enumerate(zip(requests, keys, strict=True)):
                 time.sleep(PAUSE)
                 verdict = Verdict(request.id, "judge", number % 7, category="PBL", feedback="f" * 800, key=key)
-                start = time.perf_counter()
+                start, began = time.perf_counter(), time.thread_time()
                 journal.record(verdict)
                 if waits:
                     os.fsync(file.fileno())
+                busy += time.thread_time() - began
                 times.append(time.perf_counter() - start)
+        found |= {f"{name}_processor_ms": 1e3 * busy / verdicts}
         found |= {f"{name}_ms": 1e3 * statistics.mean(times), f"{name}_median_ms": 1e3 * statistics.median(times)}
-    start = time.perf_counter()
+    start, busy = time.perf_counter(), time.thread_time()
     with Journal(path) as journal:
         assert len(journal.questions()) == verdicts
-    return {**found, "reopen_ms": 1e3 * (time.perf_counter() - start) / verdicts}
+    reopened, busy = time.perf_counter() - start, time.thread_time() - busy
+    return {**found, "reopen_ms": 1e3 * reopened / verdicts, "reopen_processor_ms": 1e3 * busy / verdicts}
 
 
 def _picture(folder: Path, number: int) -> Path:
@@ -88,16 +93,23 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=args.folder) as folder:
         found = measure(Path(folder), args.verdicts)
     found["share_of_judging"] = (found["key_ms"] + found["record_ms"]) / 1e3 / args.judging
-    print(f"| a verdict, n = {args.verdicts} | ms |\n|---|---|")
+    processor = (found["key_processor_ms"] + found["record_processor_ms"]) / 1e3 / args.judging
+    print(f"| a verdict, n = {args.verdicts} | wait, ms | processor, ms |\n|---|---:|---:|")
     for name, words in (
         ("key", "hash the request and its 2 pictures"),
         ("record", "write the line"),
         ("record_and_wait", "(write it and wait for the disk)"),
         ("reopen", "(read it again on resuming)"),
     ):
-        print(f"| {words} | {found[f'{name}_ms']:.3f} |")
-    print(f"| **share of judging at {args.judging} s** (goal {GOAL:.1%}) | **{found['share_of_judging']:.3%}** |\n")
-    where = {"cpus": os.cpu_count(), "machine": platform.machine(), "python": platform.python_version()}
+        print(f"| {words} | {found[f'{name}_ms']:.3f} | {found[f'{name}_processor_ms']:.3f} |")
+    share = found["share_of_judging"]
+    print(f"| **share of judging at {args.judging} s** (goal {GOAL:.1%}) | **{share:.3%}** | {processor:.3%} |\n")
+    where = {
+        "cpus": os.cpu_count(),
+        "load": os.getloadavg()[0],
+        "machine": platform.machine(),
+        "python": platform.python_version(),
+    }
     print(json.dumps({**found, "verdicts": args.verdicts, "judging_s": args.judging, **where}))
 
 

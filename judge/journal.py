@@ -20,9 +20,9 @@ import functools
 import hashlib
 import json
 import os
+import queue
 import threading
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
@@ -80,8 +80,8 @@ class Journal:
         # threads share a journal (and its lock); processes do not
         self._lock = FileLock(f"{self.path}.lock", thread_local=False)
         self._writing = threading.Lock()
-        self._disk = ThreadPoolExecutor(1, "journal")
-        self._syncing: Future[None] | None = None
+        self._unsynced: queue.SimpleQueue[bool] = queue.SimpleQueue()  # True for a line, False for the end
+        self._disk = threading.Thread(target=self._sync, name="journal", daemon=True)
         self._failure: OSError | None = None
         self._by_key: dict[str, Verdict] = {}
         self._last: dict[Question, int] = {}  # hash of the line, to tell whether it needs writing again
@@ -101,6 +101,7 @@ class Journal:
             with self.path.open("rb") as file:
                 end = self._read(file)
             self._heal(end)
+            self._disk.start()
         except BaseException:
             self.close()
             raise
@@ -146,17 +147,23 @@ class Journal:
                 except OSError as error:
                     self._failure = error
                 self._raise_failure()
-                # one that waits behind another will cover this line too
-                if self._syncing is None or self._syncing.running() or self._syncing.done():
-                    self._syncing = self._disk.submit(self._sync)
+                self._unsynced.put(True)
                 self._know(verdict, line)
         return verdict
 
     def _sync(self) -> None:
-        try:
-            os.fsync(self._file)
-        except OSError as error:
-            self._failure = error
+        """Sync lines as they come, several at once where they come faster than the disk is."""
+        ended = False
+        while not ended:
+            waiting = [self._unsynced.get()]
+            while not self._unsynced.empty():
+                waiting.append(self._unsynced.get())
+            ended = not all(waiting)
+            if any(waiting):
+                try:
+                    os.fsync(self._file)
+                except OSError as error:
+                    self._failure = error
 
     def _raise_failure(self) -> None:
         failure, self._failure = self._failure, None
@@ -169,7 +176,9 @@ class Journal:
 
     def close(self) -> None:
         """Wait until every line is on the disk, then let others in. Raises UserError where one could not be synced."""
-        self._disk.shutdown()
+        if self._disk.is_alive():
+            self._unsynced.put(False)
+            self._disk.join()
         if (file := self.__dict__.pop("_file", None)) is not None:
             os.close(file)
         self._lock.release()

@@ -219,4 +219,6 @@ def _exit_code(result: results.Result, max_unscored: float) -> int:
         "→ see the reasons above; --retry-unscored judges those answers again",
         file=sys.stderr,
     )
+    if "image_missing" in unscored["reasons"]:
+        print("→ pictures of answers are looked for beside FILE, or below --image-root DIR", file=sys.stderr)
     return TOO_MANY_UNSCORED

@@ -180,7 +180,13 @@ class Session:
         if "--output_path" not in here:
             generate += " --output_path OUT"
         judge = "" if self.judge == default_judge() else f" --judge {shlex.quote(self.judge)}"
-        score = f"mmjudge score OUT/…_samples_{self.task}.jsonl --benchmark {self.benchmark.name}{judge} --out RESULTS"
+        # a model under test names its pictures from where it ran; `mmjudge score` would look beside the samples
+        root = self.settings.image_root
+        images = (
+            f" --image-root {'.' if root == Path.cwd() else shlex.quote(str(root))}" if self.benchmark.judged else ""
+        )
+        samples = f"OUT/…_samples_{self.task}.jsonl"
+        score = f"mmjudge score {samples} --benchmark {self.benchmark.name}{judge}{images} --out RESULTS"
         return f"here `{generate}`, then where the judge can run `{score}`"
 
 

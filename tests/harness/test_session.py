@@ -214,9 +214,8 @@ def test_a_large_judge_without_an_accelerator_is_refused_with_the_two_commands(
     with pytest.raises(UserError, match="needs an accelerator") as error:
         session.check()
     assert "lmms-eval --model m --tasks toy_task --predict_only --output_path OUT" in str(error.value)
-    assert "mmjudge score OUT/…_samples_toy_task.jsonl --benchmark toy --judge toy-judge --out RESULTS" in str(
-        error.value
-    )
+    score = "mmjudge score OUT/…_samples_toy_task.jsonl --benchmark toy --judge toy-judge --image-root . --out RESULTS"
+    assert score in str(error.value)
 
 
 @pytest.mark.parametrize(("judge", "message"), [

@@ -73,7 +73,9 @@ def test_hostile_answers_have_their_outcomes(answers, tmp_path, capsys):
     scores = [row["score"] for row in verdicts.values() if row["score"] is not None]
     assert results["metrics"]["mean"]["value"] == pytest.approx(sum(scores) / 4, abs=1e-12)
     assert results["bounds"]["all"]["unscored_at_6"] == pytest.approx((sum(scores) + 66) / 90 * 100, abs=1e-9)
-    assert "11 of 15 answers have no score" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "11 of 15 answers have no score" in said
+    assert "--image-root" in said  # one was image_missing
     # the same command with a larger limit judges nothing again and is content
     before = (out / "verdicts.jsonl").read_bytes()
     assert cli.main([*command, "--out", str(out), "--max-unscored", "74%", "--device", "cpu"]) == 0

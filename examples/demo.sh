@@ -3,7 +3,7 @@
 # Plain commands throughout; with `--tasks mmie,mmvu` and a real model the first of them is the real job.
 set -euo pipefail
 out=${1:-out/demo}
-rm -rf "$out"
+rm -rf "$out"/{lmms-eval,lmms-eval.log,pictures,journal,mmie,mmvu,report.html}
 mkdir -p "$out"
 unset ${!MMJUDGE_@}
 # the tiny judge needs no accelerator; on a CPU it runs in float32

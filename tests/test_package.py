@@ -53,7 +53,7 @@ def installed(wheel, tmp_path_factory) -> Path:
 def python(installed: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
     settings = ("MMJUDGE_", "MMIE_", "MMVU_")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(settings)}
-    environment |= {"PYTHONPATH": str(installed), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "2"}
+    environment |= {"PYTHONPATH": str(installed), "HF_HUB_OFFLINE": "1"}
     command = [sys.executable, *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, cwd=installed, env=environment)
 

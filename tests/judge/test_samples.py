@@ -18,7 +18,7 @@ def png(folder, name, content):
     return Picture(path, f"./{name}")
 
 
-@pytest.fixture()
+@pytest.fixture
 def two(tmp_path):
     data = tmp_path / "data"
     first = Sample("a", 0, "X", (Text("Why?"), png(data, "a.PNG", b"one")), (Text("So."), Missing("out/7.png")), "B")

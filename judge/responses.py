@@ -11,16 +11,13 @@ here it is only read, and a file that is not what it looks like is refused with 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from judge.benchmark import Answer
 from judge.errors import UserError
-
-MAX_LINE = 64 * 2**20
-"""Bytes of one line. Longer ones hold pictures, which belong into files."""
+from judge.lines import Place, kind, parsed, rows
 
 Part = dict[str, Any]
 
@@ -47,29 +44,16 @@ def read(file: str | Path, image_root: str | Path | None = None) -> list[Answer]
 
 
 def _lines(path: Path, root: Path) -> Iterator[Answer]:
-    make: Callable[[dict[str, Any], _Place, Path], Answer] | None = None
-    with path.open("rb") as file:
-        number = 0
-        while line := file.readline(MAX_LINE + 1):
-            number += 1
-            place = _Place(path, f"line {number}")
-            if len(line) > MAX_LINE:
-                raise place.error(f"is longer than {MAX_LINE >> 20} MiB", fix="save pictures as files and name them")
-            if number == 1:
-                line = line.removeprefix(b"\xef\xbb\xbf")
-            if not line.strip():
-                continue
-            row = _json(line, place)
-            if not isinstance(row, dict):
-                raise place.error("is not a JSON object")
-            # the first line says which layout it is; the others must follow it
-            make = make or _layout(row, place)
-            yield make(row, place, root)
+    make: Callable[[dict[str, Any], Place, Path], Answer] | None = None
+    for place, row in rows(path):
+        # the first line says which layout it is; the others must follow it
+        make = make or _layout(row, place)
+        yield make(row, place, root)
 
 
-def _layout(row: dict[str, Any], place: _Place) -> Callable[[dict[str, Any], _Place, Path], Answer]:
+def _layout(row: dict[str, Any], place: Place) -> Callable[[dict[str, Any], Place, Path], Answer]:
     if "response" in row:
-        return _response
+        return from_row
     if "doc_id" in row and ("filtered_resps" in row or "resps" in row):
         return _sample
     if {"question", "answer"} <= row.keys():
@@ -80,8 +64,9 @@ def _layout(row: dict[str, Any], place: _Place) -> Callable[[dict[str, Any], _Pl
     )
 
 
-def _response(row: dict[str, Any], place: _Place, root: Path) -> Answer:
-    name = _text(row, "id", place)
+def from_row(row: dict[str, Any], place: Place, root: Path) -> Answer:
+    """The answer in an object {"id", "index"?, "response"}; image paths are relative to `root`."""
+    name = place.text(row, "id")
     index = _index(row, "index", place) if row.get("index") is not None else None
     if "response" not in row:
         raise place.error("is missing; a model that gave nothing has null", field="response")
@@ -89,11 +74,11 @@ def _response(row: dict[str, Any], place: _Place, root: Path) -> Answer:
     if isinstance(response, list):
         response = _parts(response, "response", place)
     elif not isinstance(response, str | None):
-        raise place.error(f"is {_kind(response)}; it is text, a list of parts or null", field="response")
+        raise place.error(f"is {kind(response)}; it is text, a list of parts or null", field="response")
     return Answer(name, index, response, root, where=str(place))
 
 
-def _sample(row: dict[str, Any], place: _Place, root: Path) -> Answer:
+def _sample(row: dict[str, Any], place: Place, root: Path) -> Answer:
     index = _index(row, "doc_id", place)
     if "filtered_resps" not in row and "resps" not in row:
         raise place.error("is missing", field="filtered_resps")
@@ -105,105 +90,51 @@ def _sample(row: dict[str, Any], place: _Place, root: Path) -> Answer:
     if isinstance(response, list):
         raise place.error(f"holds {len(response)} responses; one a question is scored", field=field)
     if not isinstance(response, str | None):
-        raise place.error(f"is {_kind(response)}, not text", field=field)
+        raise place.error(f"is {kind(response)}, not text", field=field)
     return Answer(None, index, response, root, where=str(place))
 
 
 def _to_eval(path: Path, root: Path) -> Iterator[Answer]:
-    rows = _json(path.read_bytes().removeprefix(b"\xef\xbb\xbf"), _Place(path, None))
-    for number, row in enumerate(rows):
-        place = _Place(path, f"item {number}")
+    items = parsed(path.read_bytes().removeprefix(b"\xef\xbb\xbf"), Place(path, None))
+    for number, row in enumerate(items):
+        place = Place(path, f"item {number}")
         if not isinstance(row, dict):
             raise place.error("is not a JSON object")
-        name = _text(row, "id", place)
+        name = place.text(row, "id")
         record: dict[str, Any] = {**row, "question": _parts(_list(row, "question", place), "question", place)}
         if isinstance(row.get("gt_answer"), list):
             record["gt_answer"] = _parts(row["gt_answer"], "gt_answer", place)
         elif not isinstance(row.get("gt_answer"), str | None):
-            raise place.error(f"is {_kind(row['gt_answer'])}; it is a list of parts or text", field="gt_answer")
+            raise place.error(f"is {kind(row['gt_answer'])}; it is a list of parts or text", field="gt_answer")
         answer = row.get("answer")
         if isinstance(answer, list):
             answer = _parts(answer, "answer", place)
         elif not isinstance(answer, str | None):
-            raise place.error(f"is {_kind(answer)}; it is text, a list of parts or null", field="answer")
+            raise place.error(f"is {kind(answer)}; it is text, a list of parts or null", field="answer")
         yield Answer(name, None, answer, root, record=record, where=str(place))
 
 
-class _Place:
-    """Where in which file; makes the errors."""
-
-    def __init__(self, file: Path, where: str | None) -> None:
-        self.file, self.where = file, where
-
-    def __str__(self) -> str:
-        return f"{self.file}: {self.where}"
-
-    def error(self, problem: str, *, field: str | None = None, fix: str | None = None) -> UserError:
-        if field is not None:
-            problem = f'field "{field}" {problem}'
-        joint = ": " if field is not None else " "
-        return UserError(f"{self.where}{joint}{problem}" if self.where else problem, file=self.file, fix=fix)
-
-
-def _json(data: bytes, place: _Place) -> Any:
-    try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise place.error(f"is not UTF-8 (byte {error.start})", fix="save the file as UTF-8") from error
-    try:
-        return json.loads(text, object_pairs_hook=_object)
-    except json.JSONDecodeError as error:
-        line = f"line {error.lineno} " if place.where is None else ""
-        cut_off = error.msg.startswith("Unterminated") or not text[error.pos :].strip()
-        problem = f"{line}column {error.colno} is not JSON ({error.msg}{'; it ends in the middle' if cut_off else ''})"
-        raise place.error(problem) from error
-    except (ValueError, RecursionError) as error:  # a name twice, a number of 5,000 digits, 10,000 open brackets
-        raise place.error(f"cannot be read as JSON ({error})") from error
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    row = dict(pairs)
-    if len(row) != len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f"the name {next(n for n in names if names.count(n) > 1)!r} twice in one object")
-    return row
-
-
-def _text(row: dict[str, Any], field: str, place: _Place) -> str:
-    value = row.get(field)
-    if not isinstance(value, str) or not value:
-        raise place.error("is missing" if field not in row else f"is {_kind(value)}, not text", field=field)
-    return value
-
-
-def _index(row: dict[str, Any], field: str, place: _Place) -> int:
+def _index(row: dict[str, Any], field: str, place: Place) -> int:
     value = row.get(field)
     if field not in row:
         raise place.error("is missing", field=field)
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise place.error(f"is {_kind(value)}, not a position counted from 0", field=field)
+        raise place.error(f"is {kind(value)}, not a position counted from 0", field=field)
     return value
 
 
-def _list(row: dict[str, Any], field: str, place: _Place) -> list[Any]:
+def _list(row: dict[str, Any], field: str, place: Place) -> list[Any]:
     value = row.get(field)
     if not isinstance(value, list):
-        raise place.error("is missing" if field not in row else f"is {_kind(value)}, not a list of parts", field=field)
+        raise place.error("is missing" if field not in row else f"is {kind(value)}, not a list of parts", field=field)
     return value
 
 
-def _parts(parts: list[Any], field: str, place: _Place) -> list[Part]:
+def _parts(parts: list[Any], field: str, place: Place) -> list[Part]:
     for number, part in enumerate(parts):
         if not isinstance(part, dict) or not part.keys() & {"text", "image"}:
             raise place.error(f'part {number} is not {{"text": …, "image": …}}', field=field)
         for name in ("text", "image"):
             if not isinstance(part.get(name), str | None):
-                raise place.error(f'part {number}: "{name}" is {_kind(part[name])}, not text or null', field=field)
+                raise place.error(f'part {number}: "{name}" is {kind(part[name])}, not text or null', field=field)
     return [{"text": part.get("text"), "image": part.get("image")} for part in parts]
-
-
-def _kind(value: object) -> str:
-    names = {str: "text", bool: "true or false", int: "a number", float: "a number", list: "a list", dict: "an object"}
-    if isinstance(value, int) and not isinstance(value, bool):
-        return f"the number {value}" if abs(value) < 10**12 else "a number"
-    return "empty text" if value == "" else "null" if value is None else names[type(value)]

@@ -13,11 +13,12 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from judge.request import Picture, Request, Segment, Text, label
 
 _FIELD = re.compile(r"\{(question|answer|gt_answer)\}")
+_CRITERION = re.compile(r"^(\d+)\. ([^:,\n]+)[^\n]*\n", re.MULTILINE)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,6 +48,33 @@ class Rubric:
                 data = part.encode()
                 digest.update(len(data).to_bytes(8, "big") + data)
         return digest.hexdigest()
+
+    def criteria(self, category: str) -> list[str]:
+        """Names of the numbered criteria of a category, in order: lines "1. Text quality: …" before the first field.
+
+        Empty for a wording that does not number them.
+        """
+        instructions = _FIELD.split(self.templates[category], maxsplit=1)[0]
+        return [match[2] for match in _CRITERION.finditer(instructions)]
+
+    def without(self, criterion: str) -> Rubric:
+        """This rubric with one criterion left out wherever a category has it; the others are numbered anew.
+
+        Raises ValueError where no category has it.
+        """
+        templates = {}
+        for category, template in self.templates.items():
+            left = iter(range(1, len(self.criteria(category)) + 1))
+
+            def renumbered(match: re.Match[str], left: Iterator[int] = left) -> str:
+                return "" if match[2] == criterion else f"{next(left)}{match[0][len(match[1]):]}"
+
+            field = _FIELD.search(template)
+            end = field.start() if field else len(template)
+            templates[category] = _CRITERION.sub(renumbered, template[:end]) + template[end:]
+        if templates == self.templates:
+            raise ValueError(f"no criterion {criterion!r}")
+        return Rubric(f"{self.name}-without-{criterion.lower().replace(' ', '-')}", templates)
 
     def render(self, request: Request) -> tuple[Piece, ...]:
         """The user message for one request, as pieces in order; neighbouring literals are joined."""

@@ -49,13 +49,16 @@ class Rubric:
                 digest.update(len(data).to_bytes(8, "big") + data)
         return digest.hexdigest()
 
+    def instructions(self, category: str) -> str:
+        """The template of a category up to its first field."""
+        return _FIELD.split(self.templates[category], maxsplit=1)[0]
+
     def criteria(self, category: str) -> list[str]:
         """Names of the numbered criteria of a category, in order: lines "1. Text quality: …" before the first field.
 
         Empty for a wording that does not number them.
         """
-        instructions = _FIELD.split(self.templates[category], maxsplit=1)[0]
-        return [match[2] for match in _CRITERION.finditer(instructions)]
+        return [match[2] for match in _CRITERION.finditer(self.instructions(category))]
 
     def without(self, criterion: str) -> Rubric:
         """This rubric with one criterion left out wherever a category has it; the others are numbered anew.

@@ -85,7 +85,7 @@ def write(
                 if every or sample.key in singled_out:
                     for picture in sample.pictures:
                         if picture.path not in kept:
-                            kept[picture.path] = _keep(picture.path, folder)
+                            kept[picture.path] = keep(picture.path, folder)
                 file.write(json.dumps(_row(sample, kept)) + "\n")
         unfinished.replace(path)
     except OSError as error:
@@ -143,8 +143,9 @@ def _size(path: Path) -> int:
         return 0
 
 
-def _keep(path: Path, folder: Path) -> str | None:
-    """The picture as a file of `folder`: its name relative to it, or None where it has gone."""
+def keep(path: Path, folder: Path) -> str | None:
+    """The picture as a file of `folder`: its name relative to it, or None where it has gone. Raises OSError where
+    `folder` does not take it."""
     try:
         with path.open("rb") as file:
             digest = hashlib.sha256()

@@ -4,6 +4,8 @@
     tiles(image).shape                        # (13, 448, 448, 3): a grid of 4 x 3 and the thumbnail
     pixel_values(tiles(image)).shape          # (13, 3, 448, 448), float32
 
+    count_tiles(*probe(Path("step-1.jpg")))   # 13, from the header alone
+
 Tiling and normalisation: MMIE @eb0fd6e, main.py (`dynamic_preprocess`, `load_image`), which follows InternVL. Decoding
 is `Image.open(…).convert("RGB")` there: alpha is dropped, EXIF rotation is not applied, of an animation the first frame
 is taken, 16-bit greyscale saturates at 255. Pillow and numpy only.
@@ -13,13 +15,14 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import io
 import os
 import stat
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -36,8 +39,8 @@ FORMATS = ("AVIF", "BMP", "GIF", "ICO", "JPEG", "JPEG2000", "MPO", "PNG", "PPM",
 # ImageNet, float32 (InternVL, internvl_chat/internvl/train/constants.py)
 _MEAN = np.array((0.485, 0.456, 0.406), dtype=np.float32)
 _STD = np.array((0.229, 0.224, 0.225), dtype=np.float32)
-_NORMALISED = (np.arange(256, dtype=np.float32)[:, None] / np.float32(255) - _MEAN) / _STD
-"""(256, 3): what a grey level becomes in each channel."""
+NORMALISED = (np.arange(256, dtype=np.float32)[:, None] / np.float32(255) - _MEAN) / _STD
+"""(256, 3) float32: what a level becomes in each channel. A device may look tiles up in it, rounded to its own type."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,13 +60,13 @@ LIMITS = Limits()
 
 def decode(path: Path, limits: Limits = LIMITS) -> Image.Image:
     """The picture in `path` as RGB. Raises ImageRefused ("image_missing" or "image_refused") and nothing else."""
-    with _opened(path, limits) as image:
+    with _opened(path, limits, io.BytesIO(_bytes(path, limits))) as image:
         return image.convert("RGB")
 
 
 def probe(path: Path, limits: Limits = LIMITS) -> tuple[int, int]:
-    """(width, height) from the header. Raises ImageRefused as `decode`, for what the header shows."""
-    with _opened(path, limits) as image:
+    """(width, height) from the header, the rest unread. Raises ImageRefused as `decode`, for what the header shows."""
+    with _file(path, limits) as file, _opened(path, limits, file) as image:
         return image.size
 
 
@@ -74,19 +77,21 @@ def digest(path: Path, limits: Limits = LIMITS) -> str:
 
 def grid(width: int, height: int, size: int = 448, min_num: int = 1, max_num: int = 12) -> tuple[int, int]:
     """(columns, rows) of tiles for an image: the nearest aspect ratio, and the larger grid for images of some area."""
-    shapes = [
-        (columns, rows)
-        for columns in range(1, max_num + 1)
-        for rows in range(1, max_num + 1)
-        if min_num <= columns * rows <= max_num
-    ]
     best, best_difference = (1, 1), float("inf")
-    for columns, rows in sorted(shapes, key=lambda shape: shape[0] * shape[1]):
+    for columns, rows in _grids(min_num, max_num):
         difference = abs(width / height - columns / rows)
         large = width * height > 0.5 * size * size * columns * rows
         if difference < best_difference or (difference == best_difference and large):
             best, best_difference = (columns, rows), difference
     return best
+
+
+@functools.lru_cache
+def _grids(min_num: int, max_num: int) -> tuple[tuple[int, int], ...]:
+    """Every (columns, rows) of so many tiles, the fewest first."""
+    sides = range(1, max_num + 1)
+    shapes = [(columns, rows) for columns in sides for rows in sides if min_num <= columns * rows <= max_num]
+    return tuple(sorted(shapes, key=lambda shape: shape[0] * shape[1]))
 
 
 def count_tiles(
@@ -111,10 +116,15 @@ def tiles(
     with Pillow 13, whose `meta.reference.pillow` says so.
     """
     columns, rows = grid(*image.size, size, min_num, max_num)
+    thumbnail = use_thumbnail and columns * rows > 1
+    cut = np.empty((columns * rows + thumbnail, size, size, 3), dtype=np.uint8)
     whole = np.asarray(_resized(image, columns * size, rows * size, pillow))
-    cut = whole.reshape(rows, size, columns, size, 3).swapaxes(1, 2).reshape(-1, size, size, 3)
-    if use_thumbnail and len(cut) > 1:
-        return np.concatenate([cut, np.asarray(_resized(image, size, size, pillow))[None]])
+    # one copy, straight into place: at 13 tiles it is 8 MB
+    cut[: columns * rows].reshape(rows, columns, size, size, 3)[:] = whole.reshape(
+        rows, size, columns, size, 3
+    ).swapaxes(1, 2)
+    if thumbnail:
+        cut[-1] = np.asarray(_resized(image, size, size, pillow))
     return cut
 
 
@@ -122,7 +132,7 @@ def pixel_values(tiles: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     """(T, 3, size, size) float32: (x / 255 - mean) / std, for tiles of shape (T, size, size, 3)."""
     values = np.empty((len(tiles), 3, *tiles.shape[1:3]), dtype=np.float32)
     for channel in range(3):
-        values[:, channel] = _NORMALISED[:, channel][tiles[..., channel]]
+        values[:, channel] = NORMALISED[:, channel][tiles[..., channel]]
     return values
 
 
@@ -140,32 +150,43 @@ def _resized(image: Image.Image, width: int, height: int, pillow: int) -> Image.
 
 def _bytes(path: Path, limits: Limits) -> bytes:
     try:
-        # a FIFO would block without O_NONBLOCK
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-        try:
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
-                raise ImageRefused("image_refused", f"{path}: not a regular file")
-            with open(descriptor, "rb", closefd=False) as file:
-                data = file.read(limits.bytes + 1)
-        finally:
-            os.close(descriptor)
-    except (FileNotFoundError, NotADirectoryError):
-        raise ImageRefused("image_missing", f"{path}: no such file") from None
-    except (OSError, ValueError) as error:
+        with _file(path, limits) as file:
+            data = file.read(limits.bytes + 1)
+    except OSError as error:
         raise ImageRefused("image_refused", f"{path}: cannot be read ({error})") from None
-    if not data or len(data) > limits.bytes:
-        raise ImageRefused("image_refused", f"{path}: {status.st_size} bytes, must be 1 to {limits.bytes}")
+    if not data or len(data) > limits.bytes:  # it changed since its size was looked at
+        raise ImageRefused("image_refused", f"{path}: {len(data)} bytes, must be 1 to {limits.bytes}")
     return data
 
 
 @contextlib.contextmanager
-def _opened(path: Path, limits: Limits) -> Iterator[Image.Image]:
-    """The image, header read; failures of the decoder become ImageRefused."""
-    data = _bytes(path, limits)
+def _file(path: Path, limits: Limits) -> Iterator[IO[bytes]]:
+    """The regular file `path`, of a size within the limits, open. What fails inside the block is the caller's."""
+    try:
+        # a FIFO would block without O_NONBLOCK
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    except (FileNotFoundError, NotADirectoryError):
+        raise ImageRefused("image_missing", f"{path}: no such file") from None
+    except (OSError, ValueError) as error:
+        raise ImageRefused("image_refused", f"{path}: cannot be read ({error})") from None
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise ImageRefused("image_refused", f"{path}: not a regular file")
+        if not 0 < status.st_size <= limits.bytes:
+            raise ImageRefused("image_refused", f"{path}: {status.st_size} bytes, must be 1 to {limits.bytes}")
+        with open(descriptor, "rb", closefd=False) as file:
+            yield file
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _opened(path: Path, limits: Limits, file: IO[bytes]) -> Iterator[Image.Image]:
+    """The image in `file`, header read; failures of the decoder become ImageRefused. `path` is for messages."""
     Image.init()
     try:
-        with Image.open(io.BytesIO(data), formats=[name for name in FORMATS if name in Image.OPEN]) as image:
+        with Image.open(file, formats=[name for name in FORMATS if name in Image.OPEN]) as image:
             width, height = image.size
             if width * height > limits.pixels or max(width, height) > limits.side:
                 raise ImageRefused("image_refused", f"{path}: {width} x {height} pixels is over the limit")

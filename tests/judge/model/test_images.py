@@ -7,6 +7,7 @@ import os
 import struct
 import subprocess
 import sys
+import tracemalloc
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,6 +18,7 @@ import pytest
 from PIL import Image, ImageFile
 
 from judge.image_files import ImageRefused
+from judge.model import images
 from judge.model.images import LIMITS, Limits, count_tiles, decode, digest, grid, pixel_values, probe, tiles
 
 GOLDEN = Path(__file__).parents[2] / "golden"
@@ -208,6 +210,22 @@ def test_refused(tmp_path, name, data, message):
     with pytest.raises(ImageRefused, match=message) as refusal:
         decode(path)
     assert refusal.value.reason == "image_refused"
+
+
+def test_a_probe_reads_the_header_and_no_more(tmp_path, monkeypatch):
+    path = tmp_path / "picture.jpg"
+    path.write_bytes(whole_jpeg())
+    os.truncate(path, LIMITS.bytes)  # a hole of 128 MB behind the picture
+    monkeypatch.setattr(images, "_bytes", lambda *_: pytest.fail("the whole file was read"))
+    tracemalloc.start()
+    try:
+        assert probe(path) == (64, 48)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
+    os.truncate(path, LIMITS.bytes + 1)
+    with pytest.raises(ImageRefused, match="134217729 bytes, must be 1 to 134217728"):
+        probe(path)
 
 
 def test_the_largest_that_is_let_through(tmp_path):

@@ -261,8 +261,9 @@ def _image(path: Path) -> tuple[str, ...]:
 @functools.lru_cache(maxsize=100_000)
 def _file_sha256(path: Path, size: int, mtime_ns: int) -> str:
     digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
+    # a block that stays in the processor's cache, and is not copied twice
+    with path.open("rb", buffering=0) as file:
+        while block := file.read(1 << 16):
             digest.update(block)
     return digest.hexdigest()
 

@@ -2,9 +2,9 @@
 
     run(benchmark, answers, dataset, engine, rubric, "strict", signature, journal)  ->  [Verdict, …]  one an answer
 
-Rules decide first; what they leave goes to the engine, once per distinct request, in whatever order the engine likes.
-Every verdict is in the journal before the next one is waited for. An adapter that has requests of its own calls
-`judge_requests`.
+Rules decide first; what they leave goes to the engine, once per distinct request (its words and its pictures' files),
+in whatever order the engine likes. Every verdict is in the journal before the next one is waited for. An adapter that
+has requests of its own calls `judge_requests`.
 """
 
 from __future__ import annotations
@@ -13,8 +13,7 @@ import dataclasses
 import json
 import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from tqdm import tqdm
@@ -23,15 +22,14 @@ import judge
 from judge.benchmark import Answer, Benchmark, Dataset, Profile, Source
 from judge.engines import Completion, Engine, Prompt
 from judge.errors import UserError
-from judge.journal import Journal, request_key, rule_key
+from judge.journal import Journal, rule_key
+from judge.keys import KeysBesides, request_keys
 from judge.model import parse
 from judge.request import Request
 from judge.rubric import Rubric
 from judge.signature import Signature
 from judge.verdict import Verdict
 
-READERS = 8
-KEYS_A_TASK = 16
 DEFAULT_JUDGE = "MMIE/MMIE-Score"
 JUDGE_VARIABLE = "MMJUDGE_JUDGE"
 RUBRIC_FILE = "mmjudge.json"
@@ -146,56 +144,57 @@ def judge_requests(
     """Yield (position in `requests`, verdict) once for every request: first what the journal knows, then as judged.
 
     What an earlier run left without a score stands, unless the engine had failed. retry_unscored: judge all of that
-    again. rubric: needed by an engine that reads.
+    again. rubric: needed by an engine that reads. A request whose picture changes before its verdict is there is
+    unscored, `engine_error`, and judged again by the next run.
     """
-    todo: dict[str, list[int]] = {}
-    keyed = zip(requests, request_keys(requests, engine, rubric, signature), strict=True)
-    reading = tqdm(keyed, "reading", total=len(requests), disable=not progress, delay=2, leave=False)
-    for position, (request, key) in enumerate(reading):
+
+    def settled(key: str) -> Verdict | None:
         known = journal.get(key)
-        if known is None or not known.stands or (retry_unscored and known.unscored is not None):
-            todo.setdefault(key, []).append(position)
-        else:
-            yield position, journal.record(_about(request, known))
-    if not todo:
+        again = known is None or not known.stands or (retry_unscored and known.unscored is not None)
+        return None if again else known
+
+    alike: dict[Hashable, list[int]] = {}
+    for position, request in enumerate(requests):
+        alike.setdefault(_content(request, engine), []).append(position)
+    answered = {name for name, _ in journal.questions()}
+    seen = [positions for positions in alike.values() if any(requests[p].id in answered for p in positions)]
+    keys = request_keys([requests[positions[0]] for positions in seen], engine, rubric, signature)
+    reading = tqdm(keys, "reading", total=len(seen), disable=not progress, delay=2, leave=False)
+    for positions, key in zip(seen, reading, strict=True):
+        if (known := settled(key)) is not None:
+            del alike[_content(requests[positions[0]], engine)]
+            for position in positions:
+                yield position, journal.record(_about(requests[position], known))
+    if not alike:
         return
-    places = list(todo.items())
-    prompts = [_prompt(requests[positions[0]], rubric, engine) for _, positions in places]
+    places = list(alike.values())
+    prompts = [_prompt(requests[positions[0]], rubric, engine) for positions in places]
     waiting = set(range(len(prompts)))
-    known_already = len(requests) - sum(map(len, todo.values()))
-    with tqdm(total=len(requests), initial=known_already, desc="judging", disable=not progress, delay=1) as bar:
+    known_already = len(requests) - sum(map(len, places))
+    with (
+        tqdm(total=len(requests), initial=known_already, desc="judging", disable=not progress, delay=1) as bar,
+        KeysBesides([prompt.request for prompt in prompts], engine, rubric, signature) as keys_besides,
+    ):
         for number, completion in engine.complete(prompts):
             waiting.remove(number)
-            key, positions = places[number]
-            verdict = _decide(prompts[number].request, completion, profile, key)
-            for position in positions:
+            key, changed = keys_besides[number], keys_besides.changed(number)
+            if changed is not None:
+                completion = Completion(None, unscored="engine_error", note=f"{changed} changed while it was judged")
+            # files of other names may hold the same bytes: one key, one verdict
+            known = settled(key) if changed is None else None
+            verdict = known or _decide(prompts[number].request, completion, profile, key)
+            for position in places[number]:
                 yield position, journal.record(_about(requests[position], verdict))
-            bar.update(len(positions))
+            bar.update(len(places[number]))
     if waiting:
         raise RuntimeError(f"the engine left {len(waiting)} of {len(prompts)} requests without a completion")
 
 
-def request_keys(
-    requests: Sequence[Request], engine: Engine, rubric: Rubric | None, signature: Signature
-) -> Iterator[str]:
-    """The journal key of every request, in order. Images are read by several threads: hashing them frees the GIL."""
-
-    def keys(some: Sequence[Request]) -> list[str]:
-        return [request_key(request, _template(rubric, request, engine), signature) for request in some]
-
-    # a task a request would cost a third of its hashing
-    together = [requests[start : start + KEYS_A_TASK] for start in range(0, len(requests), KEYS_A_TASK)]
-    with ThreadPoolExecutor(READERS) as pool:
-        for found in pool.map(keys, together):
-            yield from found
-
-
-def _template(rubric: Rubric | None, request: Request, engine: Engine) -> str | None:
+def _content(request: Request, engine: Engine) -> Hashable:
+    """What tells a request from others before its pictures are read."""
     if not engine.reads:
-        return None
-    if rubric is None:
-        raise ValueError("an engine that reads needs a rubric")
-    return rubric.templates[request.category]
+        return request.id
+    return request.category, request.question, request.answer, request.gt_answer
 
 
 def _prompt(request: Request, rubric: Rubric | None, engine: Engine) -> Prompt:

@@ -137,14 +137,15 @@ class Session:
         engine, rubric, profile, signature = self._engine, self._rubric, self.settings.profile, self.signature
         assert engine is not None
         with self._journal(signature) as journal:
-            keys = set(request_keys(requests, engine, rubric, signature))
             # what other ranks judged in an earlier run: the shards may have been cut differently
-            for other in sorted(self.settings.journal.glob(f"{self._stem(signature)}-*.jsonl")):
-                for verdict in read(other) if other != journal.path else ():
-                    if verdict.key in keys and verdict.stands:
-                        known = journal.get(verdict.key)
-                        if known is None or not known.stands:
-                            journal.record(verdict)
+            others = sorted(self.settings.journal.glob(f"{self._stem(signature)}-*.jsonl"))
+            theirs = [verdict for other in others if other != journal.path for verdict in read(other)]
+            keys = set(request_keys(requests, engine, rubric, signature)) if theirs else set()
+            for verdict in theirs:
+                if verdict.key is not None and verdict.key in keys and verdict.stands:
+                    known = journal.get(verdict.key)
+                    if known is None or not known.stands:
+                        journal.record(verdict)
             progress = self.settings.rank == 0
             yield from judge_requests(requests, engine, rubric, profile, signature, journal, progress=progress)
 

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import random
+import threading
+from collections.abc import Callable
+from operator import itemgetter
 from pathlib import Path
 
 import pytest
 from toy import RUBRIC, HashJudge, Toy
 
-from judge import __version__
+from judge import __version__, keys
 from judge.benchmark import Answer, Source
 from judge.engines import Completion
 from judge.engines.replay import Replay
 from judge.errors import UserError
-from judge.journal import Journal
-from judge.request import Request, Text
+from judge.journal import Journal, request_key
+from judge.request import Picture, Request, Text
 from judge.rubric import Rubric
 from judge.runner import default_judge, default_rubric, judge_requests, make_signature, run
 from judge.signature import Signature
@@ -253,6 +257,106 @@ def test_judge_requests_yields_known_ones_first(path):
     assert [verdict for _, verdict in got[:3]] == [first[n] for n in range(3)]
     assert sorted(position for position, _ in got) == list(range(6))
     assert sorted(engine.asked) == [f"r{n}" for n in range(6)]
+
+
+# Keys beside the judging --------------------------------------------------------------------------------------------
+
+
+def test_judging_does_not_wait_for_keys_that_nothing_is_looked_up_by(path, monkeypatch):
+    begun = threading.Event()
+
+    class Beginning(HashJudge):
+        def complete(self, prompts):
+            begun.set()
+            yield from super().complete(prompts)
+
+    def late(*args):
+        assert begun.wait(60), "a key was made before the engine began"
+        return request_key(*args)
+
+    monkeypatch.setattr(keys, "request_key", late)
+    verdicts = scored(path, answers(TEXTS), Beginning())
+    monkeypatch.undo()
+    assert verdicts == scored(path.with_name("other.jsonl"), answers(TEXTS), HashJudge())
+
+
+def test_keys_asked_for_by_the_engines_order_are_the_requests(tmp_path):
+    """Whoever makes a key, the thread or who asks first, it is the same."""
+    requests = [Request(f"r{n}", "T", (Text("Why?"),), (Text(str(n)),)) for n in range(50)]
+    signature = make_signature(TOY, None, "strict", RUBRIC, HashJudge().identity)
+    expected = [request_key(request, RUBRIC.templates["T"], signature) for request in requests]
+    assert list(keys.request_keys(requests, HashJudge(), RUBRIC, signature)) == expected
+    with keys.KeysBesides(requests, HashJudge(), RUBRIC, signature) as besides:
+        assert [besides[n] for n in reversed(range(50))] == expected[::-1]
+
+
+@dataclasses.dataclass
+class Meddled(HashJudge):
+    """Something happens to a file while the first answer is judged. The judge does not look at its pictures."""
+
+    meddle: Callable[[], object] = lambda: None
+
+    def complete(self, prompts):
+        for count, item in enumerate(super().complete(prompts)):
+            if count == 0:
+                self.meddle()
+            yield item
+
+    def _completion(self, prompt):
+        return Completion("### Feedback\nFine.\n### Score\n4")
+
+
+def pictured(root, *names):
+    return [Request(f"r{name[0]}", "T", (Text("Why?"),), (Picture(root / name, name),)) for name in names]
+
+
+@pytest.mark.parametrize("change", ["written", "removed", "appeared"])
+def test_a_picture_that_changes_while_it_is_judged_gives_no_verdict_a_wrong_key(path, tmp_path, change):
+    picture, hidden = tmp_path / "a.png", tmp_path / "hidden"
+    (tmp_path / "b.png").write_bytes(b"fine")
+    (hidden if change == "appeared" else picture).write_bytes(b"first")
+
+    def meddle():
+        if change == "written":
+            picture.write_bytes(b"other")  # as long as before
+            os.utime(picture, ns=(1, 1))
+        elif change == "removed":
+            picture.unlink()
+        else:
+            hidden.rename(picture)
+
+    def judged(engine):
+        signature = make_signature(TOY, None, "strict", RUBRIC, engine.identity)
+        with Journal(path) as journal:
+            found = judge_requests(pictured(tmp_path, "a.png", "b.png"), engine, RUBRIC, "strict", signature, journal)
+            return [verdict for _, verdict in sorted(found, key=itemgetter(0))]
+
+    first, second = judged(Meddled(meddle=meddle))
+    assert (first.score, first.unscored) == (None, "engine_error")
+    assert first.details["note"] == "a.png changed while it was judged"
+    assert second.score == 4
+    again = Meddled()
+    assert [verdict.score for verdict in judged(again)] == [4, 4]
+    assert again.asked == ["ra"]  # the same command judges that one anew, and no other
+
+
+def test_files_of_the_same_bytes_share_one_verdict(path, tmp_path):
+    """Before their pictures are read they are two requests; a judge that is not deterministic may not give two verdicts
+    under one key, or the next run would tell another story than this one."""
+    for name in ("a.png", "b.png"):
+        (tmp_path / name).write_bytes(b"same")
+    scores = iter((2, 5))
+
+    class Moody(HashJudge):
+        def _completion(self, prompt):
+            return Completion(f"### Feedback\nFine.\n### Score\n{next(scores)}")
+
+    given = answers([[{"text": "Look", "image": name}] for name in ("a.png", "b.png")], tmp_path)
+    first = scored(path, given, Moody())
+    assert [verdict.score for verdict in first] == [2, 2]
+    engine = HashJudge()
+    assert scored(path, given, engine) == first
+    assert engine.asked == []
 
 
 # Signature ---------------------------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ COMMANDS = {
     "report": "results folders as one HTML file",
     "publish": "a run's numbers onto its model's page on the Hugging Face Hub",
     "verify": "run recorded cases through this install of the judge",
+    "annotate": "a local page to score answers by hand",
     "probe": "ask whether a judge can be steered by the text it judges",
     "doctor": "what mmie and mmvu resolve to here, and what to mend",
 }

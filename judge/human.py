@@ -80,7 +80,9 @@ def standing(file: str | Path, image_root: str | Path | None = None) -> dict[Who
 
 def _who(row: dict[str, Any], place: Place) -> Who:
     name = place.text(row, "id")
-    model, annotator = (place.text(row, field) if row.get(field) is not None else "" for field in ("model", "annotator"))
+    model, annotator = (
+        place.text(row, field) if row.get(field) is not None else "" for field in ("model", "annotator")
+    )
     return name, model, annotator
 
 

@@ -1,0 +1,117 @@
+"""`mmjudge annotate MODEL=responses.jsonl … --annotator a1 --out scores.jsonl`: a page to score answers by hand.
+
+    mmjudge annotate anole=anole.jsonl llava=llava.jsonl --benchmark mmie --annotator a1 --out scores.jsonl --n 800
+
+It prints an address of this machine to open in a browser and runs until Ctrl-C. Every score is on the disk as soon as
+it is given; the same command goes on where it stopped. Further annotators give their own name, at the same time and
+into the same file if they like. `scores.jsonl` is what finetuning and `mmjudge agree` read.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import signal
+from collections import Counter
+from pathlib import Path
+
+from judge.annotate import items as choice
+from judge.annotate.server import Server
+from judge.annotate.session import Session
+from judge.annotate.store import Store
+from judge.benchmark import find, names
+from judge.errors import UserError
+
+NAMED = 3
+"""So many ids are written out."""
+_NAMED_FILE = re.compile("([^=]+)=(.+)", re.DOTALL)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add(
+        "responses",
+        nargs="+",
+        metavar="MODEL=FILE",
+        help="answers of a model: responses.jsonl, a samples JSONL of lmms-eval, or an official to-eval list",
+    )
+    add("--benchmark", required=True, choices=names(), help="whose answers these are")
+    add("--annotator", required=True, metavar="NAME", help="who scores; every annotator has an order of their own")
+    add("--out", required=True, type=Path, metavar="FILE", help="scores, a line each; what is there is gone on with")
+    add(
+        "--data",
+        type=Path,
+        metavar="DIR",
+        help="local copy of the dataset (default: the environment's, else the Hub's)",
+    )
+    add(
+        "--image-root",
+        type=Path,
+        metavar="DIR",
+        help="folder that images of answers lie below (default: FILE's folder)",
+    )
+    add("--rubric", choices=["mmjudge", "official"], default="mmjudge", help="whose criteria (default: mmjudge)")
+    add("--n", type=_positive, metavar="N", help="so many answers, drawn evenly from all models and categories")
+    add("--seed", type=int, default=0, help="of the drawing and the order (default 0)")
+    add("--port", type=int, default=0, metavar="N", help="of the page (default: any that is free)")
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of answers")
+    return int(text)
+
+
+def run(args: argparse.Namespace) -> int:
+    benchmark = find(args.benchmark)
+    files = _files(args.responses)
+    annotator = args.annotator.strip()
+    if not annotator or len(annotator) > 80 or not annotator.isprintable():
+        raise UserError("an annotator has a name of 1 to 80 characters", fix="--annotator a1")
+    items, left_out = choice.collect(benchmark, files, data=args.data, image_root=args.image_root)
+    rubric = benchmark.rubric(args.rubric)
+    store = Store(args.out)
+    if args.n is not None:
+        items = choice.drawn(items, args.n, args.seed)
+    session = Session(choice.ordered(items, annotator, args.seed), rubric, store, annotator)
+    for reason, count in sorted(Counter(verdict.unscored for _, verdict in left_out).items(), key=str):
+        ids = [f"{verdict.id} ({model})" for model, verdict in left_out if verdict.unscored == reason]
+        print(f"left out, {reason}: {count} ({', '.join(ids[:NAMED])}{', …' if count > NAMED else ''})")
+    with Server(session, args.port) as server:
+        print(f"{len(items)} answers, {session.scored()} of them scored by {annotator}; Ctrl-C ends")
+        print(server.address, flush=True)
+        _serve(server)
+        store.close()
+        scored = session.scored()
+    print(f"\n{scored} of {len(items)} answers scored by {annotator}: {args.out}")
+    return 0
+
+
+def _serve(server: Server) -> None:
+    """Until Ctrl-C, or a polite kill."""
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        server.serve_forever()
+    except KeyboardInterrupt:
+        pass
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _files(given: list[str]) -> list[tuple[str, Path]]:
+    files: dict[str, Path] = {}
+    for text in given:
+        named = _NAMED_FILE.fullmatch(text)
+        if named is None:
+            raise UserError(
+                f"{text!r} does not say whose answers these are",
+                fix=f"MODEL={text}: the name goes into the scores, the page never shows it",
+            )
+        if named[1] in files:
+            raise UserError(f"{named[1]!r} is given twice", fix="one file a model")
+        files[named[1]] = Path(named[2])
+    return list(files.items())

@@ -18,6 +18,7 @@ COMMANDS = {
     "compare": "paired difference of two results folders",
     "report": "results folders as one HTML file",
     "publish": "a run's numbers onto its model's page on the Hugging Face Hub",
+    "convert": "a judge folder from the original layout to the native one, or back",
     "verify": "run recorded cases through this install of the judge",
     "annotate": "a local page to score answers by hand",
     "probe": "ask whether a judge can be steered by the text it judges",

@@ -191,6 +191,11 @@ def original_shapes(described: layout.Layout) -> dict[str, tuple[int, ...]]:
     }
 
 
+def original_parts(described: layout.Layout) -> dict[str, tuple[str, ...]]:
+    """Original name → native names, block by block, of every tensor the config asks for."""
+    return original_names(_empty(described).state_dict(), described.vision["num_hidden_layers"])
+
+
 def load(folder: Path, *, device: str = "cpu", dtype: str = "float32", regime: rope.Regime = "reference") -> Any:
     """A native `InternVLForConditionalGeneration` in evaluation mode, with per-row rope installed.
 

@@ -80,7 +80,7 @@ def read(folder: Path) -> Layout:
     file = folder / "config.json"
     raw = read_json(file)
     for path, expected, required in _FIXED:
-        found = _field(raw, path)
+        found = field(raw, path)
         if found is None and not required:
             continue
         if found != expected:
@@ -88,10 +88,11 @@ def read(folder: Path) -> Layout:
                 f"is {json.dumps(found)}, and only {json.dumps(expected)} is supported",
                 file=file,
                 field=path,
-                fix="give a judge in the original layout of OpenGVLab/InternVL2-4B, such as MMIE/MMIE-Score",
+                fix="give a judge in the original layout of OpenGVLab/InternVL2-4B, such as MMIE/MMIE-Score; "
+                "`mmjudge convert` makes one of a native folder",
             )
     for path in (*_NUMBERS, *_FLAGS, *_ROPE):
-        value = _field(raw, path)
+        value = field(raw, path)
         if value is None:
             raise UserError("is missing", file=file, field=path)
         if path in _NUMBERS and not (type(value) in (int, float) and value > 0):
@@ -194,7 +195,8 @@ def read_json(file: Path) -> dict[str, Any]:
     return content
 
 
-def _field(raw: Mapping[str, Any], path: str) -> Any:
+def field(raw: Mapping[str, Any], path: str) -> Any:
+    """The value at a dotted path, None where there is none."""
     value: Any = raw
     for name in path.split("."):
         value = value.get(name) if isinstance(value, Mapping) else None

@@ -143,6 +143,16 @@ class Tokenizer:
             file=model,
         )
 
+    @property
+    def added(self) -> tuple[Added, ...]:
+        """Every added token, by id."""
+        return tuple(sorted(self._added.values(), key=lambda token: token.id))
+
+    @property
+    def legacy(self) -> bool:
+        """Whether every run of text gets a blank in front, and not the prompt alone."""
+        return self._legacy
+
     def __len__(self) -> int:
         """All ids are below this number."""
         return max(self._vocabulary, *(i + 1 for i in self._content))

@@ -114,6 +114,14 @@ def test_grid(width, height, shape, count):
     assert count_tiles(width, height, use_thumbnail=False) == shape[0] * shape[1]
 
 
+def test_every_level_is_normalised_as_the_table_says():
+    levels = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1)
+    values = pixel_values(np.concatenate([levels, levels[:, ::-1], levels], axis=3))
+    for channel, read in enumerate((levels, levels[:, ::-1], levels)):
+        assert (values[:, channel] == images.NORMALISED[:, channel][read[..., 0]]).all()
+    assert images.NORMALISED[255] == pytest.approx([(1 - 0.485) / 0.229, (1 - 0.456) / 0.224, (1 - 0.406) / 0.225])
+
+
 def test_fewer_tiles_and_no_thumbnail():
     # 4:3 with at most 6 tiles: 1.33 lies nearest to 3:2 (1.5); 6 = 3 x 2
     assert grid(640, 480, max_num=6) == (3, 2)

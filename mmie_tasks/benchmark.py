@@ -27,7 +27,7 @@ class MMIE:
 
     name = "mmie"
     title = "MMIE"
-    repo = location.REPO
+    repo = location.HUB.repo
     license = "MIT"
     citation = "Xia et al., MMIE, ICLR 2025, arXiv:2410.10139"
     categories: Sequence[str] = records.CATEGORIES
@@ -52,7 +52,7 @@ class MMIE:
         if dataset is None and not bare and not all(own):
             raise UserError(
                 "these answers need the questions", file=answers[own.index(False)].where or None,
-                fix=f"set {location.VARIABLE} or give --data",
+                fix=f"set {location.HUB.variable} or give --data",
             )  # fmt: skip
         joined = join(answers, dataset)
         if dataset is not None and not bare and not all(own):

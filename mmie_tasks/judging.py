@@ -23,7 +23,7 @@ from judge.benchmark import Profile
 from judge.image_files import ImageRefused, below
 from judge.request import Picture, Request, Segment, Text
 from judge.verdict import Verdict
-from mmie_tasks.location import IMAGES, RECORDS
+from mmie_tasks.location import HUB
 from mmie_tasks.records import Part, Record
 
 ENOUGH_PICTURES = 3  # "if image_no>2: break"
@@ -75,8 +75,8 @@ def locate(name: str, root: Path) -> Picture:
         if name.startswith(f"{base}/"):
             relative = name[len(f"{base}/") :]
     folder, _, inside = relative.removeprefix("./").partition("/")
-    if folder == IMAGES and (root / IMAGES).is_symlink() and (root / RECORDS).is_file():
-        return Picture(below(root / IMAGES, inside), name)
+    if folder == HUB.images and (root / HUB.images).is_symlink() and (root / HUB.records).is_file():
+        return Picture(below(root / HUB.images, inside), name)
     return Picture(below(root, relative), name)
 
 

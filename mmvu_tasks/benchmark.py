@@ -28,7 +28,7 @@ class MMVU:
 
     name = "mmvu"
     title = "MMVU"
-    repo = location.REPO
+    repo = location.HUB.repo
     license = "CC-BY-4.0"
     citation = "Liu et al., Unveiling the Ignorance of MLLMs, CVPR 2025, arXiv:2406.10638"
     editions: Mapping[str, int] = categories.SIZES
@@ -47,7 +47,7 @@ class MMVU:
         """A verdict for every answer. The questions are always needed, their pictures never."""
         if dataset is None:
             raise UserError(
-                "scoring mmvu needs the published questions", fix=f"set {location.VARIABLE}, or give --data"
+                "scoring mmvu needs the published questions", fix=f"set {location.HUB.variable}, or give --data"
             )
         known = {record.id for record in dataset.records}
         seen: dict[int, Answer] = {}

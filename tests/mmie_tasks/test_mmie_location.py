@@ -1,6 +1,7 @@
 """Where the data comes from: folder, archive or Hub; and what a refusal says."""
 
 import gzip
+import hashlib
 import io
 import json
 import tarfile
@@ -10,6 +11,7 @@ import huggingface_hub
 import pytest
 from huggingface_hub import constants, errors
 
+from judge import hub_data
 from judge.errors import UserError
 from mmie_tasks import location
 
@@ -26,7 +28,7 @@ ROW = {
 
 @pytest.fixture(autouse=True)
 def _no_variable(monkeypatch):
-    monkeypatch.delenv(location.VARIABLE, raising=False)
+    monkeypatch.delenv(location.HUB.variable, raising=False)
 
 
 def folder(path, rows=(ROW,)):
@@ -51,14 +53,14 @@ def pack(path, *members):
 def test_a_local_folder_is_read_without_pictures(tmp_path):
     dataset = location.load(folder(tmp_path))
     # sha256 of the file, first 12 digits
-    assert dataset.source.revision == f"local:{location._sha256(tmp_path / 'data.json')[:12]}"
+    assert dataset.source.revision == f"local:{hashlib.sha256((tmp_path / 'data.json').read_bytes()).hexdigest()[:12]}"
     assert (dataset.source.repo, dataset.source.edition) == ("MMIE/MMIE", "unknown (1)")
     assert [record.id for record in dataset.records] == ["PBL-1"]
     assert dataset.image_root == tmp_path
 
 
 def test_the_variable_names_the_folder(tmp_path, monkeypatch):
-    monkeypatch.setenv(location.VARIABLE, str(folder(tmp_path)))
+    monkeypatch.setenv(location.HUB.variable, str(folder(tmp_path)))
     assert location.load().image_root == tmp_path
 
 
@@ -80,7 +82,7 @@ def test_missing_labels_are_counted(tmp_path):
 def test_a_folder_without_data_says_what_to_do(tmp_path):
     with pytest.raises(UserError, match=r"no data\.json here") as error:
         location.load(tmp_path)
-    assert location.VARIABLE in str(error.value)
+    assert location.HUB.variable in str(error.value)
 
 
 @pytest.mark.parametrize("prefix", ["images/", "./images/", "", "./"])
@@ -157,9 +159,9 @@ def test_a_broken_archive_is_named(tmp_path, cut):
 def test_one_unpacks_and_the_others_wait(tmp_path, monkeypatch):
     root = folder(tmp_path)
     archive = pack(root / "images.tar.gz", member("images/a.jpg", data=b"picture"))
-    calls, extract = [], location._extract
-    monkeypatch.setattr(location, "_extract", lambda *args: (calls.append(args), extract(*args)))
-    threads = [threading.Thread(target=location.unpack, args=(archive, root)) for _ in range(4)]
+    calls, untar = [], hub_data._untar
+    monkeypatch.setattr(hub_data, "_untar", lambda *args: calls.append(args) or untar(*args))
+    threads = [threading.Thread(target=location.HUB.unpack, args=(archive, root)) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -1,0 +1,182 @@
+"""Data of a benchmark that lies in a folder or on the Hub: its records, and an archive of pictures beside them.
+
+    MMIE = HubData("MMIE/MMIE", "MMIE_DATA", "data.json", "images.tar.gz", "images")
+    MMIE.fetch("data.json")              ->  …/snapshots/<commit>/data.json, fetched once
+    MMIE.unpack(archive, root)           ->  root/images
+
+Archives come from elsewhere: only plain files inside their folder are taken, anything else refuses the whole archive.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+import shutil
+import stat
+import tarfile
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path, PureWindowsPath
+from typing import IO, cast
+
+from filelock import FileLock
+from tqdm import tqdm
+
+from judge.errors import UserError
+
+BROKEN = (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, NotImplementedError, RuntimeError)
+
+
+@dataclasses.dataclass(frozen=True)
+class HubData:
+    """Where a benchmark's data lies.
+
+    repo: dataset on the Hub. variable: of the environment, names a local folder. records, archive: files; the archive
+    is a tar (packed in any way) or a zip. images: the folder that the archive holds, or becomes. folder: where in the
+    repository the files lie, "" for its top.
+    """
+
+    repo: str
+    variable: str
+    records: str
+    archive: str
+    images: str
+    folder: str = ""
+
+    @property
+    def page(self) -> str:
+        return f"https://huggingface.co/datasets/{self.repo}"
+
+    @property
+    def by_hand(self) -> str:
+        """What to do where the Hub does not help."""
+        return f"or put {self.records} and {self.archive} of {self.page} into a folder and set {self.variable} to it"
+
+    def chosen(self, data: Path | None) -> Path | None:
+        """The local folder: `data`, else what the variable names, else None."""
+        return data or (Path(os.environ[self.variable]) if os.environ.get(self.variable) else None)
+
+    def local(self, folder: Path) -> Path:
+        """The file of records in a local folder. Raises UserError where there is none."""
+        # a download of the whole dataset has the files one level down
+        for file in (folder / self.records, folder / self.folder / self.records):
+            if file.is_file():
+                return file
+        raise UserError(
+            f"no {self.records} here",
+            file=folder,
+            fix=f"point {self.variable} or --data at the folder that holds it, {self.by_hand}",
+        )
+
+    def fetch(self, name: str, revision: str | None = None) -> Path:
+        """One file, from the cache or downloaded with a progress bar, as …/COMMIT/[FOLDER/]NAME.
+
+        `HF_HUB_OFFLINE` is honoured. Raises UserError that says how to get access.
+        """
+        import huggingface_hub
+        from huggingface_hub import errors
+
+        inside = f"{self.folder}/{name}" if self.folder else name
+        where = f"{self.repo}/{inside}"
+        try:
+            return Path(huggingface_hub.hf_hub_download(self.repo, inside, repo_type="dataset", revision=revision))
+        except errors.RepositoryNotFoundError:  # GatedRepoError is one; without a token a gated repository is not found
+            raise UserError(
+                "the Hub gives this account no access to the dataset, which may be gated",
+                file=where,
+                fix=f"accept its terms on {self.page}, log in with `hf auth login`, try again; {self.by_hand}",
+            ) from None
+        except errors.LocalEntryNotFoundError:
+            offline = huggingface_hub.constants.HF_HUB_OFFLINE
+            raise UserError(
+                f"not in the cache, and {'HF_HUB_OFFLINE is set' if offline else 'the Hub cannot be reached'}",
+                file=where,
+                fix=f"go online once (access: {self.page}), {self.by_hand}",
+            ) from None
+        except (errors.HfHubHTTPError, errors.EntryNotFoundError, OSError) as error:
+            raise UserError(f"the download failed: {error}", file=where, fix=f"try again, {self.by_hand}") from error
+
+    def archived(self, root: Path, commit: str | None) -> Path:
+        """The archive that belongs to the records in `root`. commit: of the Hub dataset they are of, or None."""
+        archive = root / self.archive
+        if archive.is_file():
+            return archive
+        if commit is None:
+            raise UserError(
+                f"neither {self.images}/ nor {self.archive} here",
+                file=root,
+                fix=f"fetch {self.archive} from {self.page} into this folder",
+            )
+        return self.fetch(self.archive, commit)
+
+    def unpack(self, archive: Path, root: Path) -> None:
+        """Unpack `archive` to `root`/IMAGES, whether it was packed with that folder or without.
+
+        One process unpacks, others wait. The folder appears by one rename when everything is in it. Raises UserError.
+        """
+        target = root / self.images
+        try:
+            with FileLock(root / f".{self.images}.lock"):
+                if target.is_dir():
+                    return
+                with tempfile.TemporaryDirectory(prefix=f".{self.images}-", dir=root) as work:
+                    unpacked = Path(work) / "unpacked"
+                    unpacked.mkdir()
+                    self._extract(archive, unpacked)
+                    inner = unpacked / self.images
+                    (inner if inner.is_dir() else unpacked).rename(target)
+        except BROKEN as error:
+            raise UserError(f"broken archive: {error}", file=archive, fix=f"fetch it again from {self.page}") from None
+        except OSError as error:
+            raise UserError(
+                f"cannot be unpacked: {error}",
+                file=archive,
+                fix=f"unpack it by hand and set {self.variable} to that folder",
+            ) from error
+
+    def _extract(self, archive: Path, folder: Path) -> None:
+        for name, kind, content in _unzip(archive) if archive.suffix == ".zip" else _untar(archive):
+            path = PureWindowsPath(name)  # splits at both slashes, knows drives
+            if path.anchor or path.drive or ".." in path.parts or kind not in (stat.S_IFREG, stat.S_IFDIR):
+                raise UserError(
+                    f"member {name!r} is no plain file inside the folder",
+                    file=archive,
+                    fix=f"do not trust this archive; fetch it again from {self.page}",
+                )
+            target = folder.joinpath(*path.parts)
+            (target if content is None else target.parent).mkdir(parents=True, exist_ok=True)
+            if content is not None:
+                with content, target.open("wb") as out:
+                    shutil.copyfileobj(content, out)
+
+
+Member = tuple[str, int, IO[bytes] | None]
+"""Name, kind of file (`stat.S_IFMT`; 0 for one that cannot be unpacked) and, of a plain file, its content."""
+
+
+def _untar(archive: Path) -> Iterator[Member]:
+    with (
+        archive.open("rb") as packed,
+        tqdm.wrapattr(packed, "read", total=archive.stat().st_size, desc=f"unpacking {archive.name}") as counted,
+        tarfile.open(fileobj=cast(IO[bytes], counted), mode="r|*") as tar,
+    ):
+        for member in tar:
+            kind = stat.S_IFREG if member.isreg() else stat.S_IFDIR if member.isdir() else 0
+            yield member.name, kind, tar.extractfile(member) if member.isreg() else None
+
+
+def _unzip(archive: Path) -> Iterator[Member]:
+    with zipfile.ZipFile(archive) as packed:
+        for member in tqdm(packed.infolist(), f"unpacking {archive.name}"):
+            kind = stat.S_IFMT(member.external_attr >> 16)
+            if kind in (0, stat.S_IFREG):  # 0: packed where files have no kind
+                kind = stat.S_IFDIR if member.is_dir() else stat.S_IFREG
+            yield member.filename, kind, packed.open(member) if kind == stat.S_IFREG else None
+
+
+def file_sha256(file: Path) -> str:
+    """Of a file that is small enough to be read whole."""
+    return hashlib.sha256(file.read_bytes()).hexdigest()

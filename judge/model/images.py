@@ -152,40 +152,53 @@ def _resized(image: Image.Image, width: int, height: int, pillow: int) -> Image.
     return image.resize((width, image.height)).resize((width, height))
 
 
+def _bytes(path: Path, limits: Limits) -> bytes:
+    try:
+        with _file(path, limits) as file:
+            data = file.read(limits.bytes + 1)
+    except OSError as error:
+        raise ImageRefused("image_refused", f"{path}: cannot be read ({error})") from None
+    if not data or len(data) > limits.bytes:  # it changed since its size was looked at
+        raise ImageRefused("image_refused", f"{path}: {len(data)} bytes, must be 1 to {limits.bytes}")
+    return data
+
+
+def _bytes(path: Path, limits: Limits) -> bytes:
+    try:
+        with _file(path, limits) as file:
+            data = file.read(limits.bytes + 1)
+    except OSError as error:
+        raise ImageRefused("image_refused", f"{path}: cannot be read ({error})") from None
+    if not data or len(data) > limits.bytes:  # it changed since its size was looked at
+        raise ImageRefused("image_refused", f"{path}: {len(data)} bytes, must be 1 to {limits.bytes}")
+    return data
+
+
 @contextlib.contextmanager
 def _file(path: Path, limits: Limits) -> Iterator[IO[bytes]]:
-    """The regular file, open; failures to open or read it become ImageRefused."""
+    """The regular file `path`, of a size within the limits, open. What fails inside the block is the caller's."""
     try:
         # a FIFO would block without O_NONBLOCK
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-        with open(descriptor, "rb") as file:
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
-                raise ImageRefused("image_refused", f"{path}: not a regular file")
-            if not 0 < status.st_size <= limits.bytes:
-                raise ImageRefused("image_refused", f"{path}: {status.st_size} bytes, must be 1 to {limits.bytes}")
-            yield file
     except (FileNotFoundError, NotADirectoryError):
         raise ImageRefused("image_missing", f"{path}: no such file") from None
     except (OSError, ValueError) as error:
         raise ImageRefused("image_refused", f"{path}: cannot be read ({error})") from None
-
-
-def _bytes(path: Path, limits: Limits) -> bytes:
-    with _file(path, limits) as file:
-        return file.read(limits.bytes)
-
-
-@contextlib.contextmanager
-def _opened(path: Path, limits: Limits) -> Iterator[Image.Image]:
-    """The image, header read; failures of the decoder become ImageRefused."""
-    # read at once: a file that another process writes to must not change under the decoder
-    with _as_image(io.BytesIO(_bytes(path, limits)), path, limits) as image:
-        yield image
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise ImageRefused("image_refused", f"{path}: not a regular file")
+        if not 0 < status.st_size <= limits.bytes:
+            raise ImageRefused("image_refused", f"{path}: {status.st_size} bytes, must be 1 to {limits.bytes}")
+        with open(descriptor, "rb", closefd=False) as file:
+            yield file
+    finally:
+        os.close(descriptor)
 
 
 @contextlib.contextmanager
-def _as_image(file: IO[bytes], path: Path, limits: Limits) -> Iterator[Image.Image]:
+def _opened(path: Path, limits: Limits, file: IO[bytes]) -> Iterator[Image.Image]:
+    """The image in `file`, header read; failures of the decoder become ImageRefused. `path` is for messages."""
     Image.init()
     try:
         with Image.open(file, formats=[name for name in FORMATS if name in Image.OPEN]) as image:

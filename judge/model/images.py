@@ -163,17 +163,6 @@ def _bytes(path: Path, limits: Limits) -> bytes:
     return data
 
 
-def _bytes(path: Path, limits: Limits) -> bytes:
-    try:
-        with _file(path, limits) as file:
-            data = file.read(limits.bytes + 1)
-    except OSError as error:
-        raise ImageRefused("image_refused", f"{path}: cannot be read ({error})") from None
-    if not data or len(data) > limits.bytes:  # it changed since its size was looked at
-        raise ImageRefused("image_refused", f"{path}: {len(data)} bytes, must be 1 to {limits.bytes}")
-    return data
-
-
 @contextlib.contextmanager
 def _file(path: Path, limits: Limits) -> Iterator[IO[bytes]]:
     """The regular file `path`, of a size within the limits, open. What fails inside the block is the caller's."""

@@ -16,6 +16,7 @@ from judge.errors import UserError
 COMMANDS = {
     "score": "score saved responses: verdicts.jsonl and results.json",
     "compare": "paired difference of two results folders",
+    "agree": "how well a judge's scores agree with people's",
     "report": "results folders as one HTML file",
     "publish": "a run's numbers onto its model's page on the Hugging Face Hub",
     "convert": "a judge folder from the original layout to the native one, or back",

@@ -98,6 +98,8 @@ def icc_a1(weights: np.ndarray, ratings: np.ndarray) -> np.ndarray:
 def _correlation(weights: np.ndarray, one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Weighted Pearson correlation [r]; one, other [m] or, where they change with the weights, [r, m]."""
     n = weights.sum(axis=1)
+    # from the first on: a constant that binary fractions miss is then exactly 0
+    one, other = (values - values[..., :1] for values in (one, other))
     a, b = (values - ((weights * values).sum(axis=1) / n)[:, None] for values in (one, other))
     spread = [_nonzero((weights * values**2).sum(axis=1), n * _reach(of)) for values, of in ((a, one), (b, other))]
     return np.clip((weights * a * b).sum(axis=1) / np.sqrt(spread[0] * spread[1]), -1, 1)

@@ -1,0 +1,252 @@
+"""`mmjudge agree VERDICTS HUMANS`: how well a judge's scores agree with people's, and with what they must be compared.
+
+    mmjudge agree out/anole humans.jsonl                                   people scored the answers of one model
+    mmjudge agree anole=out/anole gill=out/gill humans.jsonl               of several
+    mmjudge agree out humans.jsonl --beside base=out-base --clip openai/clip-vit-base-patch32 --out out/agreement
+
+VERDICTS is a results folder of `mmjudge score`, its `verdicts.jsonl`, or a folder that holds one results folder for
+each model under test. HUMANS is the human-scored JSONL (`judge.human`). Ten coefficients with bootstrap intervals,
+overall, by category and by model; beside them baselines and other judges on the same answers, and people among
+themselves where several scored one answer. `--out DIR` writes all of it to DIR/agreement.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from judge import human
+from judge.baselines import ClipScore, words
+from judge.benchmark import Answer
+from judge.errors import UserError
+from judge.results import pairs, results, ruler
+from judge.results.agreement import RESAMPLES, includes_zero
+from judge.results.coefficients import PAIRED
+from judge.results.pairs import Joined
+from judge.results.ruler import Beside
+from judge.results.statistics import Estimate
+
+FILE = "agreement.json"
+WIDTH = 118
+CELL = 24
+MARK = "°"
+SHORT = ("pearson", "kappa_quadratic", "mae", "bias")
+"""The coefficients of tables that have a row for each group."""
+RESERVED = ("constant", "words", "clipscore", "expected")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add(
+        "verdicts",
+        nargs="+",
+        metavar="[MODEL=]VERDICTS",
+        help="results folders of `mmjudge score` or verdicts.jsonl files, one for each model under test",
+    )
+    add("humans", type=Path, metavar="HUMANS", help="human-scored JSONL")
+    add("--image-root", type=Path, metavar="DIR", help="folder that images of answers lie below (default: HUMANS')")
+    add(
+        "--beside",
+        action="append",
+        default=[],
+        metavar="NAME=[MODEL=]VERDICTS",
+        help="another judge's verdicts on the same answers, such as the untuned base's; may be repeated",
+    )
+    add("--clip", metavar="MODEL", help="CLIPScore as a baseline: a CLIP folder, or ORG/NAME on the Hub")
+    add("--resamples", type=int, default=RESAMPLES, metavar="N", help=f"of the bootstrap (default {RESAMPLES})")
+    add("--seed", type=int, default=0, help="of the resampling (default 0)")
+    add("--out", type=Path, metavar="DIR", help=f"folder for {FILE}")
+
+
+def run(args: argparse.Namespace) -> int:
+    if args.resamples < 100:
+        raise UserError(f"--resamples {args.resamples}: an interval needs at least 100")
+    scores = human.read(args.humans, args.image_root)
+    judged = pairs.read(args.verdicts, scores)
+    others = _others(args.beside, scores)
+    joined = pairs.join(judged.verdicts, scores)
+    if not joined.pairs:
+        raise UserError(
+            f"no answer has both a score by people and one by the judge: {_left_out(joined.left_out())}",
+            file=args.humans,
+            fix="give the verdicts on the answers that people scored",
+        )
+    clip = ClipScore(args.clip) if args.clip else None
+    content = ruler.measure(
+        joined,
+        {**_own(joined), **others, **_baselines(joined, clip)},
+        signature=None if judged.signature is None else str(judged.signature),
+        resamples=args.resamples,
+        seed=args.seed,
+    )
+    content["humans"] = {"sha256": hashlib.sha256(args.humans.read_bytes()).hexdigest()}
+    content["versions"] = results.versions(("torch", "transformers") if clip else ())
+    print(table(content))
+    if args.out is not None:
+        print(f"\n{write(content, args.out)}")
+    return 0
+
+
+def _others(given: Sequence[str], scores: Sequence[human.HumanScore]) -> dict[str, Beside]:
+    """The verdicts of other judges; `--beside` of one name belong together."""
+    named: dict[str, list[str]] = {}
+    for word in given:
+        name, sign, where = word.partition("=")
+        if not sign or not name or not where:
+            raise UserError(f"--beside {word}: has no name", fix=f"write --beside base={word}")
+        if name in RESERVED:
+            raise UserError(f"--beside {word}: {name} is the name of a row of its own", fix="give another name")
+        named.setdefault(name, []).append(where)
+    beside = {}
+    for name, paths in named.items():
+        judged = pairs.read(paths, scores)
+        values = {
+            (verdict.id, model): float(verdict.score)
+            for model, verdicts in judged.verdicts.items()
+            for verdict in verdicts
+            if verdict.score is not None
+        }
+        signature = None if judged.signature is None else str(judged.signature)
+        beside[name] = Beside("another judge's verdicts", values, signature=signature)
+    return beside
+
+
+def _own(joined: Joined) -> dict[str, Beside]:
+    """The expectation of the judge's score, where every verdict has its probabilities."""
+    expected = {pair.whose: pair.expected for pair in joined.pairs if pair.expected is not None}
+    if len(expected) < len(joined.pairs):
+        return {}
+    return {"expected": Beside("the expectation of the judge's score, from its probabilities", expected)}
+
+
+def _baselines(joined: Joined, clip: ClipScore | None) -> dict[str, Beside]:
+    found = {"constant": ruler.constant(joined.pairs)}
+    if counted := _each(joined, words):
+        found["words"] = Beside("length of the answer in words", counted, "other")
+    if clip is not None:
+        scored = _each(joined, clip)
+        if not scored:
+            raise UserError("--clip: no answer in HUMANS has both a picture that can be read and text")
+        found["clipscore"] = Beside(f"CLIPScore by {Path(clip.name).name}", scored, "other")
+    return found
+
+
+def _each(joined: Joined, measure: Callable[[Answer], float | None]) -> dict[pairs.Whose, float]:
+    """The measure of every answer that the people's file holds and that has one."""
+    values = {pair.whose: measure(pair.answer) for pair in joined.pairs if pair.answer is not None}
+    return {whose: value for whose, value in values.items() if value is not None}
+
+
+def write(content: Mapping[str, Any], folder: Path) -> Path:
+    """Write folder/agreement.json as strict JSON and return its path."""
+    file = folder / FILE
+    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file.write_text(text + "\n", encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise UserError(f"cannot be written ({error.strerror})", file=file, fix="give another --out") from error
+    return file
+
+
+def table(content: Mapping[str, Any]) -> str:
+    """The content of agreement.json for a terminal: what was compared, three tables, what follows in words."""
+    people = content["people"]
+    lines = [
+        f"{_count(content['n'], 'answer')} to {_count(content['questions'], 'question')}, "
+        f"{_count(content['models'], 'model')} under test, {_count(content['annotators'], 'annotator')}",
+        f"left out: {_left_out(content['left_out'])}",
+        "",
+    ]
+    columns = {"judge": content["overall"], "constant": content["beside"]["constant"]["coefficients"]}
+    if people is not None:
+        columns |= {"judge to others": people["judge"], "one person to others": people["one"]}
+    lines.append(f"{'':<17}" + "".join(f"{f'{name} ':>{CELL}}" for name in columns).rstrip())
+    lines += [
+        (f"{name:<17}" + "".join(_padded(name, column[name]) for column in columns.values())).rstrip()
+        for name in PAIRED
+    ]
+    lines += ["", _head("")]
+    lines.append(_row("judge", content["overall"]))
+    lines += [_row(name, other["coefficients"]) for name, other in content["beside"].items()]
+    for head, groups in (("category", content["categories"]), ("model", content["models_under_test"])):
+        if len(groups) > 1:
+            lines += ["", _head(head), *(_row(name or "-", group) for name, group in groups.items())]
+    if people is not None:
+        lines += ["", _head("annotator"), *(_row(name or "-", one) for name, one in people["annotators"].items())]
+        alpha, icc = (people["reliability"][name] for name in ("alpha_interval", "icc_a1"))
+        lines.append(
+            f"among annotators, on {_count(people['answers'], 'answer')}: alpha {_cell('alpha_interval', alpha)}, "
+            f"ICC(A,1) {_cell('icc_a1', icc)}"
+        )
+    lines.append("")
+    for said in content["findings"]:
+        lines += textwrap.wrap(f"- {said}", WIDTH, subsequent_indent="  ")
+    drawn = content["resampling"]
+    legend = (
+        f"In brackets: 95% interval, percentile bootstrap of questions, {drawn['resamples']} resamples, seed "
+        f"{drawn['seed']}. {MARK}: the interval includes zero. -: undefined, or no interval can be given."
+    )
+    if people is not None:
+        legend += " To others: each annotator against the mean of the others, and the judge against those same means."
+    return "\n".join([*lines, "", *textwrap.wrap(legend, WIDTH), f"signature: {content['signature'] or 'none'}"])
+
+
+def _head(name: str) -> str:
+    return f"{name:<17}{'n':>5}" + "".join(f"{f'{column} ':>{CELL}}" for column in SHORT).rstrip()
+
+
+def _row(name: str, coefficients: Mapping[str, Any]) -> str:
+    cells = "".join(_padded(column, coefficients.get(column)) for column in SHORT)
+    return f"{name[:16]:<17}{coefficients['pearson']['n']:>5}{cells}".rstrip()
+
+
+def _padded(name: str, found: Mapping[str, Any] | None) -> str:
+    """The cell with room for a mark: numbers stay in line."""
+    cell = _cell(name, found)
+    return f"{cell if cell.endswith(MARK) else f'{cell} ':>{CELL}}"
+
+
+def _cell(name: str, found: Mapping[str, Any] | None) -> str:
+    if found is None or found["value"] is None:
+        return "-"
+    if found["ci_low"] is None:
+        return f"{_number(name, found['value'])} [-]"
+    interval = f"[{_number(name, found['ci_low'])}, {_number(name, found['ci_high'])}]"
+    mark = MARK if includes_zero(name, Estimate(**found)) else ""
+    return f"{_number(name, found['value'])} {interval}{mark}"
+
+
+def _number(name: str, value: float) -> str:
+    rounded = round(value, 2) + 0.0  # no "-0.00"
+    return f"{rounded:+.2f}" if name == "bias" else f"{rounded:.2f}"
+
+
+def _left_out(left: Mapping[str, Any]) -> str:
+    reasons = ", ".join(f"{count} {reason}" for reason, count in left["unscored"]["reasons"].items())
+    parts = [
+        f"{_count(left['unscored']['n'], 'answer')} unscored by the judge{f' ({reasons})' if reasons else ''}"
+        f"{_some(left['unscored'])}",
+        f"{left['without_verdict']['n']} without a verdict{_some(left['without_verdict'])}",
+        f"{left['without_human_score']['n']} without a human score",
+    ]
+    return "; ".join(parts)
+
+
+def _some(missing: Mapping[str, Any]) -> str:
+    """The first few by name; agreement.json has all."""
+    if not missing["answers"]:
+        return ""
+    first = [
+        f"{one['id']} of {one['model']}" if one["model"] else one["id"] for one in missing["answers"][: pairs.NAMED]
+    ]
+    return f": {', '.join(first)}{' …' if missing['n'] > pairs.NAMED else ''}"
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n} {noun}{'' if n == 1 else 's'}"

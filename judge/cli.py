@@ -19,6 +19,7 @@ COMMANDS = {
     "agree": "how well a judge's scores agree with people's",
     "report": "results folders as one HTML file",
     "publish": "a run's numbers onto its model's page on the Hugging Face Hub",
+    "train": "fine-tune a judge on human scores",
     "convert": "a judge folder from the original layout to the native one, or back",
     "verify": "run recorded cases through this install of the judge",
     "annotate": "a local page to score answers by hand",

@@ -4,27 +4,31 @@
     engine.identity   {"judge": "MMIE/MMIE-Score@9e8d…", "weights": "5b1c…", "tiles": "12x448",
                        "decoding": "greedy-1024", "dtype": "bfloat16", "rope": "reference", "engine": "transformers"}
 
-Prompts are sorted by length, prepared by threads (decoding pictures takes longer than counting tokens) and generated
-in batches. Nothing that only changes speed changes an answer in float32: see `judge.model.generate`.
+Prompts are planned from the headers of their pictures, longest first, prepared ahead of the device and generated side
+by side within a budget of cached tokens; what a finished one leaves is filled at once (`judge.engines.schedule`).
+Nothing that only changes speed changes an answer in float32: see `judge.model.generate`. `engine.counters` says what
+was done (`judge.model.counters`). How it works, and what was not tried: docs/engine.md.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import itertools
+import collections
+import os
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from judge.engines import Completion, Prompt
+from judge.engines.preparing import Cutter
+from judge.engines.schedule import THREADS, Planned, Ready, Schedule, failed, plan
 from judge.errors import UserError
 from judge.image_files import ImageRefused
-from judge.model import checkpoint, conversation, distribution, generate, images, layout, rope, source
+from judge.model import checkpoint, conversation, distribution, generate, layout, parse, rope, source
+from judge.model.cache import token_bytes
+from judge.model.counters import Counters
 from judge.model.tokenizer import Tokenizer
-from judge.request import Picture
+from judge.request import Picture, Text
+from judge.rubric import Literal
 
 MAX_NEW_TOKENS = 1024
 """As the official scorer's `generation_config` (MMIE repository, main.py)."""
@@ -36,10 +40,11 @@ ITEM_BYTES = {"float32": 4, "bfloat16": 2}
 
 # A quarter of this many prompts of 1,000 tokens at the real size fits the memory of a desktop machine.
 CPU_TOKENS = 16_384
-# Share of the free device memory given to cached tokens; the rest is for activations and copies.
+# Share of the free device memory given to cached tokens; the rest is for activations. More would not pay: what a larger
+# budget saves is reading the weights, which is soon little beside reading the cache.
 CACHE_SHARE = 0.4
-PREPARING_THREADS = 4
-BATCHES_PREPARED = 2
+# Processes that cut pictures for a GPU. One GPU looks at some eight pictures a second, a core cuts thirty.
+CUTTERS = 4
 
 
 def load_engine(
@@ -49,9 +54,10 @@ def load_engine(
     batch_size: int | None = None,
     rope: rope.Regime = "reference",
     max_new_tokens: int = MAX_NEW_TOKENS,
+    stop_at_score: bool = False,
 ) -> TransformersEngine:
     """Load a judge: a folder or `ORG/NAME[@REVISION]`. Defaults: CUDA where there is one; bfloat16 there, float32 on
-    a CPU. Raises UserError for whatever the user can mend."""
+    a CPU. batch_size, stop_at_score: see `TransformersEngine`. Raises UserError for whatever the user can mend."""
     device, dtype = _placed(device, dtype)
     found = source.resolve(judge)
     described = layout.read(found.folder)
@@ -61,12 +67,15 @@ def load_engine(
         "judge": str(found),
         "weights": checkpoint.weights_sha256(found.folder)[:12],
         "tiles": f"{MAX_TILES}x{described.tile_size}",
-        "decoding": f"greedy-{max_new_tokens}",
+        # the score of profile `reference` is the same, but feedback kept, and what is read from it, is not
+        "decoding": f"greedy-{max_new_tokens}{'-to-score' if stop_at_score else ''}",
         "dtype": dtype,
         "rope": rope,
         "engine": "transformers",
     }
-    return TransformersEngine(model, tokenizer, described, identity, max_new_tokens, batch_size)
+    return TransformersEngine(
+        model, tokenizer, described, identity, max_new_tokens, batch_size, stop_at_score=stop_at_score
+    )
 
 
 def check_judge(judge: str, device: str | None = None, dtype: str | None = None) -> int:
@@ -83,20 +92,8 @@ def check_judge(judge: str, device: str | None = None, dtype: str | None = None)
     return parameters * ITEM_BYTES[dtype]
 
 
-@dataclasses.dataclass(frozen=True)
-class _Ready:
-    """A prompt with its pictures cut into tiles; `number` is its position in the caller's list."""
-
-    number: int
-    row: generate.Row
-
-    @property
-    def length(self) -> int:
-        return len(self.row.ids)
-
-
 class TransformersEngine:
-    """See the module. Built by `load_engine`."""
+    """See the module. Built by `load_engine`. counters: of all that was judged so far."""
 
     reads = True
 
@@ -108,16 +105,27 @@ class TransformersEngine:
         identity: Mapping[str, str],
         max_new_tokens: int = MAX_NEW_TOKENS,
         batch_size: int | None = None,
+        *,
+        cache_tokens: int | None = None,
+        cutters: int | None = None,
+        stop_at_score: bool = False,
     ) -> None:
-        """batch_size: the most prompts generated together; fewer where memory asks for it."""
+        """cache_tokens: the budget, prompts and what they may write; None: by the memory. batch_size: the most prompts
+        generated together, None: as many as the budget holds. cutters: processes that cut pictures, 0: threads of this
+        one; None: by the device. stop_at_score: end an answer where profile `reference` has its score for certain.
+        """
         self.model, self.tokenizer, self.layout = model, tokenizer, described
         self.max_new_tokens = max_new_tokens
+        self.counters = Counters()
         self._identity = dict(identity)
         self._stop = tokenizer.special[conversation.STOP]
         self._watch = distribution.score_tokens(tokenizer)
+        self._ends = self._has_score if stop_at_score else None
         on_cpu = model.lm_head.weight.device.type == "cpu"
-        self._batch_size = batch_size or (8 if on_cpu else 32)
-        self._budget = CPU_TOKENS if on_cpu else self._tokens_that_fit()
+        self._batch_size = batch_size
+        self._budget = cache_tokens or (CPU_TOKENS if on_cpu else self._tokens_that_fit())
+        # beside a CPU's own work processes would only take turns with it
+        self._cutters = cutters if cutters is not None else 0 if on_cpu else min(CUTTERS, os.cpu_count() or 1)
 
     @property
     def identity(self) -> Mapping[str, str]:
@@ -125,88 +133,94 @@ class TransformersEngine:
 
     def complete(self, prompts: Sequence[Prompt]) -> Iterator[tuple[int, Completion]]:
         """Completions as they are done, longest prompts first: what does not fit is found out early."""
-        order = sorted(range(len(prompts)), key=lambda number: _rough_length(prompts[number]), reverse=True)
-        with ThreadPoolExecutor(PREPARING_THREADS) as pool:
-            upcoming: list[Future[_Ready | Completion]] = []
-            windows = _cut(order, self._batch_size * BATCHES_PREPARED)
-            for window, following in zip(windows, [*windows[1:], list[int]()], strict=False):
-                current = upcoming or [pool.submit(self._prepare, n, prompts[n]) for n in window]
-                upcoming = [pool.submit(self._prepare, n, prompts[n]) for n in following]
-                ready = []
-                for number, future in zip(window, current, strict=True):
-                    prepared = future.result()
-                    if isinstance(prepared, Completion):
-                        yield number, prepared
-                    else:
-                        ready.append(prepared)
-                for batch in self._batches(ready):
-                    yield from self._generate(batch)
+        planned, refused = plan(prompts, self.layout, MAX_TILES)
+        yield from refused
+        openings = self._openings(prompts)
+        with Cutter(self.layout.tile_size, MAX_TILES, self._cutters) as cutter:
+            schedule = Schedule(
+                planned,
+                lambda item: self._prepare(item, prompts[item.number], cutter, openings),
+                self._generator,
+                self._completion,
+                tile_bytes=3 * self.layout.tile_size**2,
+                max_new_tokens=self.max_new_tokens,
+                budget=self._budget,
+                most=self._batch_size,
+                threads=self._cutters or THREADS,
+                counters=self.counters,
+            )
+            try:
+                yield from schedule.run()
+            finally:
+                self._budget = schedule.budget
 
-    def _prepare(self, number: int, prompt: Prompt) -> _Ready | Completion:
+    def _prepare(
+        self, planned: Planned, prompt: Prompt, cutter: Cutter, openings: Mapping[str, tuple[int, ...]]
+    ) -> Ready | Completion:
         """Ids and tiles of one prompt, or why there are none."""
-        described = self.layout
+        described, tiles = self.layout, None
         try:
-            pictures = (piece for piece in prompt.pieces if isinstance(piece, Picture))
-            cut = [
-                images.tiles(images.decode(picture.path), described.tile_size, max_num=MAX_TILES)
-                for picture in pictures
-            ]
+            paths = [piece.path for piece in prompt.pieces if isinstance(piece, Picture)]
+            tiles = cutter.cut(paths, planned.tiles)
+            counts = tiles.counts if tiles else ()
             encoded = conversation.encode(
-                self.tokenizer, prompt.pieces, [len(tiles) for tiles in cut], described.tokens_per_tile, self._system
+                self.tokenizer, prompt.pieces, counts, described.tokens_per_tile, self._system
             )
-        except ImageRefused as error:
-            return Completion(None, unscored=error.reason, note=error.message)
         except Exception as error:
-            return _failed(error)
+            if tiles is not None:
+                tiles.release()
+            if isinstance(error, ImageRefused):
+                return Completion(None, unscored=error.reason, note=error.message)
+            return failed(error)
+        row = generate.Row(encoded.ids, tiles.array if tiles else None, openings.get(_opening(prompt), ()))
+        ready = Ready(planned.number, row, tiles)
         room = described.window - self.max_new_tokens
-        if len(encoded.ids) > room:
-            return Completion(None, unscored="request_too_long", note=f"{len(encoded.ids)} tokens, room for {room}")
-        return _Ready(number, generate.Row(encoded.ids, np.concatenate(cut) if cut else None))
+        if len(row.ids) > room:
+            ready.release()
+            return Completion(None, unscored="request_too_long", note=f"{len(row.ids)} tokens, room for {room}")
+        return ready
 
-    def _batches(self, ready: list[_Ready]) -> Iterator[list[_Ready]]:
-        """Prompts of like length together, within rows and tokens."""
-        left = sorted(ready, key=lambda item: (item.length, item.number), reverse=True)
-        while left:
-            # the first is the longest, and what every row of its batch takes
-            rows = max(1, min(self._batch_size, self._budget // (left[0].length + self.max_new_tokens)))
-            yield left[:rows]
-            left = left[rows:]
+    def _openings(self, prompts: Sequence[Prompt]) -> dict[str, tuple[int, ...]]:
+        """First words of a prompt → the ids it begins with as others do: those of the system line and the rubric.
 
-    def _generate(self, batch: list[_Ready]) -> Iterator[tuple[int, Completion]]:
-        """Generate one batch. A batch that fails is halved until what fails is one prompt."""
-        import torch
+        An opening that goes on where a shorter one ends (the label of a picture that a question begins with) gets the
+        ids of the shorter one. One that nobody shares is not there.
+        """
+        counts = collections.Counter(filter(None, map(_opening, prompts)))
+        shortest: dict[str, str] = {}
+        for text in sorted(counts, key=len):
+            shortest[text] = next((other for other in shortest if text.startswith(other)), text)
+        uses = collections.Counter[str]()
+        for text, other in shortest.items():
+            uses[other] += counts[text]
+        ids = {}
+        for text in {other for other, count in uses.items() if count > 1}:
+            encoded = conversation.encode(self.tokenizer, [Literal(text), Text("x")], (), 1, self._system)
+            ids[text] = encoded.ids[: encoded.spans[0][0]]
+        return {text: ids[other] for text, other in shortest.items() if other in ids}
 
-        done: set[int] = set()
-        try:
-            rows = [item.row for item in batch]
-            steps = generate.greedy(
-                self.model, rows, stop=self._stop, max_new_tokens=self.max_new_tokens, watch=self._watch
-            )
-            for place, generated in steps:
-                completion = self._completion(generated)
-                done.add(place)
-                yield batch[place].number, completion
-            return
-        except Exception as error:
-            if isinstance(error, getattr(torch, "AcceleratorError", ())):
-                raise  # the device is lost, and every later prompt would fail with it
-            failure = error.with_traceback(None)  # frames hold the tensors that did not fit
-        left = [item for place, item in enumerate(batch) if place not in done]
-        if len(batch) == 1:
-            yield batch[0].number, _failed(failure)
-            return
-        if isinstance(failure, torch.cuda.OutOfMemoryError):
-            torch.cuda.empty_cache()
-            self._batch_size = max(1, len(batch) // 2)
-        half = (len(left) + 1) // 2
-        for part in (left[:half], left[half:]):
-            if part:
-                yield from self._generate(part)
+    def _generator(self, tokens: int) -> generate.Generator:
+        return generate.Generator(
+            self.model,
+            stop=self._stop,
+            max_new_tokens=self.max_new_tokens,
+            tokens=tokens,
+            watch=self._watch,
+            ends=self._ends,
+            counters=self.counters,
+        )
+
+    def _has_score(self, ids: Sequence[int]) -> bool:
+        """Whether the score can be read from what was generated so far, and nothing that follows would change it."""
+        # a line has just ended, or nothing has that was not seen at the token before
+        if ids[-1] >= len(self.tokenizer) or "\n" not in self.tokenizer.text_of(ids[-1:]):
+            return False
+        return parse.settled(self.tokenizer.decode(ids).split(conversation.STOP)[0])
 
     def _completion(self, generated: generate.Generated) -> Completion:
         return Completion(
             text=generate.text(self.tokenizer, generated),
-            stopped=generated.stopped,
+            stopped=generated.stopped or len(generated.ids) < self.max_new_tokens,
             new_tokens=len(generated.ids),
             score_probs=distribution.score_distribution(self.tokenizer, generated.ids, generated.watched),
         )
@@ -216,15 +230,11 @@ class TransformersEngine:
         return str(self.layout.raw.get("system_message") or conversation.SYSTEM_MESSAGE)
 
     def _tokens_that_fit(self) -> int:
-        """Tokens whose keys and values fit the free memory of the device."""
+        """Tokens whose keys and values fit the share of the device's free memory."""
         import torch
 
-        text = self.model.config.text_config
-        weight = self.model.lm_head.weight
-        head = text.hidden_size // text.num_attention_heads
-        token = 2 * text.num_hidden_layers * text.num_key_value_heads * head * weight.element_size()
-        free, _ = torch.cuda.mem_get_info(weight.device)
-        return int(CACHE_SHARE * free / token)
+        free, _ = torch.cuda.mem_get_info(self.model.lm_head.weight.device)
+        return int(CACHE_SHARE * free / token_bytes(self.model))
 
 
 def _placed(device: str | None, dtype: str | None) -> tuple[str, str]:
@@ -251,15 +261,7 @@ def _tokenizer(folder: Path, described: layout.Layout) -> Tokenizer:
     return tokenizer
 
 
-def _rough_length(prompt: Prompt) -> int:
-    """Good enough to put like beside like before any picture is opened: one picture is some 2,000 tokens."""
-    return sum(8_000 if isinstance(piece, Picture) else len(piece.text) for piece in prompt.pieces)
-
-
-def _cut(order: list[int], size: int) -> list[list[int]]:
-    numbers = iter(order)
-    return list(iter(lambda: list(itertools.islice(numbers, size)), []))
-
-
-def _failed(error: Exception) -> Completion:
-    return Completion(None, unscored="engine_error", note=f"{type(error).__name__}: {error}")
+def _opening(prompt: Prompt) -> str:
+    """The words of the protocol that a prompt begins with."""
+    first = prompt.pieces[0] if prompt.pieces else None
+    return first.text if isinstance(first, Literal) else ""

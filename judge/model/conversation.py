@@ -12,6 +12,7 @@ tokenizer_config.json is another one and `chat()` does not use it.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
 
 from judge.errors import UserError
@@ -57,14 +58,34 @@ def encode(
     if pictures != len(tiles_per_picture):
         raise ValueError(f"{pictures} pictures but {len(tiles_per_picture)} tile counts")
     items: list[Chunk | str] = ["<|system|>", Chunk(f"\n{system}"), STOP, "<|user|>", Chunk("\n")]
-    tiles = iter(tiles_per_picture)
     for piece in pieces:
         if isinstance(piece, Picture):
-            items += [IMAGE_START, *[IMAGE_CONTEXT] * (next(tiles) * tokens_per_tile), IMAGE_END]
+            items += [IMAGE_START, IMAGE_CONTEXT, IMAGE_END]
         else:
             items.append(Chunk(piece.text, trusted=not isinstance(piece, Text)))
     ids, spans = tokenizer.encode([*items, STOP, "<|assistant|>", Chunk("\n")])
-    return Encoded(tuple(ids), tuple(spans))
+    return _expanded(tokenizer, ids, spans, [tiles * tokens_per_tile for tiles in tiles_per_picture])
+
+
+def _expanded(
+    tokenizer: Tokenizer, ids: Sequence[int], spans: Sequence[tuple[int, int]], counts: Sequence[int]
+) -> Encoded:
+    """One image token a picture → `counts` of them. A picture is thousands of tokens that need no tokenizer."""
+    start, context = tokenizer.special[IMAGE_START], tokenizer.special[IMAGE_CONTEXT]
+    places = [n for n, pair in enumerate(itertools.pairwise(ids), 1) if pair == (start, context)]
+    if len(places) != len(counts):
+        raise ValueError(f"{len(places)} image slots for {len(counts)} pictures")
+    expanded: list[int] = []
+    before = 0
+    for place, count in zip(places, counts, strict=True):
+        expanded += [*ids[before:place], *[context] * count]
+        before = place + 1
+    expanded += ids[before:]
+
+    def moved(position: int) -> int:
+        return position + sum(count - 1 for place, count in zip(places, counts, strict=True) if place < position)
+
+    return Encoded(tuple(expanded), tuple((moved(start), moved(stop)) for start, stop in spans))
 
 
 def encode_chat_text(

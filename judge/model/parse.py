@@ -68,6 +68,16 @@ def parse_score(text: str, *, stopped: bool, profile: Profile) -> tuple[int | No
     return (int(found), None) if found in range(7) else (None, "out_of_range")
 
 
+def settled(text: str) -> bool:
+    """Whether `reference` reads the same score from `text` whatever comes after it: a line has ended behind the number.
+
+    `strict` is never settled: a heading that comes later may say another score, and is heard.
+    """
+    marker = text.find(_REFERENCE_MARKER)
+    number = _REFERENCE_NUMBER.search(text, marker + len(_REFERENCE_MARKER)) if marker >= 0 else None
+    return number is not None and "\n" in text[number.end() :]
+
+
 def _first_number(text: str) -> float | str:
     marker = text.find(_REFERENCE_MARKER)
     if marker < 0:

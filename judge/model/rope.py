@@ -59,11 +59,17 @@ def install(model: Any, regime: Regime = "reference") -> None:
         @torch.no_grad()
         def forward(self, x: Any, position_ids: Any) -> tuple[Any, Any]:
             """position_ids (rows, tokens) → cosines and sines (rows, tokens, head dimension) in the type of x."""
-            beyond = position_ids.amax(dim=-1, keepdim=True) + 1 > self.limit
-            if regime == "long":
-                beyond = torch.ones_like(beyond)
-            chosen = torch.where(beyond, self.long.to(x.device), self.short.to(x.device))
-            angles = position_ids[..., None].float() * chosen[:, None, :]
+            return self.rotation(x, position_ids, self.beyond(position_ids.amax(dim=-1, keepdim=True) + 1))
+
+        def beyond(self, length: Any) -> Any:
+            """Whether a sequence of this many tokens rotates by the long set; a number or a tensor of them."""
+            return (length > self.limit) | (regime == "long")
+
+        @torch.no_grad()
+        def rotation(self, x: Any, positions: Any, long: Any) -> tuple[Any, Any]:
+            """Cosines and sines (…, head dimension) for positions (…), each by the set that `long` (…) says."""
+            chosen = torch.where(long[..., None], self.long.to(x.device), self.short.to(x.device))
+            angles = positions[..., None].float() * chosen
             angles = torch.cat((angles, angles), dim=-1)
             return (angles.cos() * self.factor).to(x.dtype), (angles.sin() * self.factor).to(x.dtype)
 

@@ -25,9 +25,9 @@ def prompts():
     return [Prompt(request, rubric.render(request)) for request in BENCHMARK.references(None, 5)]
 
 
-def completions(loaded, prompts, order, batch_size):
+def completions(loaded, prompts, order, batch_size, cutters=0):
     engine = engines.TransformersEngine(
-        loaded.model, loaded.tokenizer, loaded.layout, {}, loaded.max_new_tokens, batch_size
+        loaded.model, loaded.tokenizer, loaded.layout, {}, loaded.max_new_tokens, batch_size, cutters=cutters
     )
     found = {order[number]: done for number, done in engine.complete([prompts[i] for i in order])}
     return [found[i] for i in range(len(prompts))]
@@ -38,13 +38,10 @@ def alone(loaded, prompts):
     return completions(loaded, prompts, list(range(len(prompts))), 1)
 
 
-@pytest.mark.parametrize(("batch_size", "threads"), [(1, 8), (2, 1), (3, 4), (8, 2), (None, 4)])
-def test_the_same_verdict_for_any_batch_size_order_and_number_of_workers(
-    loaded, prompts, alone, monkeypatch, batch_size, threads
-):
-    monkeypatch.setattr(engines, "PREPARING_THREADS", threads)
-    order = random.Random(threads).sample(range(len(prompts)), k=len(prompts))
-    found = completions(loaded, prompts, order, batch_size)
+@pytest.mark.parametrize(("batch_size", "cutters"), [(1, 0), (3, 1), (8, 0), (None, 2)])
+def test_the_same_verdict_for_any_batch_size_order_and_number_of_workers(loaded, prompts, alone, batch_size, cutters):
+    order = random.Random(batch_size).sample(range(len(prompts)), k=len(prompts))
+    found = completions(loaded, prompts, order, batch_size, cutters)
     assert [(c.text, c.stopped, c.unscored) for c in found] == [(c.text, c.stopped, c.unscored) for c in alone]
     # a batch may change the last of the four digits that are kept
     for ours, theirs in zip(found, alone, strict=True):

@@ -45,10 +45,10 @@ BY_VERIFICATION = [
         "prompt ids",
     ),
     trap(
-        "T24_positions_count_padding",  # 13.7
-        "judge.model.generate",
-        "            position_ids=torch.tensor(lengths, device=device)[:, None],\n",
-        "",
+        "T24_positions_count_others",  # 13.7 where padding is counted; here, what lies before a prompt in its pass
+        "judge.model.packed",
+        "rotation = language.rotary_emb.rotation(x, positions, long.bool())",
+        "rotation = language.rotary_emb.rotation(x, torch.arange(len(ids), device=device), long.bool())",
         "greedy ids",
         modes=("batch",),
     ),
@@ -77,9 +77,9 @@ BY_VERIFICATION = [
     ),
     trap(
         "T4_regime_of_the_batch",  # 5 of 13 texts equal in a batch
-        "judge.model.rope",
-        "position_ids.amax(dim=-1, keepdim=True)",
-        "position_ids.amax().view(1, 1)",
+        "judge.model.generate",
+        "bool(self._rope.beyond(len(sequence.row.ids)))",
+        "bool(self._rope.beyond(max(len(other.row.ids) for other in sequences)))",
         "greedy ids",
         modes=("batch",),
     ),
@@ -95,15 +95,15 @@ BY_VERIFICATION = [
     trap(
         "T5_cache_recomputed_at_the_limit",
         "judge.model.generate",
-        'if model.rope_regime == "recompute":',
-        "if True:",
+        'recompute, limit = self.model.rope_regime == "recompute", self._rope.limit',
+        "recompute, limit = True, self._rope.limit",
         "greedy ids",
     ),
     trap(
         "T21_stops_anywhere",
         "judge.model.generate",
-        "new[i][-1] == stop or",
-        "new[i][-1] in (stop, new[i][0]) or",
+        "stopped = int(token) == self._stop",
+        "stopped = int(token) in (self._stop, sequence.new[0])",
         "greedy ids",
     ),
     trap(

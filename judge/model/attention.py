@@ -1,0 +1,74 @@
+"""Attention of one sequence over its own stretch of the cache, without padding: in plain torch, on any device.
+
+    reading(q, keys, values)                     # q (n, heads, size): the last n of the m tokens in keys (m, …)
+    writing(q, keys, values, starts, lengths)    # q (sequences, heads, size): the newest token of each
+
+`writing` calls the attention of torch once a sequence, on views of the cache. On CUDA `judge.model.decode_kernel` does
+the same for all sequences at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+
+def reading(q: Any, keys: Any, values: Any, window: int | None = None) -> Any:
+    """(n, heads, size): causal attention of the last n of m tokens. keys, values (m, key heads, size).
+
+    window: how many tokens, itself included, a token sees; None: all before it.
+    """
+    from torch.nn.functional import scaled_dot_product_attention
+
+    new, total = q.shape[0], keys.shape[0]
+    groups = q.shape[1] // keys.shape[1]
+    if groups > 1:
+        keys, values = keys.repeat_interleave(groups, 1), values.repeat_interleave(groups, 1)
+    q, keys, values = (x.transpose(0, 1)[None] for x in (q, keys, values))
+    if window is not None and window < total:
+        mask = _visible(new, total, q.device, window)
+        out = scaled_dot_product_attention(q, keys, values, attn_mask=mask)
+    elif new in (1, total):
+        out = scaled_dot_product_attention(q, keys, values, is_causal=new > 1)
+    elif q.is_cuda:
+        # is_causal counts from the first key; this counts from the last, and keeps to kernels without a mask
+        from torch.nn.attention.bias import causal_lower_right
+
+        out = scaled_dot_product_attention(q, keys, values, attn_mask=causal_lower_right(new, total))
+    else:
+        out = scaled_dot_product_attention(q, keys, values, attn_mask=_visible(new, total, q.device))
+    return out[0].transpose(0, 1)
+
+
+def writing(
+    q: Any, keys: Any, values: Any, starts: Sequence[int], lengths: Sequence[int], window: int | None = None
+) -> Any:
+    """(sequences, heads, size): each newest token over the tokens of its sequence.
+
+    keys, values: a layer of the cache (places, key heads, size); a sequence has places start to start + length there,
+    its newest token included.
+    """
+    import torch
+    from torch.nn.functional import scaled_dot_product_attention
+
+    heads = keys.shape[1]
+    rows = []
+    for row, start, length in zip(q, starts, lengths, strict=True):
+        stop = start + length
+        if window is not None:
+            start = max(start, stop - window)
+        # heads that share a key stand as queries of one head: a single token needs no mask between them
+        grouped = row.view(1, heads, -1, row.shape[-1])
+        seen = (x[start:stop].transpose(0, 1)[None] for x in (keys, values))
+        rows.append(scaled_dot_product_attention(grouped, *seen).view(row.shape))
+    return torch.stack(rows)
+
+
+def _visible(new: int, total: int, device: Any, window: int | None = None) -> Any:
+    """(new, total) bool: what each of the last `new` tokens sees."""
+    import torch
+
+    token = torch.arange(total - new, total, device=device)[:, None]
+    other = torch.arange(total, device=device)
+    seen = other <= token
+    return seen if window is None else seen & (other > token - window)

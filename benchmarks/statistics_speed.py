@@ -28,7 +28,7 @@ import numpy as np
 
 from judge.results.paired import RESAMPLES, differences, join
 from judge.results.statistics import mean_score
-from judge.results.tally import tally_scores
+from judge.tally import tally_scores
 from judge.verdict import Verdict
 from mmie_tasks.metrics import OF_SCORES, PERCENT
 from mmie_tasks.records import PUBLISHED_COUNTS

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from judge.errors import UserError
+from judge.estimate import Estimate
 from judge.request import Request
-from judge.results.statistics import Estimate
-from judge.results.tally import Tally
 from judge.rubric import Rubric
+from judge.tally import Tally
 from judge.verdict import Verdict
 
 Profile = Literal["reference", "strict"]

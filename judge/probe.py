@@ -25,9 +25,10 @@ from tqdm import tqdm
 from judge.benchmark import Benchmark
 from judge.engines import Engine, Prompt
 from judge.errors import UserError
+from judge.estimate import EMPTY, Estimate
 from judge.model.parse import parse_score
 from judge.request import Picture, Request, Segment, Text
-from judge.results.statistics import EMPTY, Estimate, mean_score
+from judge.results.statistics import mean_score
 from judge.rubric import Rubric
 
 TOP = 6

@@ -12,8 +12,8 @@ from pathlib import Path
 from judge.benchmark import Answer, Dataset, Profile, Summary
 from judge.errors import UserError
 from judge.request import Request
-from judge.results.tally import Tally, tally_scores
 from judge.rubric import Rubric
+from judge.tally import Tally, tally_scores
 from judge.verdict import Verdict
 from mmie_tasks import judging, location, metrics, records, rubrics
 from mmie_tasks.demo import demo_dir

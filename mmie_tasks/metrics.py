@@ -13,8 +13,9 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from judge.benchmark import Dataset, Summary
-from judge.results.statistics import Estimate, mean_score
-from judge.results.tally import Ratio
+from judge.estimate import Estimate
+from judge.results.statistics import mean_score
+from judge.tally import Ratio
 from judge.verdict import Verdict
 from mmie_tasks.records import CATEGORIES, PUBLISHED_COUNTS, PUBLISHED_TOTAL, Record, category_of_id
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from judge.benchmark import Answer, Dataset, Profile, Summary
 from judge.errors import UserError
 from judge.request import Request
-from judge.results.tally import Tally
 from judge.rubric import Rubric
+from judge.tally import Tally
 from judge.verdict import Verdict
 from mmvu_tasks import categories, extract, location, metrics, tallies
 from mmvu_tasks.records import Record

@@ -27,7 +27,7 @@ from typing import Any
 import judge
 from judge.benchmark import Benchmark, Dataset, Source
 from judge.errors import UserError
-from judge.results.statistics import Estimate
+from judge.estimate import Estimate
 from judge.signature import Signature
 from judge.verdict import REASONS, Verdict
 

@@ -11,31 +11,16 @@ Sources: Wilson, JASA 22 (1927) 209-212; Efron and Tibshirani, An Introduction t
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from statistics import NormalDist
 
 import numpy as np
 
+from judge.estimate import EMPTY, Estimate
+
 CONFIDENCE = 0.95
 Z = NormalDist().inv_cdf(0.5 + CONFIDENCE / 2)
-
-
-@dataclasses.dataclass(frozen=True)
-class Estimate:
-    """A value with a 95% interval over n units; all None where n is 0. Never NaN."""
-
-    value: float | None
-    ci_low: float | None
-    ci_high: float | None
-    n: int
-
-    def to_json(self) -> dict[str, float | int | None]:
-        return dataclasses.asdict(self)
-
-
-EMPTY = Estimate(None, None, None, 0)
 
 
 def proportion(k: int, n: int, scale: float = 100.0) -> Estimate:

@@ -5,7 +5,7 @@ import random
 import numpy as np
 import pytest
 
-from judge.results.tally import Unit
+from judge.tally import Unit
 from judge.verdict import Verdict
 from mmvu_tasks.metrics import summarise
 from mmvu_tasks.tallies import OUTCOMES, tallies

@@ -11,7 +11,7 @@ from judge import cli
 from judge.errors import UserError
 from judge.results.compare import compare, read_run
 from judge.results.paired import differences
-from judge.results.tally import Ratio, tally_scores
+from judge.tally import Ratio, tally_scores
 from judge.verdict import Verdict
 
 METRICS = {"score": Ratio(tuple(range(7)), (1,) * 7, scale=100 / 6), "mean": Ratio(tuple(range(7)), (1,) * 7, scale=1)}

@@ -7,7 +7,7 @@ from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
 
 from judge.results.paired import Difference, differences, join, mcnemar
 from judge.results.statistics import Estimate, detectable, proportion
-from judge.results.tally import Ratio, Tally, Unit, tally_scores
+from judge.tally import Ratio, Tally, Unit, tally_scores
 from judge.verdict import Verdict
 
 PP, PN, NP, NN = range(4)

@@ -15,6 +15,7 @@ In both, an image outside its root is never opened: the item is unscored (image_
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -71,11 +72,11 @@ def locate(name: str, root: Path) -> Picture:
     if _URL.match(name):
         raise ImageRefused("image_refused", "an image must be a file below the image root, not an address")
     relative = name
-    for base in (root.absolute(), root.resolve()):
+    for base in (root.absolute(), root.resolve()) if os.path.isabs(name) else ():
         if name.startswith(f"{base}/"):
             relative = name[len(f"{base}/") :]
     folder, _, inside = relative.removeprefix("./").partition("/")
-    if folder == HUB.images and (root / HUB.images).is_symlink() and (root / HUB.records).is_file():
+    if folder == HUB.images and os.path.islink(root / HUB.images) and (root / HUB.records).is_file():
         return Picture(below(root / HUB.images, inside), name)
     return Picture(below(root, relative), name)
 

@@ -33,8 +33,8 @@ from judge.image_files import ImageRefused
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-FORMATS = ("AVIF", "BMP", "GIF", "ICO", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TIFF", "WEBP")
-"""What is decoded, told by content. Not EPS: Pillow hands it to Ghostscript."""
+FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "BMP", "GIF", "ICO", "JPEG2000", "MPO", "PPM", "TIFF")
+"""What is decoded, told by content; tried in this order. Not EPS: Pillow hands it to Ghostscript."""
 
 # ImageNet, float32 (InternVL, internvl_chat/internvl/train/constants.py)
 _MEAN = np.array((0.485, 0.456, 0.406), dtype=np.float32)
@@ -78,20 +78,28 @@ def digest(path: Path, limits: Limits = LIMITS) -> str:
 def grid(width: int, height: int, size: int = 448, min_num: int = 1, max_num: int = 12) -> tuple[int, int]:
     """(columns, rows) of tiles for an image: the nearest aspect ratio, and the larger grid for images of some area."""
     best, best_difference = (1, 1), float("inf")
-    for columns, rows in _grids(min_num, max_num):
-        difference = abs(width / height - columns / rows)
-        large = width * height > 0.5 * size * size * columns * rows
-        if difference < best_difference or (difference == best_difference and large):
-            best, best_difference = (columns, rows), difference
+    aspect, area = width / height, width * height
+    for ratio, enough, shape in _grids(size, min_num, max_num):
+        difference = abs(aspect - ratio)
+        if difference < best_difference or (difference == best_difference and area > enough):
+            best, best_difference = shape, difference
     return best
 
 
 @functools.lru_cache
-def _grids(min_num: int, max_num: int) -> tuple[tuple[int, int], ...]:
-    """Every (columns, rows) of so many tiles, the fewest first."""
+def _grids(size: int, min_num: int, max_num: int) -> tuple[tuple[float, float, tuple[int, int]], ...]:
+    """(aspect ratio, pixels from which it is preferred to a smaller one, (columns, rows)), the fewest tiles first."""
     sides = range(1, max_num + 1)
     shapes = [(columns, rows) for columns in sides for rows in sides if min_num <= columns * rows <= max_num]
-    return tuple(sorted(shapes, key=lambda shape: shape[0] * shape[1]))
+    shapes.sort(key=lambda shape: shape[0] * shape[1])
+    return tuple((columns / rows, 0.5 * size * size * columns * rows, (columns, rows)) for columns, rows in shapes)
+
+
+@functools.lru_cache
+def _formats() -> tuple[str, ...]:
+    """Those of `FORMATS` that the installed Pillow knows."""
+    Image.init()
+    return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
 def count_tiles(
@@ -188,9 +196,8 @@ def _file(path: Path, limits: Limits) -> Iterator[IO[bytes]]:
 @contextlib.contextmanager
 def _opened(path: Path, limits: Limits, file: IO[bytes]) -> Iterator[Image.Image]:
     """The image in `file`, header read; failures of the decoder become ImageRefused. `path` is for messages."""
-    Image.init()
     try:
-        with Image.open(file, formats=[name for name in FORMATS if name in Image.OPEN]) as image:
+        with Image.open(file, formats=_formats()) as image:
             width, height = image.size
             if width * height > limits.pixels or max(width, height) > limits.side:
                 raise ImageRefused("image_refused", f"{path}: {width} x {height} pixels is over the limit")

@@ -137,7 +137,7 @@ class Store:
 
     def _append(self, rows: list[dict[str, Any]]) -> None:
         if self._closed:
-            raise OSError(errno.ESHUTDOWN, "the server is being stopped")
+            raise OSError(errno.ECANCELED, "the server is being stopped")
         data = "".join(f"{json.dumps(row)}\n" for row in rows).encode("ascii")
         descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND)
         try:

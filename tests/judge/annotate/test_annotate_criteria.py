@@ -1,0 +1,67 @@
+"""Six criteria give a point each, a seventh can only take one off, and the sum is a score."""
+
+import pytest
+
+from judge.annotate.criteria import Criterion, criteria, suggested, valid
+from judge.rubric import Rubric
+from mmie_tasks.benchmark import BENCHMARK
+
+RUBRIC = BENCHMARK.rubric("mmjudge")
+TWO = [Criterion("Text quality", "clear", 1), Criterion("Emotional impact", "take off one point where …", -1)]
+
+
+@pytest.mark.parametrize("category", BENCHMARK.categories)
+def test_our_rubrics(category):
+    found = criteria(RUBRIC, category)
+    assert [criterion.name for criterion in found] == RUBRIC.criteria(category)
+    assert sum(criterion.points == 1 for criterion in found) == 6
+    assert [criterion.name for criterion in found if criterion.points == -1] == (
+        [] if category == "MSR" else ["Emotional impact"]
+    )
+    for number, criterion in enumerate(found, 1):
+        line = f"\n{number}. {criterion.name}"
+        rest = RUBRIC.templates[category].partition(line)[2].partition("\n")[0]
+        assert rest.lstrip(":, ") == criterion.text != ""
+
+
+def test_what_takes_off_is_told_by_its_words_not_its_place():
+    found = criteria(RUBRIC.without("Innovation"), "SA")
+    assert [(c.name, c.points) for c in found][-2:] == [("Style and correspondence", 1), ("Emotional impact", -1)]
+
+
+def test_a_wording_without_numbers_has_no_criteria():
+    assert criteria(Rubric("other", {"T": "Give 0 to 6.\n{question}\n1. Not: this\n{answer}"}), "T") == []
+
+
+@pytest.mark.parametrize(
+    ("marks", "score"),
+    [
+        ({}, 0),
+        ({"a": 1, "b": 0, "c": 1}, 2),
+        ({"a": 0, "off": -1}, 0),  # -1 is below the scale
+        ({**dict.fromkeys("abcdef", 1), "off": 0}, 6),
+        ({**dict.fromkeys("abcdef", 1), "off": -1}, 5),
+        (dict.fromkeys("abcdefg", 1), 6),  # 7 is above it
+    ],
+)
+def test_suggested(marks, score):
+    assert suggested(marks) == score
+
+
+@pytest.mark.parametrize(
+    ("marks", "is_valid"),
+    [
+        ({"Text quality": 1, "Emotional impact": 0}, True),
+        ({"Text quality": 0, "Emotional impact": -1}, True),
+        ({"Text quality": 1, "Emotional impact": 1}, False),  # never adds one
+        ({"Text quality": -1, "Emotional impact": 0}, False),
+        ({"Text quality": 2, "Emotional impact": 0}, False),
+        ({"Text quality": True, "Emotional impact": 0}, False),
+        ({"Text quality": 1.0, "Emotional impact": 0}, False),
+        ({"Text quality": 1}, False),
+        ({"Text quality": 1, "Emotional impact": 0, "Other": 1}, False),
+        ({}, False),
+    ],
+)
+def test_valid(marks, is_valid):
+    assert valid(marks, TWO) is is_valid

@@ -17,6 +17,7 @@ COMMANDS = {
     "score": "score saved responses: verdicts.jsonl and results.json",
     "compare": "paired difference of two results folders",
     "agree": "how well a judge's scores agree with people's",
+    "ablate": "what each criterion of the rubric does to a judge's scores",
     "report": "results folders as one HTML file",
     "publish": "a run's numbers onto its model's page on the Hugging Face Hub",
     "train": "fine-tune a judge on human scores",

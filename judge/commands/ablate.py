@@ -1,0 +1,218 @@
+"""`mmjudge ablate RESPONSES --judge J --out DIR`: what each criterion of the rubric does to the judge's scores.
+
+    mmjudge ablate anole=anole.jsonl gill=gill.jsonl --humans humans.jsonl --judge MMIE/MMIE-Score --rubric mmjudge \\
+        --out out/ablation
+
+Judges all answers with the whole rubric and once more without each criterion, then prints how scores, agreement with
+people (`--humans`) and the order of the systems in each category changed. DIR/ablation.json has all of it, DIR/RUBRIC/
+MODEL/ a results folder for each variant and model, which `mmjudge agree` and `mmjudge compare` read. An interrupted run
+goes on when the same command is given again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import textwrap
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from judge import human
+from judge.ablation import Judged, Variant, judge_all, variants
+from judge.benchmark import Answer, Benchmark, find, names
+from judge.engines import Engine
+from judge.errors import UserError
+from judge.responses import read
+from judge.results import pairs, results
+from judge.results.agreement import RESAMPLES
+from judge.results.effects import effect, findings
+from judge.results.pairs import Whose
+from judge.results.statistics import CONFIDENCE
+from judge.runner import default_judge, default_rubric
+
+FILE = "ablation.json"
+WIDTH = 118
+PACKAGES = ("pillow", "safetensors", "torch", "transformers")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("responses", nargs="+", metavar="[MODEL=]RESPONSES", help="responses as for `mmjudge score`, a file a model")
+    add("--out", required=True, type=Path, metavar="DIR", help=f"folder for {FILE} and the results of every variant")
+    add("--humans", type=Path, metavar="FILE", help="human-scored JSONL: report the change in agreement, too")
+    add("--benchmark", choices=names(), help="whose answers these are (default: the first that has a judge)")
+    add(
+        "--data",
+        type=Path,
+        metavar="DIR",
+        help="local copy of the dataset (default: the environment's, else the Hub's)",
+    )
+    add("--image-root", type=Path, metavar="DIR", help="folder that images of answers lie below (default: each file's)")
+    add("--judge", metavar="JUDGE", help="Hub repository or folder (default: as `mmjudge score`)")
+    add("--rubric", help="wording to leave criteria out of (default: what the judge was trained on)")
+    add("--criterion", action="append", default=[], metavar="NAME", help="leave only this one out; may be repeated")
+    add("--profile", choices=["reference", "strict"], default="strict", help="as for `mmjudge score`")
+    add("--device", help="cpu, cuda, cuda:1, … (default: an accelerator where there is one)")
+    add("--dtype", choices=["float32", "bfloat16"], help="default: bfloat16 on an accelerator, float32 on a CPU")
+    add("--batch-size", type=int, metavar="N", help="answers judged together; changes speed, not scores")
+    add("--resamples", type=int, default=RESAMPLES, metavar="N", help=f"of the bootstrap (default {RESAMPLES})")
+    add("--seed", type=int, default=0, help="of the resampling (default 0)")
+
+
+def run(args: argparse.Namespace) -> int:
+    judge = args.judge or default_judge()
+    if judge.startswith("replay:"):
+        raise UserError("a replay repeats what was said under the whole rubric", fix="give --judge a judge that reads")
+    if args.resamples < 100:
+        raise UserError(f"--resamples {args.resamples}: an interval needs at least 100")
+    benchmark = _benchmark(args.benchmark)
+    scores = human.read(args.humans) if args.humans else []
+    responses = _responses(args.responses, args.image_root, scores)
+    # the rubric is looked at before a judge is loaded
+    rubric = benchmark.rubric(args.rubric or default_rubric(judge))
+    some = variants(rubric, benchmark.categories, args.criterion)
+    own = all(answer.record is not None for answers in responses.values() for answer in answers)
+    dataset = None if own and args.data is None else benchmark.load(args.data)
+    engine = _engine(judge, args)
+    judged = judge_all(some, responses, benchmark, dataset, engine, args.profile, args.out, packages=PACKAGES)
+    content = _content(judged, _people(judged[0], scores), args.resamples, args.seed)
+    content["versions"] = results.versions(PACKAGES)
+    file = _write(content, args.out)
+    print(f"{table(content)}\n\n{file}")
+    return 0
+
+
+def _engine(judge: str, args: argparse.Namespace) -> Engine:
+    from judge.engines.transformers import load_engine
+
+    return load_engine(judge, device=args.device, dtype=args.dtype, batch_size=args.batch_size)
+
+
+def _benchmark(name: str | None) -> Benchmark:
+    found = [find(one) for one in ([name] if name else names())]
+    judged = [benchmark for benchmark in found if benchmark.judged]
+    if not judged:
+        raise UserError(
+            f"{name or 'no installed benchmark'} is decided by rules: there is no rubric to leave parts out of"
+        )
+    return judged[0]
+
+
+def _responses(
+    given: Sequence[str], image_root: Path | None, scores: Sequence[human.HumanScore]
+) -> dict[str, list[Answer]]:
+    """Answers by model under test. A file without a name is of the one model people scored, or named after itself."""
+    models = list(dict.fromkeys(score.model for score in scores))
+    responses: dict[str, list[Answer]] = {}
+    for word in given:
+        model, file = pairs.named(word)
+        if model is None:
+            model = models[0] if len(models) == 1 else file.stem
+        if scores and model not in models:
+            raise UserError(
+                f"nobody scored answers of {model!r}; people scored: {', '.join(models)}",
+                file=file,
+                fix=f"write MODEL={file}",
+            )
+        if model in responses:
+            raise UserError(f"a second file of answers of {model!r}", file=file, fix="give one a model")
+        responses[model] = read(file, image_root)
+    return responses
+
+
+def _people(whole: Judged, scores: Sequence[human.HumanScore]) -> dict[Whose, float]:
+    """People's mean score of every answer that they and the judge have scored."""
+    if not scores:
+        return {}
+    joined = pairs.join(whole.verdicts, scores)
+    if not joined.pairs:
+        raise UserError("--humans: no answer in it has a score by the judge", fix="give the scores of these answers")
+    return {pair.whose: pair.human for pair in joined.pairs}
+
+
+def _content(judged: Sequence[Judged], people: Mapping[Whose, float], resamples: int, seed: int) -> dict[str, Any]:
+    whole, *others = judged
+    criteria = {}
+    for one in others:
+        found = effect(whole.verdicts, one.verdicts, people, one.variant.categories, resamples=resamples, seed=seed)
+        criteria[str(one.variant.criterion)] = {"rubric": _rubric(one.variant), **found}
+    return {
+        "signature": str(whole.signature),
+        "rubric": _rubric(whole.variant),
+        "models": list(whole.verdicts),
+        "n": sum(map(len, whole.verdicts.values())),
+        "with_human_score": len(people),
+        "criteria": criteria,
+        "findings": findings(criteria),
+        "resampling": {
+            "method": "percentile bootstrap",
+            "confidence": CONFIDENCE,
+            "of": "questions, with all their answers",
+            "resamples": resamples,
+            "seed": seed,
+        },
+    }
+
+
+def _rubric(variant: Variant) -> str:
+    return f"{variant.rubric.name}@{variant.rubric.sha256[:8]}"
+
+
+def _write(content: Mapping[str, Any], folder: Path) -> Path:
+    file = folder / FILE
+    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
+    try:
+        file.write_text(text + "\n", encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise UserError(f"cannot be written ({error.strerror})", file=file, fix="give another --out") from error
+    return file
+
+
+def table(content: Mapping[str, Any]) -> str:
+    """The content of ablation.json for a terminal: a line a criterion, ranks that changed, what follows in words."""
+    people = content["with_human_score"] > 0
+    lines = [
+        f"{content['n']} answers of {', '.join(content['models'])}; whole rubric {content['rubric']}",
+        "",
+        f"{'without':<29}{'in':<13}{'n':>5}{'score':>8}{'change':>22}{'moved':>7}"
+        + (f"{'n':>6}{'Pearson':>9}{'change':>22}" if people else ""),
+    ]
+    for name, entry in content["criteria"].items():
+        score = entry["score"]
+        line = (
+            f"{name[:28]:<29}{', '.join(entry['categories'])[:12]:<13}{entry['n']:>5}{_number(score['whole']):>8}"
+            f"{_interval(score['change']):>22}{_number(score['moved']['value']):>7}"
+        )
+        if people:
+            pearson = entry["agreement"]["pearson"]
+            line += (
+                f"{pearson['change']['n']:>6}{_number(pearson['whole']['value']):>9}{_interval(pearson['change']):>22}"
+            )
+        lines.append(line)
+        if any(entry["unscored"].values()):
+            lines.append(
+                f"  left out, unscored: {entry['unscored']['whole']} by the whole rubric, "
+                f"{entry['unscored']['without']} without {name}"
+            )
+    lines.append("")
+    for said in content["findings"]:
+        lines += textwrap.wrap(f"- {said}", WIDTH, subsequent_indent="  ")
+    drawn = content["resampling"]
+    legend = (
+        "change: without minus whole, paired, with its 95% interval (percentile bootstrap of questions, "
+        f"{drawn['resamples']} resamples, seed {drawn['seed']}; not corrected for the number of criteria); moved: mean "
+        "absolute change of a score. Any change of wording may move a judge, not only the loss of this criterion."
+    )
+    return "\n".join([*lines, "", *textwrap.wrap(legend, WIDTH), f"signature: {content['signature']}"])
+
+
+def _interval(found: Mapping[str, Any]) -> str:
+    if found["value"] is None:
+        return "-"
+    value = f"{round(found['value'], 2) + 0.0:+.2f}"
+    return f"{value} [-]" if found["ci_low"] is None else f"{value} [{found['ci_low']:+.2f}, {found['ci_high']:+.2f}]"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"

@@ -44,7 +44,7 @@
     return value;
   }
 
-  // one thing at a time: keys that are pressed meanwhile are dropped, not queued onto another answer
+  // one thing at a time
   async function alone(work) {
     if (busy) return;
     busy = true;
@@ -231,7 +231,7 @@
       else if (key === "Enter" && event.ctrlKey && !event.repeat) save();
       return;
     }
-    if (event.ctrlKey) return;
+    if (event.ctrlKey || busy) return; // what is pressed before the next answer is there is not about it
     const letter = LETTERS.indexOf(key);
     if (/^[0-6]$/.test(key)) {
       choose(Number(key));

@@ -224,6 +224,21 @@ def test_enter_without_a_score_saves_nothing(page, working):
     assert working.store.path.read_bytes() == b""
 
 
+def test_keys_that_come_before_the_next_answer_are_not_about_it(page, working, monkeypatch):
+    there, item = threading.Event(), working.item
+    with served(working) as server:
+        page.open(server.address)
+        monkeypatch.setattr(working, "item", lambda place: item(place) if there.wait(60) else None)
+        page.keys("4", Keys.ENTER)
+        page.wait("return document.getElementById('count').textContent === '1 of 30 scored'")
+        page.keys("6", "a", Keys.ENTER, "j", "u")
+        assert page.score() == "4"
+        there.set()
+        page.wait("return document.documentElement.dataset.item === '1'")
+        assert (page.score(), page.text("sum"), page.text("message")) == (None, "not marked", "Saved.")
+    assert [score.score for score in human.read(working.store.path)] == [4]
+
+
 def test_undo_and_another_day(page, files, tmp_path):
     out = tmp_path / "scores.jsonl"
     with served(session(files, out)) as server:

@@ -15,8 +15,9 @@ from judge.engines.preparing import Cutter
 from judge.engines.schedule import plan
 from judge.engines.transformers import MAX_TILES, TransformersEngine, check_judge, load_engine
 from judge.errors import UserError
-from judge.model import checkpoint, distribution, generate, packed
+from judge.model import checkpoint, distribution, generate, packed, rope
 from judge.model.cache import KeyValues
+from judge.model.parse import parse_score
 from judge.request import Picture, Request, Text
 from judge.rubric import Literal
 
@@ -98,6 +99,105 @@ def test_the_same_for_any_batch_size_and_order(request, name, prompts):
         order = random.Random(seed).sample(range(len(prompts)), k=len(prompts))
         found = results(engine_of(judge, batch_size=size), [prompts[i] for i in order])
         same(found, [alone[i] for i in order])
+
+
+@pytest.mark.parametrize("name", ["recorded", "second"])
+def test_the_same_for_any_budget_and_any_number_of_cutters(request, name, prompts):
+    judge = request.getfixturevalue(name)
+    expected = results(engine_of(judge), prompts)
+    for seed, (tokens, cutters) in enumerate([(1, 0), (300, 2), (500, 0), (900, 1), (100_000, 0)]):
+        order = random.Random(seed).sample(range(len(prompts)), k=len(prompts))
+        engine = engine_of(judge, cache_tokens=tokens, cutters=cutters)
+        same(results(engine, [prompts[i] for i in order]), [expected[i] for i in order])
+
+
+@pytest.mark.parametrize("regime", ["reference", "recompute", "long"])
+def test_the_same_in_any_company_under_every_rope(second, prompts, regime):
+    rope.install(second.model, regime)
+    try:
+        alone = [results(engine_of(second), [one])[0] for one in prompts]
+        same(results(engine_of(second, cache_tokens=700), prompts), alone)
+    finally:
+        rope.install(second.model)
+
+
+def test_what_was_counted(second, prompts):
+    """A queue that is long against what fits at once: hardly a place is empty, and nothing is padded or moved."""
+    engine = engine_of(second, cache_tokens=400)
+    queue = [one for one in prompts for _ in range(12)]
+    results(engine, queue)
+    c = engine.counters
+    assert c.sequences == len(queue)
+    assert c.prompt_places / c.prompt_tokens <= 1.02
+    assert c.decode_used / c.decode_offered >= 0.95
+    assert c.decode_used == len(queue) * (NEW - 1)
+    assert c.kv_copied == c.prefix_reused
+    assert c.kv_written == c.prompt_tokens + c.decode_used
+    lengths = [len(ready(engine, one).row.ids) for one in queue]
+    assert c.prompt_tokens == sum(lengths) - c.prefix_reused + c.prefix_computed
+    # all prompts begin alike; it is read once in each rope set
+    opening = c.prefix_computed / 2
+    assert opening > 30
+    assert c.prefix_reused == len(queue) * opening
+    assert c.host_syncs <= c.forwards
+    assert c.tiles == sum(0 if row.tiles is None else len(row.tiles) for row in (ready(engine, q).row for q in queue))
+
+
+def test_openings_are_what_prompts_share(engine, pictures):
+    rubric = "### Instructions\nBe just.\n### Question\n"
+
+    def one(*pieces):
+        return Prompt(Request("r", "PBL", (), ()), pieces)
+
+    square = Picture(pictures / "square.png", "x")
+    shared = [
+        one(Literal(rubric), Text("What?"), Literal("\n")),
+        one(Literal(rubric + "Image-0: "), square, Literal("\n")),
+        one(Literal(rubric), Text("Why?")),
+    ]
+    others = [one(Literal("### Other\n"), Text("x")), one(Text("no words of the protocol")), one()]
+    openings = engine._openings([*shared, *others])
+    assert set(openings) == {rubric, rubric + "Image-0: "}
+    ids = openings[rubric]
+    assert openings[rubric + "Image-0: "] == ids
+    for prompt_ in shared:
+        assert ready(engine, prompt_).row.ids[: len(ids)] == ids
+    assert ready(engine, others[0]).row.ids[: len(ids)] != ids
+    assert engine._openings(others) == {}
+
+
+def forced(monkeypatch, judge, text):
+    """Let the judge generate the ids of `text`, whatever it is asked."""
+    ids = [*judge.tokenizer.encode_untrusted(text), judge.tokenizer.special["<|end|>"]]
+    take = generate.Generator._take
+
+    def chosen(self, sequences, logits):
+        for row, sequence in enumerate(sequences):
+            logits[row, ids[len(sequence.new)]] = 1e4
+        return take(self, sequences, logits)
+
+    monkeypatch.setattr(generate.Generator, "_take", chosen)
+    return len(ids)
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("### Feedback\nGood.\n### Score\n4\nand much more\n### Score\n2", "### Feedback\nGood.\n### Score\n4"),
+        ("### Score: 4.5\nmore", "### Score: 4.5"),
+        ("### Score\nFour is what I\ngive: 4", "### Score\nFour is what I\ngive: 4"),
+        ("no score\n4\n", "no score\n4"),
+    ],
+)
+def test_an_answer_may_end_at_its_score(second, monkeypatch, text, kept):
+    length = forced(monkeypatch, second, text)
+    (whole,) = results(engine_of(second, max_new_tokens=80), [prompt(0)])
+    (cut,) = results(engine_of(second, max_new_tokens=80, stop_at_score=True), [prompt(0)])
+    assert (whole.text, whole.stopped, whole.new_tokens) == (text.strip(), True, length)
+    assert (cut.text, cut.stopped) == (kept, True)
+    assert (cut.new_tokens < length) == (kept != text.strip())
+    scores = [parse_score(c.text, stopped=c.stopped, profile="reference") for c in (whole, cut)]
+    assert scores[0] == scores[1]
 
 
 def test_pictures_are_seen_in_order(engine, pictures):
@@ -280,6 +380,8 @@ def test_identity_names_what_changes_answers_and_nothing_else(golden_folder):
         "engine": "transformers",
     }
     assert load_engine(str(folder), device="cpu", batch_size=3).identity == engine.identity
+    shorter = load_engine(str(folder), device="cpu", stop_at_score=True)
+    assert shorter.identity == {**engine.identity, "decoding": "greedy-1024-to-score"}
     other = load_engine(str(folder), device="cpu", dtype="bfloat16", rope="long", max_new_tokens=64)
     changed = {key for key in IDENTITY if other.identity[key] != engine.identity[key]}
     assert changed == {"decoding", "dtype", "rope"}

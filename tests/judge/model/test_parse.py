@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from judge.model.parse import parse_score
+from judge.model.parse import parse_score, settled
 from judge.verdict import REASONS
 
 RECORDED = json.loads((Path(__file__).parents[2] / "golden_requests" / "parse.json").read_text(encoding="utf-8"))
@@ -194,3 +194,52 @@ def test_a_long_text(unit, reference, strict):
     """200,000 characters, as a replay file may hold; a quadratic expression would not come back in time."""
     text = "### Score\n" + (unit * 200_000)[:200_000]
     assert (outcome(text, "reference"), outcome(text, "strict")) == (reference, strict)
+
+
+# --- settled: what comes later changes nothing -------------------------------------------------------------------------
+
+JUDGED = st.lists(
+    st.sampled_from(
+        ["### Score", "### Score:", "## Score", "Score: ", "\n", "\n\n", " ", "4", "-", ".", "5", "0", "of 6", "4.5"]
+        + ["<|end|>", "### Feedback", "good", "٤", "４", "\u2028", "\r", "\x0b", "\ufffd", "e", ","]
+    ),
+    max_size=14,
+).map("".join)
+
+
+@given(JUDGED, JUDGED, st.booleans())
+def test_a_settled_score_stays(text, later, stopped):
+    if not settled(text):
+        return
+    expected = parse_score(text, stopped=True, profile="reference")
+    assert expected[1] in (None, "out_of_range")
+    # however it goes on and whether it ends by itself, and with white space cut off its end
+    for whole in (text + later, text.strip(), (text + later).strip()):
+        assert parse_score(whole, stopped=stopped, profile="reference") == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("### Score\n4\n", True),
+        ("### Score: 4 of 6\n", True),
+        ("### Score\n4", False),  # 45, 4.5
+        ("### Score\n4.\n", True),
+        ("### Score\nfour\n", False),
+        ("4\n### Score\n", False),
+        ("### score\n4\n", False),  # not what `reference` looks for
+        ("### Score\n-1\n", True),
+        ("### Score\n4\u2028", False),  # only a line feed ends it
+    ],
+)
+def test_settled(text, expected):
+    assert settled(text) is expected
+
+
+def test_strict_is_never_settled():
+    """What comes later is heard: the reason why an answer is cut short for `reference` alone."""
+    text = "### Score\n4\n"
+    assert settled(text)
+    assert outcome(text, "strict") == 4
+    assert outcome(text + "### Score\n2\n", "strict") == "ambiguous_score"
+    assert outcome(text + "### Score\n2\n", "reference") == 4

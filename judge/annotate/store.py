@@ -30,6 +30,7 @@ from judge.errors import UserError
 from judge.human import HumanScore, Who
 from judge.request import Segment, Text
 
+_START = b'{"id": "'
 LOCK_WAIT = 30
 """Seconds that another server may hold the file; it needs milliseconds."""
 
@@ -107,7 +108,10 @@ class Store:
                 self._lock.release()
 
     def _heal(self) -> None:
-        """End the last line: cut an unfinished one off, or add the newline that a whole one has lost."""
+        """End the last line: cut an unfinished one off, or add the newline that a whole one has lost.
+
+        A line that is not the beginning of one of ours stays as it is: the file may be another by mistake.
+        """
         descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
             size = os.fstat(descriptor).st_size
@@ -119,12 +123,13 @@ class Store:
                 start -= length
                 line = os.pread(descriptor, length, start) + line
             line = line.rpartition(b"\n")[2]
-            try:
-                json.loads(line)
-            except ValueError:
-                os.ftruncate(descriptor, size - len(line))
-            else:
-                os.pwrite(descriptor, b"\n", size)
+            if line.startswith(_START[: len(line)]):
+                try:
+                    json.loads(line)
+                except ValueError:
+                    os.ftruncate(descriptor, size - len(line))
+                else:
+                    os.pwrite(descriptor, b"\n", size)
         finally:
             os.close(descriptor)
 

@@ -95,6 +95,17 @@ def test_a_line_that_is_no_score_is_named(tmp_path):
     assert path.read_text().startswith('{"id": "PBL-1"}, oops\n')  # nothing was mended that was not ours
 
 
+@pytest.mark.parametrize(
+    "content", [b"\x89PNG\r\n\x1a\n\0\0", b"Dear diary,\nnothing", b'{"benchmark": "mmie"}', b"[1,\n2", b"4"]
+)
+def test_a_file_given_by_mistake_is_left_alone(tmp_path, content):
+    path = tmp_path / "mine"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match="line 1"):
+        Store(path)
+    assert path.read_bytes() == content
+
+
 def _give(path, annotator, n):
     store = Store(path)
     for number in range(n):

@@ -20,7 +20,9 @@ import hashlib
 import io
 import os
 import stat
+import struct
 import threading
+import zlib
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -32,6 +34,9 @@ from judge.image_files import ImageRefused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+HEADER = 8192
+"""Bytes of a file that most headers end in."""
 
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "BMP", "GIF", "ICO", "JPEG2000", "MPO", "PPM", "TIFF")
 """What is decoded, told by content; tried in this order. Not EPS: Pillow hands it to Ghostscript."""
@@ -66,8 +71,13 @@ def decode(path: Path, limits: Limits = LIMITS) -> Image.Image:
 
 def probe(path: Path, limits: Limits = LIMITS) -> tuple[int, int]:
     """(width, height) from the header, the rest unread. Raises ImageRefused as `decode`, for what the header shows."""
-    with _file(path, limits) as file, _opened(path, limits, file) as image:
-        return image.size
+    with _file(path, limits) as file:
+        size = _size(_start(file, path))
+        if size is not None:
+            _check(size, path, limits)
+            return size
+        with _opened(path, limits, file) as image:
+            return image.size
 
 
 def digest(path: Path, limits: Limits = LIMITS) -> str:
@@ -198,15 +208,50 @@ def _opened(path: Path, limits: Limits, file: IO[bytes]) -> Iterator[Image.Image
     """The image in `file`, header read; failures of the decoder become ImageRefused. `path` is for messages."""
     try:
         with Image.open(file, formats=_formats()) as image:
-            width, height = image.size
-            if width * height > limits.pixels or max(width, height) > limits.side:
-                raise ImageRefused("image_refused", f"{path}: {width} x {height} pixels is over the limit")
+            _check(image.size, path, limits)
             with _WHOLE_IMAGES_ONLY:
                 yield image
     except ImageRefused:
         raise
     except Exception as error:  # decoders raise anything on hostile bytes
         raise ImageRefused("image_refused", f"{path}: cannot be decoded ({error})") from None
+
+
+def _check(size: tuple[int, int], path: Path, limits: Limits) -> None:
+    width, height = size
+    if width * height > limits.pixels or max(width, height) > limits.side:
+        raise ImageRefused("image_refused", f"{path}: {width} x {height} pixels is over the limit")
+
+
+def _start(file: IO[bytes], path: Path) -> bytes:
+    try:
+        start = file.read(HEADER)
+        file.seek(0)
+    except OSError as error:
+        raise ImageRefused("image_refused", f"{path}: cannot be read ({error})") from None
+    return start
+
+
+def _size(start: bytes) -> tuple[int, int] | None:
+    """(width, height) of a sound PNG or JPEG that begins so; None where Pillow has to look. A plan asks 60,000 times.
+
+    PNG: the first chunk (W3C PNG, 11.2.1). JPEG: the frame header (ITU-T T.81, B.2.2), whose marker is C0 to CF but
+    for the tables C4, C8 and CC.
+    """
+    if start[:16] == b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR" and len(start) >= 33:
+        width, height = struct.unpack_from(">II", start, 16)
+        sound = zlib.crc32(start[12:29]) == int.from_bytes(start[29:33], "big")
+        return (width, height) if sound and width and height else None
+    place = 2
+    while start[:2] == b"\xff\xd8" and place + 9 <= len(start):
+        mark, kind, length = struct.unpack_from(">BBH", start, place)
+        if mark != 0xFF or not 0xC0 <= kind < 0xFF or 0xD0 <= kind <= 0xDA or length < 2:
+            return None
+        if kind < 0xD0 and kind not in (0xC4, 0xC8, 0xCC):
+            height, width = struct.unpack_from(">HH", start, place + 5)
+            return (width, height) if width and height else None
+        place += 2 + length
+    return None
 
 
 class _WholeImagesOnly:

@@ -220,6 +220,57 @@ def test_refused(tmp_path, name, data, message):
     assert refusal.value.reason == "image_refused"
 
 
+# name, file, whether its size is found without Pillow
+HEADERS = [
+    ("baseline", saved(picture(61, 47), "JPEG"), True),
+    ("progressive", saved(picture(61, 47), "JPEG", progressive=True), True),
+    ("grey", saved(picture(61, 47).convert("L"), "JPEG"), True),
+    ("CMYK", saved(picture(61, 47).convert("CMYK"), "JPEG"), True),
+    ("with a profile and a comment", saved(picture(61, 47), "JPEG", icc_profile=b"p" * 3000, comment=b"c" * 50), True),
+    ("with a profile as long as the header", saved(picture(61, 47), "JPEG", icc_profile=b"p" * 9000), False),
+    ("PNG", saved(picture(61, 47), "PNG"), True),
+    ("palette PNG", saved(picture(61, 47).convert("P"), "PNG"), True),
+    ("WebP", saved(picture(61, 47), "WEBP"), False),
+    ("GIF", saved(picture(61, 47), "GIF"), False),
+]
+
+
+@pytest.mark.parametrize(("name", "data", "quick"), HEADERS, ids=lambda value: value if isinstance(value, str) else "")
+def test_a_size_is_that_of_pillow(tmp_path, monkeypatch, name, data, quick):
+    path = tmp_path / "picture"
+    path.write_bytes(data)
+    assert Image.open(path).size == (61, 47)
+    asked = []
+    monkeypatch.setattr(images, "_formats", lambda: asked.append(1) or ("JPEG", "PNG", "WEBP", "GIF"))
+    assert probe(path) == (61, 47)
+    assert (not asked) == quick
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        png(8, 8, b"").replace(b"\0\0\0\x08\x08", b"\0\0\0\x09\x08"),  # the check sum is that of a height of 8
+        png(0, 8, b""),
+        b"\xff\xd8\xff",
+        b"\xff\xd8" + b"\0" * 40,
+        b"\xff\xd8\xff\xe0\0\x01" + b"\0" * 40,  # a segment shorter than its length
+        b"\xff\xd8\xff\xc0\0\x11\x08\0\0\0\0" + b"\0" * 40,  # 0 x 0
+    ],
+)
+def test_a_broken_header_is_left_to_pillow(tmp_path, data):
+    path = tmp_path / "picture"
+    path.write_bytes(data)
+    with pytest.raises(ImageRefused, match="cannot be decoded"):
+        probe(path)
+
+
+def test_a_size_over_the_limit_is_refused_by_the_header(tmp_path):
+    path = tmp_path / "picture"
+    path.write_bytes(png(9_460, 9_460, b""))
+    with pytest.raises(ImageRefused, match="9460 x 9460 pixels is over the limit"):
+        probe(path)
+
+
 def test_a_probe_reads_the_header_and_no_more(tmp_path, monkeypatch):
     path = tmp_path / "picture.jpg"
     path.write_bytes(whole_jpeg())

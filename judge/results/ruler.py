@@ -125,7 +125,7 @@ def findings(content: Mapping[str, Any]) -> list[str]:
         if unshown:
             said.append(f"The interval of Pearson includes zero for {kind} {_list(unshown)}.")
     for name, other in content["beside"].items():
-        said += _against(f"the baseline {name!r}", other["judge_minus_it"], list(other["judge_minus_it"]))
+        said += _against(repr(name), other["judge_minus_it"], list(other["judge_minus_it"]))
     people = content["people"]
     if people is not None:
         said += _against("one person (against the mean of the others)", people["judge_minus_one"], ["pearson", "mse"])
@@ -148,7 +148,8 @@ def _against(what: str, gains: Mapping[str, Any], names: Sequence[str]) -> list[
         if gain is None or gain["ci_low"] is None:
             continue
         words = "higher correlation (Pearson)" if name == "pearson" else "lower squared error"
-        shift = f"{gain['value']:+.3f} [{gain['ci_low']:+.3f}, {gain['ci_high']:+.3f}]"
+        value, low, high = (f"{round(gain[part], 3) + 0.0:+.3f}" for part in ("value", "ci_low", "ci_high"))
+        shift = f"{value} [{low}, {high}]"
         if gain["ci_low"] <= 0 <= gain["ci_high"]:
             said.append(f"The judge is not shown to have {words} than {what}, nor the reverse: {shift}.")
         elif (gain["ci_low"] > 0) == (better > 0):

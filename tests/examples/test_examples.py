@@ -47,7 +47,15 @@ def run(tmp_path):
 
 def test_every_example_is_run_here_or_by_make_demo():
     there = {path.name for path in EXAMPLES.iterdir()}
-    assert there == {"answers", "compare.sh", "demo.sh", "from_python.py", "lmms_eval_config.yaml"}
+    assert there == {
+        "agree.sh",
+        "agreement",
+        "answers",
+        "compare.sh",
+        "demo.sh",
+        "from_python.py",
+        "lmms_eval_config.yaml",
+    }
     assert "examples/demo.sh" in (ROOT / "Makefile").read_text()
 
 
@@ -65,6 +73,30 @@ def test_comparing_saved_answers(run, tmp_path):
     row = next(line for line in out.partition("B − A")[2].splitlines() if line.startswith("RA "))
     assert "+29.17" in row
     assert " 0.039 " in row
+
+
+def test_agreement_with_made_up_people(run, tmp_path):
+    made = {name: (EXAMPLES / "agreement" / f"{name}.jsonl").read_bytes() for name in ("careful", "hasty", "humans")}
+    spec = importlib.util.spec_from_file_location("make", EXAMPLES / "agreement" / "make.py")
+    make = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(make)
+    make.HERE = tmp_path
+    make.main()
+    assert {name: (tmp_path / f"{name}.jsonl").read_bytes() for name in made} == made
+
+    out = run("bash", EXAMPLES / "agree.sh")
+    found = json.loads((tmp_path / "out" / "agree" / "agreement.json").read_text())
+    assert (found["n"] + found["left_out"]["unscored"]["n"], found["questions"], found["annotators"]) == (18, 9, 2)
+    # the rule against itself with a point more or less on every third answer: 6 of 18, but where 0 or 6 allows none
+    pairs = [json.loads(line) for line in made["humans"].decode().splitlines()]
+    apart = [abs(one["score"] - other["score"]) for one, other in zip(pairs[::2], pairs[1::2], strict=True)]
+    assert found["people"]["annotators"]["made-up-1"]["mae"]["value"] == pytest.approx(sum(apart) / 18)
+    # MSR has no such criterion: 6 + 6 answers are judged again, 18 + 12 in all
+    ablation = json.loads((tmp_path / "out" / "agree" / "ablation" / "ablation.json").read_text())
+    assert ablation["criteria"]["Image quality"]["categories"] == ["SA", "PBL"]
+    judged = tmp_path.glob("out/agree/ablation/*/*/verdicts.jsonl")
+    assert sum(len(file.read_text().splitlines()) for file in judged) == 30
+    assert "18 answers of careful, hasty" in out
 
 
 def test_from_python(run, tmp_path):

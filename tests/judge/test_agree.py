@@ -178,7 +178,7 @@ def test_baselines_and_other_judges_stand_beside(known, tmp_path, capsys):
     said = " ".join(found["findings"])
     assert "Cosine is high by construction" in said
     assert f"{constant['coefficients']['cosine']['value']:.3f} for a constant" in said
-    assert "The judge has higher correlation (Pearson) than the baseline 'base': +" in said
+    assert "The judge has higher correlation (Pearson) than 'base': +" in said
     assert "The judge has HIGHER squared error than one person" in said
     out = " ".join(capsys.readouterr().out.split())
     for sentence in found["findings"]:

@@ -110,6 +110,13 @@ def fisher(r: float, n: int) -> Estimate:
     return Estimate(r, math.tanh(math.atanh(r) - reach), math.tanh(math.atanh(r) + reach), n)
 
 
+def pairs_needed(r: float, *, power: float = 0.8) -> int:
+    """How many pairs show with this power that a true Pearson correlation r is not zero, at 95%; by Fisher's z."""
+    normal = NormalDist()
+    reach = normal.inv_cdf(0.5 + CONFIDENCE / 2) + normal.inv_cdf(power)
+    return math.ceil((reach / math.atanh(abs(r))) ** 2 + 3)
+
+
 def includes_zero(name: str, estimate: Estimate) -> bool:
     """Whether the coefficient `name` is one that 0 means chance for, and the interval does not exclude it."""
     if name not in ZERO_IS_CHANCE or estimate.ci_low is None or estimate.ci_high is None:

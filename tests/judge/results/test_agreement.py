@@ -10,8 +10,9 @@ from scipy import stats
 from sklearn.metrics import cohen_kappa_score
 from statsmodels.stats.inter_rater import cohens_kappa
 
-from judge.results.agreement import agree, differences, fisher, includes_zero, reliability
+from judge.results.agreement import agree, differences, fisher, includes_zero, pairs_needed, reliability
 from judge.results.coefficients import ASSOCIATION, PAIRED, ZERO_IS_CHANCE
+from judge.results.statistics import Estimate
 
 SCORES = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), min_size=2, max_size=40)
 
@@ -235,6 +236,18 @@ def test_the_published_correlation_is_not_told_from_zero():
         assert includes_zero("pearson", fisher(r, 200))
     # 200 items show a correlation of 0.139 and more
     assert not includes_zero("pearson", fisher(0.14, 200))
+
+
+def test_how_many_answers_people_must_score():
+    # Cohen, Psych. Bull. 112 (1992) 155-159, table 2, power .80 at .05: r .10 needs 783, .30 needs 85, .50 needs 28
+    assert [pairs_needed(r) for r in (0.1, -0.3)] == [783, 85]
+    assert pairs_needed(0.5) == pytest.approx(28, abs=2)  # the approximation asks for two more
+    # the published 0.113: ((1.960 + 0.842) / 0.1135)^2 + 3 = 612.4
+    assert pairs_needed(0.113) == 613
+
+
+def test_no_resamples_give_values_without_intervals():
+    assert agree([1, 2, 3, 5], [1, 3, 2, 6], resamples=0)["mae"] == Estimate(0.75, None, None, 4)
 
 
 def test_zero_is_chance_only_where_it_is():

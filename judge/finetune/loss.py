@@ -28,40 +28,20 @@ TOP_SCORE = 6
 
 
 class TaughtRope(torch.nn.Module):
-    """The rotary module of inference, with another choice of regime while prompt lengths are known."""
+    """The rotary module of one pass over whole rows: like the one of inference, but it knows where prompts end."""
 
-    def __init__(self, inference: Any) -> None:
-        super().__init__()
-        self.inference = inference
-        self.prompt_lengths: Any = None
-
-    @property
-    def limit(self) -> int:
-        limit: int = self.inference.limit
-        return limit
-
-    @contextlib.contextmanager
-    def taught(self, prompt_lengths: Any) -> Iterator[None]:
+    def __init__(self, inference: Any, prompt_lengths: Any) -> None:
         """prompt_lengths: (rows)."""
-        self.prompt_lengths = prompt_lengths
-        try:
-            yield
-        finally:
-            self.prompt_lengths = None
+        super().__init__()
+        self.inference, self.prompt_lengths = inference, prompt_lengths
 
-    @torch.no_grad()
     def forward(self, x: Any, position_ids: Any) -> tuple[Any, Any]:
         """position_ids (rows, tokens) → cosines and sines (rows, tokens, head dimension) in the type of x."""
         rope = self.inference
-        if self.prompt_lengths is None:
-            cosines, sines = rope(x, position_ids)
-            return cosines, sines
-        # prompts of one batch are short or long; what follows a short prompt becomes long at the limit
-        beyond = (self.prompt_lengths[:, None] > rope.limit) | (position_ids >= rope.limit)
-        frequencies = torch.where(beyond[..., None], rope.long.to(x.device), rope.short.to(x.device))
-        angles = position_ids[..., None].float() * frequencies
-        angles = torch.cat((angles, angles), dim=-1)
-        return (angles.cos() * rope.factor).to(x.dtype), (angles.sin() * rope.factor).to(x.dtype)
+        # a long prompt is so from its first token; what is written after a short one becomes so at the limit
+        long = rope.beyond(self.prompt_lengths)[:, None] | rope.beyond(position_ids + 1)
+        cosines, sines = rope.rotation(x, position_ids, long)
+        return cosines, sines
 
 
 class Lesson(torch.nn.Module):
@@ -78,14 +58,27 @@ class Lesson(torch.nn.Module):
         super().__init__()
         self.judge = judge
         self.distance_weight, self.score_tokens = distance_weight, list(score_tokens)
-        language = judge.model.language_model
-        self.rope = TaughtRope(language.rotary_emb)
-        language.rotary_emb = self.rope
         self.register_state_dict_post_hook(_only_trained)
 
     @property
     def device(self) -> Any:
         return self.judge.lm_head.weight.device
+
+    @property
+    def rope_limit(self) -> int:
+        """Tokens of the longest prompt in the short rope regime."""
+        limit: int = self.judge.model.language_model.rotary_emb.limit
+        return limit
+
+    @contextlib.contextmanager
+    def _taught(self, prompt_lengths: Any) -> Iterator[None]:
+        language = self.judge.model.language_model
+        inference = language.rotary_emb
+        language.rotary_emb = TaughtRope(inference, prompt_lengths)
+        try:
+            yield
+        finally:
+            language.rotary_emb = inference
 
     def load_state_dict(self, state_dict: Any, strict: bool = True, assign: bool = False) -> Any:
         """Strict about the trained weights, whatever `strict` says: transformers asks for no check when it resumes."""
@@ -124,7 +117,7 @@ class Lesson(torch.nn.Module):
         cache, start = None, 0
         if prefix is not None:
             cache, start = DynamicCache(), len(prefix)
-            with self.rope.taught(prompt_lengths[:1]):  # a batch that shares a prefix is of one regime
+            with self._taught(prompt_lengths[:1]):  # a batch that shares a prefix is of one regime
                 language(inputs_embeds=language.embed_tokens(prefix[None]), past_key_values=cache, use_cache=True)
             cache.batch_repeat_interleave(len(ids))
         embedded = language.embed_tokens(ids)
@@ -133,7 +126,7 @@ class Lesson(torch.nn.Module):
             places = ids == judge.config.image_token_id
             embedded = embedded.masked_scatter(places[..., None], features.to(embedded.dtype))
         positions = torch.arange(start, start + ids.shape[1], device=ids.device).expand(len(ids), -1)
-        with self.rope.taught(prompt_lengths):
+        with self._taught(prompt_lengths):
             output = language(
                 inputs_embeds=embedded,
                 position_ids=positions,

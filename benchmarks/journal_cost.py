@@ -1,116 +1,188 @@
-"""What the journal costs: time to key and to write a verdict, as a share of the time to judge one.
+"""What the journal costs: how long judging waits for it, as a share of the time to judge.
 
-    python benchmarks/journal_cost.py [--verdicts 1000] [--judging 0.3] [--folder DIR]
+    python benchmarks/journal_cost.py [--verdicts 100] [--judging 0.3] [--repeats 5] [--folder DIR]
 
-`--folder` decides which disk is measured (default: the current folder). `--judging` is the time to judge one answer in
-seconds: 0.3 is about what a batched 4B judge takes on one data-centre GPU, and less than anything slower. Requests are
-of the size of MMIE's (2 pictures of 100 kB, 300 words, 800 characters of feedback). What counts is the time for which
-judging waits; between two verdicts the benchmark sleeps, as a judge would be busy, and the disk syncs. A second row
-shows what the wait would be if each sync were waited for. Processor time stands beside the wait: pictures are hashed
-by several threads, so the wait is the shorter one where cores are free, and the longer one where they are not.
-Prints a Markdown table, then JSON.
+The real `judge_requests` runs with an engine that only takes its time: `--judging` seconds an answer, 0.3 being about
+what a batched 4B judge takes on one data-centre GPU and less than anything slower. Requests are of the size of MMIE's
+(2 pictures of 100 kB, 300 words; 800 characters of feedback). Every repeat runs it twice over new pictures, in turn
+first and second: with the journal, and with neither keys nor journal. What the first takes more is the cost, and every
+row is the median of the repeats:
+
+wait        for how long the engine stands still between an answer and being asked for the next: mean over the answers.
+            Without a journal that is parsing and building the verdict.
+median wait the same, of the answer in the middle: what is left where nothing else ran on the machine.
+elapsed     the whole run, until the journal is closed and all is on the disk, and noise: a sleep ends when the machine
+            likes. On a busy one this says little.
+processor   of all threads. Hashing and syncing run beside the judging and take none of its time while a core is free.
+            Where none is, this is the cost.
+once        how much longer it takes from the call to the first prompt, and from the last answer to the closed journal,
+            in ms a run.
+resumed     the same run again: all keys at once, and nothing to judge.
+
+`--folder` decides which disk is measured (default: the current folder). Prints a Markdown table, then JSON.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import os
 import platform
 import statistics
 import tempfile
 import time
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from unittest import mock
 
-from judge.engines import Engine
-from judge.engines.replay import Replay
+from judge import journal, keys
+from judge.engines import Completion, Prompt
 from judge.journal import Journal
 from judge.request import Picture, Request, Text
 from judge.rubric import Rubric
-from judge.runner import request_keys
+from judge.runner import judge_requests
 from judge.signature import Signature
 from judge.verdict import Verdict
 
 GOAL = 0.001
-PAUSE = 0.02
+CLOCKS = {"wait": "wait", "median_wait": "median wait", "elapsed": "elapsed", "processor": "processor"}
+RUBRIC = Rubric("measured", {"PBL": "criterion " * 300 + "{question}{answer}"})
+SIGNATURE = Signature({"benchmark": "mmie", "judge": "measured"})
+FEEDBACK = "### Feedback\n" + "f" * 800 + "\n### Score\n4"
 
 
-class Reader(Replay):
-    """An engine that reads and is never asked."""
+class Busy:
+    """An engine that takes its time, and notes when it begins and ends to: 2 n moments for n prompts."""
 
     reads = True
+    identity: Mapping[str, str] = {"judge": "measured"}
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds, self.moments = seconds, list[float]()
+
+    def complete(self, prompts: Sequence[Prompt]) -> Iterator[tuple[int, Completion]]:
+        for number in range(len(prompts)):
+            self.moments.append(time.perf_counter())
+            time.sleep(self.seconds)
+            self.moments.append(time.perf_counter())
+            yield number, Completion(FEEDBACK)
+
+
+class NoJournal(Journal):
+    """Knows nothing and keeps nothing."""
 
     def __init__(self) -> None:
         pass
 
+    def get(self, key: str) -> None:
+        return None
 
-def measure(folder: Path, verdicts: int) -> dict[str, float]:
-    """Milliseconds a verdict of every step."""
-    engine: Engine = Reader()
-    rubric = Rubric("measured", {"PBL": "criterion " * 300})
+    def questions(self) -> set[journal.Question]:
+        return set()
+
+    def record(self, verdict: Verdict) -> Verdict:
+        return verdict
+
+    def close(self) -> None:
+        pass
+
+
+@dataclasses.dataclass(frozen=True)
+class Times:
+    """Milliseconds a verdict, by each clock; `once` is milliseconds a run."""
+
+    wait: float
+    median_wait: float
+    elapsed: float
+    processor: float
+    once: float
+
+
+def run(requests: Sequence[Request], seconds: float, path: Path | None) -> Times:
+    """Judge what is not in the journal yet. path None: neither journal nor keys."""
+    journal.__dict__["_file_sha256"].cache_clear()
+    engine = Busy(seconds)
+    began, busy = time.perf_counter(), time.process_time()
+    with NoJournal() if path is None else Journal(path) as opened:
+        assert sum(1 for _ in judge_requests(requests, engine, RUBRIC, "strict", SIGNATURE, opened)) == len(requests)
+    ended, busy = time.perf_counter(), time.process_time() - busy
+    n, moments = len(requests), engine.moments or [began, began]
+    waits = [later - earlier for earlier, later in zip(moments[1:-1:2], moments[2::2], strict=True)] or [0.0]
+    once = moments[0] - began + ended - moments[-1]
+    found = (statistics.mean(waits), statistics.median(waits), (ended - began) / n, busy / n, once)
+    return Times(*(1e3 * clock for clock in found))
+
+
+def run_without(requests: Sequence[Request], seconds: float) -> Times:
+    with (
+        mock.patch.object(keys, "request_key", lambda request, template, signature: request.id),
+        mock.patch.object(keys, "_stamp", return_value=None),
+    ):
+        return run(requests, seconds, None)
+
+
+def make_requests(folder: Path, verdicts: int) -> list[Request]:
+    """New requests about new pictures of 100 kB, which are in the system's cache."""
+    folder.mkdir()
     requests = []
     for number in range(verdicts):
-        pictures = tuple(Picture(_picture(folder, 2 * number + k), "x") for k in range(2))
-        requests.append(Request(f"PBL-{number}", "PBL", (Text("step " * 200), *pictures), (Text("answer " * 100),)))
-    start, busy = time.perf_counter(), time.process_time()
-    keys = list(request_keys(requests, engine, rubric, Signature({"benchmark": "mmie", "judge": "measured"})))
-    keyed, busy = time.perf_counter() - start, time.process_time() - busy
-    found = {"key_ms": 1e3 * keyed / verdicts, "key_processor_ms": 1e3 * busy / verdicts}
-    for name, waits in (("record", False), ("record_and_wait", True)):
-        times, busy = [], 0.0
-        path = folder / f"{name}.jsonl"
-        with Journal(path) as journal, path.open("rb") as file:
-            for number, (request, key) in enumerate(zip(requests, keys, strict=True)):
-                time.sleep(PAUSE)
-                verdict = Verdict(request.id, "judge", number % 7, category="PBL", feedback="f" * 800, key=key)
-                start, began = time.perf_counter(), time.thread_time()
-                journal.record(verdict)
-                if waits:
-                    os.fsync(file.fileno())
-                busy += time.thread_time() - began
-                times.append(time.perf_counter() - start)
-        found |= {f"{name}_processor_ms": 1e3 * busy / verdicts}
-        found |= {f"{name}_ms": 1e3 * statistics.mean(times), f"{name}_median_ms": 1e3 * statistics.median(times)}
-    start, busy = time.perf_counter(), time.thread_time()
-    with Journal(path) as journal:
-        assert len(journal.questions()) == verdicts
-    reopened, busy = time.perf_counter() - start, time.thread_time() - busy
-    return {**found, "reopen_ms": 1e3 * reopened / verdicts, "reopen_processor_ms": 1e3 * busy / verdicts}
+        pictures = []
+        for name in (f"{number}-0.bin", f"{number}-1.bin"):
+            (folder / name).write_bytes(os.urandom(100_000))
+            pictures.append(Picture(folder / name, name))
+        question = (Text(f"{number} " + "step " * 200), *pictures)
+        requests.append(Request(f"PBL-{number}", "PBL", question, (Text("answer " * 100),)))
+    return requests
 
 
-def _picture(folder: Path, number: int) -> Path:
-    path = folder / f"{number}.bin"
-    path.write_bytes(number.to_bytes(4, "big") * 25_000)
-    return path
+def measure(folder: Path, verdicts: int, seconds: float, repeats: int) -> dict[str, list[Times]]:
+    """Times of each kind of run, one a repeat."""
+    found: dict[str, list[Times]] = {"with": [], "without": [], "resumed": []}
+    for repeat in range(repeats):
+        requests = make_requests(folder / str(repeat), verdicts)
+        path = folder / f"{repeat}.jsonl"
+        for name in ("with", "without") if repeat % 2 else ("without", "with"):
+            times = run(requests, seconds, path) if name == "with" else run_without(requests, seconds)
+            found[name].append(times)
+        assert len(journal.read(path)) == verdicts
+        found["resumed"].append(run(requests, seconds, path))
+    return found
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--verdicts", type=int, default=1000)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--verdicts", type=int, default=100)
     parser.add_argument("--judging", type=float, default=0.3, metavar="SECONDS")
+    parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--folder", type=Path, default=Path())
     args = parser.parse_args()
+    load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory(dir=args.folder) as folder:
-        found = measure(Path(folder), args.verdicts)
-    found["share_of_judging"] = (found["key_ms"] + found["record_ms"]) / 1e3 / args.judging
-    processor = (found["key_processor_ms"] + found["record_processor_ms"]) / 1e3 / args.judging
-    print(f"| a verdict, n = {args.verdicts} | wait, ms | processor, ms |\n|---|---:|---:|")
-    for name, words in (
-        ("key", "hash the request and its 2 pictures"),
-        ("record", "write the line"),
-        ("record_and_wait", "(write it and wait for the disk)"),
-        ("reopen", "(read it again on resuming)"),
-    ):
-        print(f"| {words} | {found[f'{name}_ms']:.3f} | {found[f'{name}_processor_ms']:.3f} |")
-    share = found["share_of_judging"]
-    print(f"| **share of judging at {args.judging} s** (goal {GOAL:.1%}) | **{share:.3%}** | {processor:.3%} |\n")
-    where = {
-        "cpus": os.cpu_count(),
-        "load": os.getloadavg()[0],
-        "machine": platform.machine(),
-        "python": platform.python_version(),
-    }
-    print(json.dumps({**found, "verdicts": args.verdicts, "judging_s": args.judging, **where}))
+        found = measure(Path(folder), args.verdicts, args.judging, args.repeats)
+    print(f"| ms a verdict, n = {args.verdicts}, median of {args.repeats} | with | without | cost | share of judging |")
+    print("|---|---:|---:|---:|---:|")
+    shares = {}
+    for clock, name in CLOCKS.items():
+        of = {kind: [getattr(times, clock) for times in runs] for kind, runs in found.items()}
+        costs = [one - other for one, other in zip(of["with"], of["without"], strict=True)]
+        shares[clock] = [cost / 1e3 / args.judging for cost in costs]
+        middle = statistics.median(shares[clock])
+        between = f"{min(shares[clock]):.3%} to {max(shares[clock]):.3%}"
+        print(
+            f"| {name} | {statistics.median(of['with']):.3f} | {statistics.median(of['without']):.3f} "
+            f"| {statistics.median(costs):.3f} | **{middle:.3%}** ({between}) |"
+        )
+    once = [statistics.median(times.once for times in found[kind]) for kind in ("with", "without")]
+    print(f"| once, ms a run | {once[0]:.1f} | {once[1]:.1f} | {once[0] - once[1]:.1f} | |")
+    resumed = statistics.median(times.elapsed for times in found["resumed"])
+    print(f"| resumed, nothing left to judge | {resumed:.3f} | | | {resumed / 1e3 / args.judging:.3%} |")
+    met = statistics.median(shares["wait"]) <= GOAL
+    print(f"\nJudging waits for the journal {statistics.median(shares['wait']):.3%} of its time; goal {GOAL:.1%}"
+          f"{'' if met else ', missed'}.\n")  # fmt: skip
+    where = {"cpus": os.cpu_count(), "load": load, "machine": platform.machine(), "python": platform.python_version()}
+    runs = {name: [dataclasses.asdict(times) for times in runs] for name, runs in found.items()}
+    print(json.dumps({"ms": runs, "shares": shares, "verdicts": args.verdicts, "judging_s": args.judging, **where}))
 
 
 if __name__ == "__main__":

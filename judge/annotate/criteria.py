@@ -15,7 +15,6 @@ import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 
-from judge.human import SCORES
 from judge.rubric import Rubric
 
 _LINE = re.compile(r"^\d+\. ([^\n]*)", re.MULTILINE)
@@ -46,8 +45,3 @@ def valid(marks: Mapping[str, object], known: Sequence[Criterion]) -> bool:
     return marks.keys() == {criterion.name for criterion in known} and all(
         type(marks[criterion.name]) is int and marks[criterion.name] in (0, criterion.points) for criterion in known
     )
-
-
-def suggested(marks: Mapping[str, int]) -> int:
-    """The sum of the marks on the scale."""
-    return min(max(sum(marks.values()), SCORES[0]), SCORES[-1])

@@ -1,8 +1,8 @@
-"""Six criteria give a point each, a seventh can only take one off, and the sum is a score."""
+"""Six criteria give a point each, a seventh can only take one off."""
 
 import pytest
 
-from judge.annotate.criteria import Criterion, criteria, suggested, valid
+from judge.annotate.criteria import Criterion, criteria, valid
 from judge.rubric import Rubric
 from mmie_tasks.benchmark import BENCHMARK
 
@@ -31,21 +31,6 @@ def test_what_takes_off_is_told_by_its_words_not_its_place():
 
 def test_a_wording_without_numbers_has_no_criteria():
     assert criteria(Rubric("other", {"T": "Give 0 to 6.\n{question}\n1. Not: this\n{answer}"}), "T") == []
-
-
-@pytest.mark.parametrize(
-    ("marks", "score"),
-    [
-        ({}, 0),
-        ({"a": 1, "b": 0, "c": 1}, 2),
-        ({"a": 0, "off": -1}, 0),  # -1 is below the scale
-        ({**dict.fromkeys("abcdef", 1), "off": 0}, 6),
-        ({**dict.fromkeys("abcdef", 1), "off": -1}, 5),
-        (dict.fromkeys("abcdefg", 1), 6),  # 7 is above it
-    ],
-)
-def test_suggested(marks, score):
-    assert suggested(marks) == score
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,7 @@ class Page:
         self.wait("return document.documentElement.dataset.item !== undefined")
 
     def wait(self, script):
-        waiting = WebDriverWait(self.driver, 30, poll_frequency=0.02)
+        waiting = WebDriverWait(self.driver, 120, poll_frequency=0.02)
         waiting.until(lambda _: self.run(script), script)
 
     def errors(self):

@@ -8,13 +8,14 @@ import shutil
 from pathlib import Path
 
 import pytest
-from annotating import MODELS, both, responses, session
+from annotating import MODELS, RUBRIC, both, responses, session
 from filelock import FileLock
 
 from judge import human
 from judge.annotate import store as store_module
 from judge.annotate.store import Store
 from judge.errors import UserError
+from judge.finetune.dataset import told
 from judge.request import Picture, Text
 from mmie_tasks.benchmark import BENCHMARK
 from mmie_tasks.demo import demo_dir
@@ -115,13 +116,13 @@ def _give(path, annotator, n):
 def test_servers_share_a_file(tmp_path):
     path = tmp_path / "scores.jsonl"
     context = multiprocessing.get_context("spawn")
-    processes = [context.Process(target=_give, args=(path, f"a{k}", 12)) for k in range(3)]
+    processes = [context.Process(target=_give, args=(path, f"a{k}", 8)) for k in range(3)]
     for process in processes:
         process.start()
     for process in processes:
         process.join()
     assert [process.exitcode for process in processes] == [0, 0, 0]
-    assert read(path) == {who(number, f"a{k}"): number % 7 for k in range(3) for number in range(12)}
+    assert read(path) == {who(number, f"a{k}"): number % 7 for k in range(3) for number in range(8)}
 
 
 def test_a_file_that_is_held_elsewhere(tmp_path, monkeypatch):
@@ -204,6 +205,19 @@ def test_the_file_is_what_finetuning_reads(tmp_path):
             copies = [s.path.read_bytes() for s in request.answer if isinstance(s, Picture)]
             assert copies == [(demo_dir() / "images" / Path(name).name).read_bytes() for name in original]
     assert pictures > 20
+
+
+@pytest.mark.parametrize("off", [0, -1])
+def test_marks_are_what_the_objective_of_criteria_learns(files, tmp_path, off):
+    working = session(files, tmp_path / "scores.jsonl")
+    place = next(n for n, item in enumerate(working.items) if item.request.category == "SA")
+    names = RUBRIC.criteria("SA")
+    marks = dict(zip(names, [1, 1, 1, 1, 0, 0, off], strict=True))
+    working.score({"item": place, "score": 4 + off, "criteria": marks, "feedback": ""})
+    (score,) = human.read(working.store.path)
+    assert told(score, "criteria", names) == "\n".join(
+        ["### Feedback", *(f"{name}: {marks[name]}" for name in names)]
+    )  # fmt: skip
 
 
 def test_answers_that_models_with_image_output_write(tmp_path):

@@ -298,7 +298,10 @@ def test_the_command_ends_with_where_the_scores_are(files, tmp_path, how):
         sys.executable, "-m", "judge.cli", "annotate", *[f"{model}={file}" for model, file in files],
         "--benchmark", "mmie", "--data", str(demo_dir()), "--annotator", "a1", "--out", str(out), "--n", "12",
     ]  # fmt: skip
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # tests in the background inherit none
+    )  # fmt: skip
     assert process.stdout.readline() == "12 answers, 0 of them scored by a1; Ctrl-C ends\n"
     address = process.stdout.readline().strip()
     port, key = address.removeprefix("http://127.0.0.1:").strip("/").split("/")

@@ -187,13 +187,12 @@ def prompts(folder: Path, described: layout.Layout, new_tokens: int) -> list[gen
 
 
 def needed(described: layout.Layout, rows: Sequence[generate.Row], new_tokens: int, scale: Scale, dtype: str) -> float:
-    """Bytes of memory for weights, padded cache and activations, roughly."""
+    """Bytes of memory for weights, cache and activations, roughly."""
     text = described.text
     head = text["hidden_size"] // text["num_attention_heads"]
     token = 2 * text["num_hidden_layers"] * text["num_key_value_heads"] * head * ITEM_BYTES[dtype]
-    cache = len(rows) * (max(len(row.ids) for row in rows) + new_tokens) * token
-    # growing by a token copies a layer of the cache, and freed blocks do not always fit what comes next
-    return checkpoint.parameters(described) * ITEM_BYTES[dtype] + 1.15 * cache + scale.activations
+    cache = token * sum(generate.need(len(row.ids), new_tokens) for row in rows)
+    return checkpoint.parameters(described) * ITEM_BYTES[dtype] + cache + scale.activations
 
 
 def require(what: str, wanted: float, free: float, fix: str) -> None:

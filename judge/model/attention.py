@@ -4,13 +4,18 @@
     writing(q, keys, values, starts, lengths)    # q (sequences, heads, size): the newest token of each
 
 `writing` calls the attention of torch once a sequence, on views of the cache. On CUDA `judge.model.decode_kernel` does
-the same for all sequences at once.
+the same for all sequences at once, where `fast` finds that it does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+import warnings
+from collections.abc import Callable, Sequence
 from typing import Any
+
+TOLERANCE = {"float32": 1e-4, "bfloat16": 2e-2}
+"""How far the kernel may be off the plain path, of values around 1."""
 
 
 def reading(q: Any, keys: Any, values: Any, window: int | None = None) -> Any:
@@ -62,6 +67,43 @@ def writing(
         seen = (x[start:stop].transpose(0, 1)[None] for x in (keys, values))
         rows.append(scaled_dot_product_attention(grouped, *seen).view(row.shape))
     return torch.stack(rows)
+
+
+def fast(model: Any) -> Callable[..., Any] | None:
+    """`decode_kernel.attend`, where it computes on the model's device what `writing` does. None on a CPU, with a
+    sliding window, and, with a warning, where it fails or is off."""
+    text, weight = model.config.text_config, model.lm_head.weight
+    if weight.device.type != "cuda" or text.sliding_window is not None:
+        return None
+    size = text.hidden_size // text.num_attention_heads
+    return _checked(weight.device, weight.dtype, text.num_attention_heads, text.num_key_value_heads, size)
+
+
+@functools.cache
+def _checked(device: Any, dtype: Any, heads: int, key_heads: int, size: int) -> Callable[..., Any] | None:
+    import torch
+
+    try:
+        from judge.model.decode_kernel import BLOCK, SPLIT, attend
+
+        lengths = [1, SPLIT - 1, SPLIT, 2 * SPLIT + 17, BLOCK]
+        starts = [sum(lengths[:n]) + 3 * n for n in range(len(lengths))]
+        cache = (starts[-1] + lengths[-1], key_heads, size)
+        generator = torch.Generator(device).manual_seed(0)
+        q, keys, values = (
+            torch.randn(shape, generator=generator, device=device, dtype=dtype)
+            for shape in ((len(lengths), heads, size), cache, cache)
+        )
+        places, counts = torch.tensor([starts, lengths], device=device)
+        found = attend(q, keys, values, places, counts, max(lengths))
+        off = float((found - writing(q, keys, values, starts, lengths)).abs().max())
+        if not off <= TOLERANCE[str(dtype).removeprefix("torch.")]:
+            raise ArithmeticError(f"off by {off:.1e}")
+    except Exception as error:  # a package, a compiler, a driver: anything may be missing
+        why = f"{type(error).__name__}: {error}"
+        warnings.warn(f"the decoding kernel is not used on {device}: {why}", RuntimeWarning, stacklevel=4)
+        return None
+    return attend
 
 
 def _visible(new: int, total: int, device: Any, window: int | None = None) -> Any:

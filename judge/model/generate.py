@@ -19,7 +19,7 @@ import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from judge.model import conversation, images, packed
+from judge.model import attention, conversation, images, packed
 from judge.model.cache import KeyValues
 from judge.model.counters import Counters
 
@@ -118,6 +118,7 @@ class Generator:
         self._stop, self._max_new_tokens, self._ends = stop, max_new_tokens, ends
         self._rope = model.model.language_model.rotary_emb
         self._watch = torch.tensor(list(watch), dtype=torch.long, device=model.lm_head.weight.device)
+        self._attend = attention.fast(model)
         self._sequences: list[_Sequence] = []
         self._batch: packed.Batch | None = None
         self._prefixes: dict[tuple[tuple[int, ...], bool], KeyValues] = {}
@@ -296,7 +297,7 @@ class Generator:
             self._batch = packed.Batch.of(starts, lengths, [s.new[-1] for s in sequences], device)
         self.counters.forwards += 1
         self.counters.kv_written += len(sequences)
-        return packed.write(self.model, self.cache, self._batch)
+        return packed.write(self.model, self.cache, self._batch, self._attend)
 
 
 def greedy(

@@ -269,10 +269,10 @@ def test_one_that_fails_while_it_is_written_fails_alone(second, prompts, monkeyp
     poison = max(lengths) + 4  # only the longest comes that far
     bad = lengths.index(max(lengths))
 
-    def failing(model, cache, batch):
+    def failing(model, cache, batch, attend):
         if poison in batch.lengths:
             raise RuntimeError("a bad step")
-        return write(model, cache, batch)
+        return write(model, cache, batch, attend)
 
     monkeypatch.setattr(packed, "write", failing)
     found = results(engine_of(second), prompts)
@@ -286,11 +286,11 @@ def test_out_of_memory_halves_the_budget_and_goes_on(second, prompts, monkeypatc
     expected = results(engine_of(second), prompts)
     real, sizes = getattr(packed, name), []
 
-    def small(model, cache, work):
+    def small(model, cache, work, *attend):
         sizes.append(cache.regions.size)
         if cache.regions.size > 600:
             raise torch.cuda.OutOfMemoryError("out of memory")
-        return real(model, cache, work)
+        return real(model, cache, work, *attend)
 
     monkeypatch.setattr(packed, name, small)
     engine = engine_of(second, cache_tokens=4096)
@@ -325,11 +325,11 @@ def test_what_is_done_already_is_not_done_again(second, prompts, monkeypatch):
     expected = results(engine_of(second), prompts)
     step, calls = packed.write, []
 
-    def failing(model, cache, batch):
+    def failing(model, cache, batch, attend):
         calls.append(len(batch.lengths))
         if len(calls) == NEW + 2:
             raise RuntimeError("late")
-        return step(model, cache, batch)
+        return step(model, cache, batch, attend)
 
     monkeypatch.setattr(packed, "write", failing)
     same(results(engine_of(second, batch_size=3), prompts), expected)

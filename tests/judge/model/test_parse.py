@@ -196,12 +196,15 @@ def test_a_long_text(unit, reference, strict):
     assert (outcome(text, "reference"), outcome(text, "strict")) == (reference, strict)
 
 
-# --- settled: what comes later changes nothing -------------------------------------------------------------------------
+# --- settled: what comes later changes nothing -----------------------------------------------------------------------
 
 JUDGED = st.lists(
     st.sampled_from(
-        ["### Score", "### Score:", "## Score", "Score: ", "\n", "\n\n", " ", "4", "-", ".", "5", "0", "of 6", "4.5"]
-        + ["<|end|>", "### Feedback", "good", "٤", "４", "\u2028", "\r", "\x0b", "\ufffd", "e", ","]
+        [
+            *("### Score", "### Score:", "## Score", "Score: ", "\n", "\n\n", " "),
+            *("4", "-", ".", "5", "0", "of 6", "4.5"),
+            *("<|end|>", "### Feedback", "good", "٤", "４", "\u2028", "\r", "\x0b", "\ufffd", "e", ","),
+        ]
     ),
     max_size=14,
 ).map("".join)

@@ -1,0 +1,75 @@
+"""The Triton kernel by its interpreter against the plain path, and the check that stands before its first use."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from judge.model import attention
+
+
+def test_the_kernel_by_triton_s_interpreter(golden_folder):
+    pytest.importorskip("triton", reason="triton is not installed")
+    script = Path(__file__).with_name("interpreted_kernel.py")
+    done = subprocess.run(
+        [sys.executable, str(script), str(golden_folder / "tiny-internvl2")],
+        env={**os.environ, "TRITON_INTERPRET": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        "ok the_kernel_is_the_plain_path",
+        "ok company_changes_nothing",
+        "ok the_check_before_the_first_use_passes",
+        "ok the_judge_writes_the_same",
+    ]
+
+
+def plain(q, keys, values, starts, lengths, longest):
+    return attention.writing(q, keys, values, starts.tolist(), lengths.tolist())
+
+
+def check(monkeypatch, kernel):
+    module = SimpleNamespace(SPLIT=32, BLOCK=16, attend=kernel)
+    monkeypatch.setitem(sys.modules, "judge.model.decode_kernel", module)
+    return attention._checked.__wrapped__(torch.device("cpu"), torch.float32, 4, 2, 16)
+
+
+def test_one_that_is_right_is_used(monkeypatch):
+    assert check(monkeypatch, plain) is plain
+
+
+@pytest.mark.parametrize(
+    ("broken", "message"),
+    [
+        (lambda *args: plain(*args) + 1e-3, "ArithmeticError: off by 1.0e-03"),
+        (lambda *args: plain(*args) * float("nan"), "ArithmeticError: off by nan"),
+        (lambda *args: 1 / 0, "ZeroDivisionError"),
+    ],
+)
+def test_one_that_is_off_or_fails_is_not(monkeypatch, broken, message):
+    with pytest.warns(RuntimeWarning, match=f"not used on cpu: {message}"):
+        assert check(monkeypatch, broken) is None
+
+
+def test_without_triton_the_plain_path_is_used(monkeypatch):
+    monkeypatch.setitem(sys.modules, "judge.model.decode_kernel", None)
+    with pytest.warns(RuntimeWarning, match="not used on cpu: ModuleNotFoundError"):
+        assert attention._checked.__wrapped__(torch.device("cpu"), torch.float32, 4, 2, 16) is None
+
+
+def test_not_on_a_cpu_and_not_with_a_window(second):
+    assert attention.fast(second.model) is None
+
+    class Cuda:
+        device, dtype = torch.device("cuda"), torch.float32
+
+    config = SimpleNamespace(text_config=SimpleNamespace(sliding_window=20))
+    assert attention.fast(SimpleNamespace(config=config, lm_head=SimpleNamespace(weight=Cuda))) is None

@@ -117,23 +117,24 @@ def findings(content: Mapping[str, Any]) -> list[str]:
     if undefined and n:
         said.append(f"Undefined, because one side's scores are all alike: {_list(undefined)}.")
     for kind, groups in (("category", content["categories"]), ("model", content["models_under_test"])):
-        unshown = [
-            f"{name} (n {group['pearson']['n']})"
-            for name, group in groups.items()
-            if len(groups) > 1 and group["pearson"]["ci_low"] is not None and "Pearson" in _zero(group)
-        ]
+        pearson = {name: group["pearson"] for name, group in groups.items()} if len(groups) > 1 else {}
+        unshown = [name for name, one in pearson.items() if includes_zero("pearson", Estimate(**one))]
         if unshown:
-            said.append(f"The interval of Pearson includes zero for {kind} {_list(unshown)}.")
+            named = [f"{name} (n {pearson[name]['n']})" for name in unshown]
+            said.append(f"The interval of Pearson includes zero for {kind} {_list(named)}.")
+        flat = [name for name, one in pearson.items() if one["value"] is None and one["n"] > 1]
+        if flat:
+            said.append(f"Pearson is undefined for {kind} {_list(flat)}: one side's scores are all alike.")
     for name, other in content["beside"].items():
         said += _against(repr(name), other["judge_minus_it"], list(other["judge_minus_it"]))
     people = content["people"]
     if people is not None:
         said += _against("one person (against the mean of the others)", people["judge_minus_one"], ["pearson", "mse"])
-    flat = content["beside"].get("constant")
-    if flat is not None and overall["cosine"]["value"] is not None and flat["coefficients"]["cosine"]["value"]:
+    constant = content["beside"].get("constant")
+    if constant is not None and overall["cosine"]["value"] is not None and constant["coefficients"]["cosine"]["value"]:
         said.append(
             f"Cosine is high by construction, as no score is negative: {overall['cosine']['value']:.3f} for the judge, "
-            f"{flat['coefficients']['cosine']['value']:.3f} for a constant."
+            f"{constant['coefficients']['cosine']['value']:.3f} for a constant."
         )
     if 0 < content["questions"] < FEW:
         said.append(f"Only {content['questions']} questions: bootstrap intervals of fewer than {FEW} are too narrow.")

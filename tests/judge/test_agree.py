@@ -224,6 +224,15 @@ def test_a_constant_judge_has_null_and_never_nan(tmp_path, capsys):
     assert "nan" not in capsys.readouterr().out.lower()
 
 
+def test_a_category_with_one_score_for_all_is_named(tmp_path):
+    scores = {f"{category}-{n}": n % 5 if category == "SA" else 0 for category in ("SA", "MSR") for n in range(10)}
+    rows = [row for n, name in enumerate(scores) for row in people(name, a=n % 7)]
+    mmjudge(folder(tmp_path / "out", scores), write(tmp_path / "h.jsonl", rows), "--out", tmp_path / "a")
+    found = read(tmp_path / "a")
+    assert found["categories"]["MSR"]["pearson"] == {"value": None, "ci_low": None, "ci_high": None, "n": 10}
+    assert "Pearson is undefined for category MSR: one side's scores are all alike." in found["findings"]
+
+
 def test_the_expected_score_has_a_row_where_every_verdict_has_it(tmp_path):
     names = [f"SA-{n}" for n in range(10)]
     humans = write(tmp_path / "h.jsonl", [row for n, name in enumerate(names) for row in people(name, a=n % 7)])

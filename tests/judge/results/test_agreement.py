@@ -1,6 +1,8 @@
 """Coefficients and intervals against scipy, scikit-learn, statsmodels and published worked examples."""
 
 import math
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -236,6 +238,31 @@ def test_the_published_correlation_is_not_told_from_zero():
         assert includes_zero("pearson", fisher(r, 200))
     # 200 items show a correlation of 0.139 and more
     assert not includes_zero("pearson", fisher(0.14, 200))
+
+
+def test_the_document_prints_what_its_snippet_does(capsys):
+    document = (Path(__file__).parents[3] / "docs" / "agreement.md").read_text(encoding="utf-8")
+    snippet = re.search(r"```python\n(.*?)```\n\n((?:    [^\n]*\n)+)", document, re.DOTALL)
+    exec(compile(snippet[1], "docs/agreement.md", "exec"), {})
+    assert capsys.readouterr().out == re.sub(r"^    ", "", snippet[2], flags=re.M)
+    for name in PAIRED:
+        assert f"`{name}`" in document
+
+
+def test_what_the_document_says_of_a_squared_error():
+    # mse = (difference of means)^2 + (difference of sds)^2 + 2 (1 - r) sd sd', for any scores
+    rng = np.random.default_rng(9)
+    human = rng.integers(0, 7, 200)
+    given_ = np.clip(human + rng.integers(-2, 5, 200), 0, 6)
+    found = agree(given_, human, resamples=0)
+    sds = given_.std(), human.std()
+    parts = found["bias"].value ** 2 + (sds[0] - sds[1]) ** 2 + 2 * (1 - found["pearson"].value) * sds[0] * sds[1]
+    assert found["mse"].value == pytest.approx(parts)
+    # least where there is no bias and sd = r sd': (1 - r)(1 + r) of the variance, a constant's squared error
+    r = 0.113
+    least = min((s - 1) ** 2 + 2 * (1 - r) * s for s in np.linspace(0, 1, 10_001))
+    assert least == pytest.approx(1 - r**2, abs=1e-6) == pytest.approx(0.987, abs=5e-4)
+    assert 3.300 / (2 * (1 - r)) == pytest.approx(1.86, abs=5e-3)
 
 
 def test_how_many_answers_people_must_score():

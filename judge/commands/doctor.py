@@ -24,6 +24,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from judge.benchmark import Benchmark, find, names
+from judge.engines.loading import TOKENIZER_VARIABLE, default_tokenizer, is_address
 from judge.engines.replay import PREFIX
 from judge.errors import UserError
 from judge.results.results import versions
@@ -133,6 +134,9 @@ def _judge(benchmark: Benchmark) -> Iterator[str]:
     if judge.startswith(PREFIX):
         yield f"recorded feedback in {judge.removeprefix(PREFIX)}"
         return
+    if is_address(judge):
+        yield from _endpoints(judge)
+        return
     try:
         from judge.engines.transformers import check_judge
 
@@ -151,6 +155,22 @@ def _judge(benchmark: Benchmark) -> Iterator[str]:
 
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
     yield f"{judge}, {size / 2**30:.2f} GiB on {device}, rubric {name}"
+
+
+def _endpoints(judge: str) -> Iterator[str]:
+    from judge.engines.server import connect
+
+    try:
+        server = connect(judge, default_tokenizer())
+    except UserError as error:
+        yield f"{judge}: {error.problem}"
+        yield error.fix or ""
+        return
+    endpoints = ", ".join(str(endpoint.address) for endpoint in server.endpoints)
+    served = server.identity
+    yield f"{served['judge']} by {served['server']} at {endpoints}; prompts {served['prompt']}"
+    if served["prompt"] == "unchecked":
+        yield f"set {TOKENIZER_VARIABLE} to the folder or repository of the judge, to have prompts checked"
 
 
 def _say(name: str, line: str, fix: str = "") -> None:

@@ -8,19 +8,25 @@ judges nothing twice. `results.json` appears when everything is decided. Exit co
 
 The rubric is, in this order: `--rubric`; what `mmjudge.json` in the judge's folder names (`{"rubric": "mmjudge"}`: a
 judge is asked in the words that it was trained on); "official", the wording of the published judge.
+
+Several GPUs are used at once, one process each (`judge.engines.processes`). As ranks of `accelerate launch`,
+`torchrun` or `srun` the processes share the work through DIR (`judge.ranks`).
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
 import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from judge import ranks
 from judge.benchmark import Answer, Benchmark, Dataset, Source, find, names
 from judge.engines import Engine
+from judge.engines.loading import TOKENIZER_VARIABLE, default_tokenizer, is_address, load
 from judge.engines.replay import PREFIX, Replay
 from judge.errors import UserError
 from judge.journal import Journal
@@ -62,7 +68,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--judge",
         metavar="JUDGE",
-        help=f"Hub repository, folder, or replay:FILE (default: ${JUDGE_VARIABLE} or MMIE's)",
+        action="append",
+        help=f"Hub repository, folder, http://HOST:PORT/v1[,…] or replay:FILE (default: ${JUDGE_VARIABLE} or MMIE's)",
+    )
+    add(
+        "--tokenizer",
+        metavar="JUDGE",
+        help=f"with addresses: the judge they serve, whose tokenizer checks prompts (default: ${TOKENIZER_VARIABLE})",
     )
     add(
         "--rubric",
@@ -78,6 +90,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--device", help="cpu, cuda, cuda:1, … (default: an accelerator where there is one)")
     add("--dtype", choices=["float32", "bfloat16"], help="default: bfloat16 on an accelerator, float32 on a CPU")
     add("--batch-size", type=_positive, metavar="N", help="answers judged together; changes speed, not scores")
+    add("--workers", type=_positive, metavar="N", help="processes, each with a judge of its own (default: one a GPU)")
     add(
         "--rope",
         choices=["reference", "recompute", "long"],
@@ -111,22 +124,44 @@ def run(args: argparse.Namespace) -> int:
     benchmark = find(args.benchmark)
     answers = read(args.file, args.image_root)
     _make_folder(args.out)
+    # what is quick to check comes before what may download or load for minutes
+    judge = None if args.dry_run else _judge(benchmark, args.judge)
+    replay = Replay(judge.removeprefix(PREFIX)) if judge and judge.startswith(PREFIX) else None
+    rank = ranks.here()
+    if judge is None or replay is not None:
+        if rank.number > 0:
+            return 0  # the first one needs no help
+        rank = ranks.Rank()
     if args.dry_run:
         return _dry_run(benchmark, answers, args)
-    # what is quick to check comes before what may download or load for minutes
-    judge = _judge(benchmark, args.judge)
-    replay = Replay(judge.removeprefix(PREFIX)) if judge and judge.startswith(PREFIX) else None
-    with Journal(args.out / "verdicts.jsonl") as journal:
+    with Journal(args.out / "verdicts.jsonl") if rank.number == 0 else contextlib.nullcontext() as journal:
         dataset = _dataset(benchmark, answers, args.data, bare=replay is not None)
         source = dataset.source if dataset else _own_questions(answers)
         rubric: Rubric | None = None
         engine: Engine | None = replay
         if judge is not None and replay is None:
-            rubric = benchmark.rubric(args.rubric or default_rubric(judge))
+            args.tokenizer = args.tokenizer or default_tokenizer()
+            rubric = benchmark.rubric(args.rubric or default_rubric(_described(judge, args)))
+            if not is_address(judge):
+                args.device = ranks.device(rank, args.device)
             engine = _engine(judge, args)
         identity = engine.identity if engine is not None else {}
         signature = make_signature(benchmark, source, args.profile, rubric, identity)
-        results.discard(args.out)
+        if journal is not None:
+            results.discard(args.out)
+        if engine is not None and not rank.alone:
+            assessed = benchmark.assess(answers, dataset, args.profile)
+            requests = [item for item in assessed if isinstance(item, Request)]
+            retry = args.retry_unscored
+            count = ranks.judge_share(
+                requests, engine, rubric, args.profile, signature, args.out, rank, retry_unscored=retry
+            )
+            if journal is None:
+                ranks.say(f"rank {rank.number} of {rank.size}: {count} of {len(requests)} answers are judged")
+                return 0
+            ranks.join(requests, engine, rubric, signature, journal, args.out, rank)
+            args.retry_unscored = False  # every rank has seen to its own
+        assert journal is not None
         verdicts = run_all(
             benchmark,
             answers,
@@ -147,15 +182,19 @@ def run(args: argparse.Namespace) -> int:
     return _exit_code(result, args.max_unscored)
 
 
-def _judge(benchmark: Benchmark, given: str | None) -> str | None:
+def _judge(benchmark: Benchmark, given: list[str] | None) -> str | None:
     if not benchmark.judged:
         if given is not None:
             print(f"{benchmark.name} is decided by rules: --judge is not used", file=sys.stderr)
         return None
-    judge = given or default_judge()
-    if judge.startswith(("http://", "https://")):
-        raise UserError(f"{judge}: a judge behind an address is not supported yet", fix="give --judge REPO_OR_DIR")
-    if not judge.startswith(PREFIX):
+    judge = ",".join(given) if given else default_judge()
+    if is_address(judge):
+        from judge.engines.endpoints import addresses
+
+        addresses(judge)
+    elif given and len(given) > 1:
+        raise UserError("--judge is given several times", fix="one judge, or addresses that serve the same one")
+    elif not judge.startswith(PREFIX):
         check_name(judge)
     return judge
 
@@ -180,10 +219,21 @@ def _own_questions(answers: Sequence[Answer]) -> Source | None:
     return Source("to-eval", f"local:{digest[:12]}", "unknown")
 
 
-def _engine(judge: str, args: argparse.Namespace) -> Engine:
-    from judge.engines.transformers import load_engine
+def _described(judge: str, args: argparse.Namespace) -> str:
+    """Where the judge's small files are: those of one that is served elsewhere are given beside its address."""
+    return args.tokenizer or judge if is_address(judge) else judge
 
-    return load_engine(judge, device=args.device, dtype=args.dtype, batch_size=args.batch_size, rope=args.rope)
+
+def _engine(judge: str, args: argparse.Namespace) -> Engine:
+    return load(
+        judge,
+        device=args.device,
+        dtype=args.dtype,
+        batch_size=args.batch_size,
+        rope=args.rope,
+        workers=args.workers,
+        tokenizer=args.tokenizer,
+    )
 
 
 def _make_folder(folder: Path) -> None:

@@ -1,6 +1,8 @@
 """Engines answer prompts. One file each, one protocol: prompts in, completions out as they finish.
 
 transformers  the judge in this process (native InternVL classes)
+processes     the same in several processes, one a GPU
+server        OpenAI-compatible endpoints
 replay        recorded feedback from a file
 """
 
@@ -10,7 +12,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
-from judge.request import Request
+from judge.request import Picture, Request
 from judge.rubric import Piece
 
 
@@ -54,3 +56,8 @@ class Engine(Protocol):
         A prompt that fails yields a completion with a reason; only what ends the whole run raises.
         """
         ...
+
+
+def rough_length(prompt: Prompt) -> int:
+    """Good enough to put like beside like before any picture is opened: one picture is some 2,000 tokens."""
+    return sum(8_000 if isinstance(piece, Picture) else len(piece.text) for piece in prompt.pieces)

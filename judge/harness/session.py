@@ -18,6 +18,7 @@ from pathlib import Path
 
 from judge.benchmark import Answer, Benchmark, Dataset
 from judge.engines import Engine
+from judge.engines.loading import is_address, load
 from judge.engines.replay import PREFIX, Replay
 from judge.errors import UserError
 from judge.harness.settings import Settings
@@ -50,8 +51,12 @@ class Session:
         """Raise UserError for what would keep the judge from judging, without loading it."""
         if not self.benchmark.judged:
             return
-        if self.judge.startswith(("http://", "https://")):
-            raise UserError(f"{self.judge}: a judge behind an address is not supported yet", fix=self._later())
+        if is_address(self.judge):
+            from judge.engines.server import connect
+
+            connect(self.judge, self.settings.tokenizer)
+            self.benchmark.rubric(self._rubric_name())
+            return
         if self.judge.startswith(PREFIX):
             Replay(self.judge.removeprefix(PREFIX))
             return
@@ -63,7 +68,7 @@ class Session:
                 f"the judge {self.judge} ({size / 2**30:.1f} GiB) needs an accelerator, and there is none here",
                 fix=f"split the job: {self._later()}; or set MMJUDGE_DEVICE=cpu and wait",
             )
-        self.benchmark.rubric(self.settings.rubric or default_rubric(self.judge))
+        self.benchmark.rubric(self._rubric_name())
 
     def decide(self, answers: Sequence[Answer]) -> list[Verdict]:
         """One verdict for every answer, in order; no question twice."""
@@ -126,10 +131,16 @@ class Session:
         if not self.benchmark.judged or self._engine is not None:
             return
         settings = self.settings
-        engine = _load(self.judge, _device(settings), settings.dtype, settings.batch_size)
+        device = None if is_address(self.judge) else _device(settings)
+        engine = _load(self.judge, device, settings.dtype, settings.batch_size, settings.tokenizer)
         if engine.reads:
-            self._rubric = self.benchmark.rubric(settings.rubric or default_rubric(self.judge))
+            self._rubric = self.benchmark.rubric(self._rubric_name())
         self._engine = engine
+
+    def _rubric_name(self) -> str:
+        """As told, else what the judge was trained on; of one that is served elsewhere its tokenizer's folder tells."""
+        served = self.settings.tokenizer if is_address(self.judge) else None
+        return self.settings.rubric or default_rubric(served or self.judge)
 
     def _judge(self, requests: Sequence[Request]) -> Iterator[tuple[int, Verdict]]:
         if not requests:
@@ -206,11 +217,10 @@ def _device(settings: Settings) -> str:
 
 
 @functools.cache
-def _load(judge: str, device: str, dtype: str | None, batch_size: int | None) -> Engine:
+def _load(
+    judge: str, device: str | None, dtype: str | None, batch_size: int | None, tokenizer: str | None = None
+) -> Engine:
     """One judge for all tasks of this process."""
-    if judge.startswith(PREFIX):
-        return Replay(judge.removeprefix(PREFIX))
-    from judge.engines.transformers import load_engine
-
-    say(f"mmjudge: loading the judge {judge} on {device}")
-    return load_engine(judge, device=device, dtype=dtype, batch_size=batch_size)
+    if not judge.startswith(PREFIX):
+        say(f"mmjudge: loading the judge {judge} on {device}" if device else f"mmjudge: the judge is at {judge}")
+    return load(judge, device=device, dtype=dtype, batch_size=batch_size, workers=1, tokenizer=tokenizer)

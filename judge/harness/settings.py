@@ -1,6 +1,7 @@
 """What the environment says: the only channel that reaches a task in every way lmms-eval can be started.
 
     MMJUDGE_JUDGE       repository, folder, replay:FILE or http://… of the judge        MMIE/MMIE-Score
+    MMJUDGE_TOKENIZER   with an address: the judge served there, to check prompts       none
     MMJUDGE_DEVICE      where it runs                                                   this rank's GPU, else cpu
     MMJUDGE_DTYPE       float32 or bfloat16                                             by device
     MMJUDGE_PROFILE     reference or strict                                             strict
@@ -38,6 +39,7 @@ class Settings:
     image_root: Path
     local_rank: int
     rank: int
+    tokenizer: str | None = None
 
 
 def read(environment: Mapping[str, str] | None = None) -> Settings:
@@ -59,6 +61,7 @@ def read(environment: Mapping[str, str] | None = None) -> Settings:
         image_root=Path(value("IMAGE_ROOT") or Path.cwd()),
         local_rank=int(values.get("LOCAL_RANK") or 0),
         rank=int(values.get("RANK") or 0),
+        tokenizer=value("TOKENIZER"),
     )
 
 

@@ -219,7 +219,8 @@ def test_a_large_judge_without_an_accelerator_is_refused_with_the_two_commands(
 
 
 @pytest.mark.parametrize(("judge", "message"), [
-    ("http://localhost:8000/v1", "not supported yet"),
+    ("http://127.0.0.1:9/v1", "cannot be reached"),
+    ("http://127.0.0.1:9/v1#middle", "unknown option"),
     ("replay:/nowhere/feedback.jsonl", "cannot be read"),
     ("/nowhere/judge", "/nowhere/judge"),
 ])  # fmt: skip

@@ -163,11 +163,6 @@ def test_batch_size_is_a_number(engine, answers, tmp_path, number):
     assert caught.value.code == 2
 
 
-def test_a_judge_behind_an_address_is_not_there_yet(engine, answers, tmp_path, capsys):
-    assert toys(answers, tmp_path / "out", "--judge", "http://localhost:8000/v1") == 2
-    assert "not supported yet" in capsys.readouterr().err
-
-
 def test_bad_input_is_one_message(engine, answers, tmp_path, capsys):
     assert toys(tmp_path / "none.jsonl", tmp_path / "out") == 2
     assert f"mmjudge score: {tmp_path}/none.jsonl: cannot be read" in capsys.readouterr().err

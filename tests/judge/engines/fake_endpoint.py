@@ -1,0 +1,180 @@
+"""A server that speaks as vLLM's OpenAI-compatible one does, in threads of this process, and goes wrong on demand.
+
+What it answers comes from `answer(prompt, pictures)`: the user's text with `<image>` where a picture stands, and the
+pictures' bytes. `script` says what to do with the n-th request instead: see `Fault`.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import hashlib
+import json
+import threading
+import time
+from collections.abc import Callable, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+Answer = Callable[[str, list[bytes]], Mapping[str, Any]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Fault:
+    """status with headers and body; or kind: "hang" (no reply while the server lives), "drip" (a byte now and then),
+    "cut" (the connection ends inside the reply), "die" (the server is gone for good), "slow" (right, but late)."""
+
+    kind: str = "status"
+    status: int = 500
+    headers: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    body: bytes = b'{"error": {"message": "told to fail"}}'
+
+
+def said(text: str, pictures: list[bytes]) -> str:
+    """A judge that is a hash of all it sees."""
+    digest = hashlib.sha256(repr((text, pictures)).encode()).digest()
+    return f"### Feedback\nSeen {digest.hex()[:12]}.\n### Score\n{digest[0] % 7}"
+
+
+def hashed(text: str, pictures: list[bytes]) -> dict[str, Any]:
+    return {"text": said(text, pictures)}
+
+
+Script = Callable[[int, Mapping[str, Any]], Fault | None]
+
+
+class FakeEndpoint:
+    """A context manager. asked: bodies in order of arrival, faulty ones included."""
+
+    def __init__(
+        self,
+        answer: Answer,
+        script: Script = lambda number, body: None,
+        model: str = "the-judge",
+        window: int = 8192,
+        owned_by: str = "vllm",
+    ) -> None:
+        self.answer, self.script = answer, script
+        self.asked: list[dict[str, Any]] = []
+        self.seen_headers: list[Mapping[str, str]] = []
+        self.most_at_once = self._at_once = 0
+        self._lock, self._ended = threading.Lock(), threading.Event()
+        self.card = {"id": model, "object": "model", "owned_by": owned_by, "max_model_len": window}
+        self.cards = [self.card]
+        fake = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+            def do_GET(self) -> None:
+                if fake._ended.is_set():
+                    self.close_connection = True
+                elif self.path == "/v1/models":
+                    self.reply(200, {"object": "list", "data": fake.cards})
+                elif self.path == "/version":
+                    self.reply(200, {"version": "0.99"})
+                else:
+                    self.reply(404, {"error": {"message": "no such page"}})
+
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+                if fake._ended.is_set():
+                    self.close_connection = True
+                    return
+                assert self.path == "/v1/chat/completions"
+                with fake._lock:
+                    number = len(fake.asked)
+                    fake.asked.append(body)
+                    fake.seen_headers.append({name.lower(): value for name, value in self.headers.items()})
+                    fake._at_once += 1
+                    fake.most_at_once = max(fake.most_at_once, fake._at_once)
+                try:
+                    self.post(number, body)
+                except (BrokenPipeError, ConnectionResetError):
+                    pass  # the client has gone
+                finally:
+                    with fake._lock:
+                        fake._at_once -= 1
+
+            def post(self, number: int, body: dict[str, Any]) -> None:
+                fault = fake.script(number, body)
+                if fault is None or fault.kind == "slow":
+                    if fault is not None:
+                        time.sleep(0.05)
+                    self.reply(200, fake.completion(body))
+                elif fault.kind == "status":
+                    self.reply(fault.status, fault.body, fault.headers)
+                elif fault.kind == "die":
+                    fake.die()
+                    self.close_connection = True
+                elif fault.kind == "hang":
+                    fake._ended.wait(30)
+                    self.close_connection = True
+                elif fault.kind == "cut":
+                    self.reply(200, fake.completion(body), cut=True)
+                elif fault.kind == "drip":
+                    self.send_response(200)
+                    self.send_header("content-length", "1000000")
+                    self.end_headers()
+                    while not fake._ended.wait(0.02):
+                        self.wfile.write(b" ")
+                        self.wfile.flush()
+                else:
+                    raise AssertionError(fault.kind)
+
+            def reply(
+                self, status: int, value: Any, headers: Mapping[str, str] | None = None, cut: bool = False
+            ) -> None:
+                data = value if isinstance(value, bytes) else json.dumps(value).encode()
+                self.send_response(status)
+                for name, text in {"content-type": "application/json", **(headers or {})}.items():
+                    self.send_header(name, text)
+                self.send_header("content-length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data[: len(data) // 2] if cut else data)
+                self.close_connection = self.close_connection or cut
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_port}/v1"
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
+
+    def completion(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        system, user = body["messages"]
+        assert (system["role"], user["role"]) == ("system", "user")
+        content = user["content"]
+        if isinstance(content, str):
+            text, pictures = content, []
+        else:
+            (text,) = (part["text"] for part in content if part["type"] == "text")
+            urls = [part["image_url"]["url"] for part in content if part["type"] == "image_url"]
+            pictures = [base64.b64decode(url.partition(";base64,")[2], validate=True) for url in urls]
+        # as vLLM's `_get_full_multimodal_text_prompt`: more placeholders than pictures are an error
+        assert text.count("<image>") == len(pictures)
+        said = {"text": "", "finish": "stop", "prompt_tokens": None, **self.answer(text, pictures)}
+        return {
+            "object": "chat.completion",
+            "model": body["model"],
+            "choices": [
+                {"index": 0, "message": {"role": "assistant", "content": said["text"]}, "finish_reason": said["finish"]}
+            ],
+            "usage": {"prompt_tokens": said["prompt_tokens"], "completion_tokens": 7},
+        }
+
+    def die(self) -> None:
+        """As a killed process: no new connections, and the old ones end without a word."""
+        self._ended.set()
+        self._server.socket.close()
+
+    def __enter__(self) -> FakeEndpoint:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()

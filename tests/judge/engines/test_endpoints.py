@@ -1,0 +1,596 @@
+"""The judge behind addresses: the same scores and feedback as in this process, whatever the servers do meanwhile."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import json
+import threading
+import time
+
+import pytest
+from fake_endpoint import FakeEndpoint, Fault, hashed, said
+from PIL import Image
+
+from judge import cli
+from judge.engines import Completion, Prompt, endpoints
+from judge.engines import server as module
+from judge.engines.endpoints import Address, addresses
+from judge.engines.messages import message
+from judge.engines.server import ATTEMPTS, FIRST_REFUSALS, Pace, Server, connect
+from judge.errors import UserError
+from judge.model import conversation, images
+from judge.request import Picture, Request, Text
+from judge.rubric import Literal
+from mmie_tasks.benchmark import BENCHMARK
+from mmie_tasks.demo import demo_dir, judge_dir
+
+PACE = Pace(seconds=600, patience=0.2, rest=0.01)
+"""Servers that fail are given up quickly here, those that are only slow are not: the machine may be busy."""
+
+
+def prompt(number: int, *pieces) -> Prompt:
+    request = Request(f"q{number}", "PBL", (), (Text(f"answer {number}"),))
+    return Prompt(
+        request, pieces or (Literal("### Answer\n"), Text(f"answer {number} " * (number % 5 + 1)), Literal("\n"))
+    )
+
+
+def expected(one: Prompt) -> str:
+    sent = message(one.pieces)
+    return said(sent.text, [path.read_bytes() for path in sent.pictures])
+
+
+def results(server: Server, prompts: list[Prompt]) -> list[Completion]:
+    """Completions in the order of prompts; every position exactly once."""
+    pairs = list(server.complete(prompts))
+    assert sorted(number for number, _ in pairs) == list(range(len(prompts)))
+    return [completion for _, completion in sorted(pairs, key=lambda pair: pair[0])]
+
+
+def right(completions: list[Completion], prompts: list[Prompt]) -> None:
+    assert [completion.text for completion in completions] == [expected(one) for one in prompts]
+
+
+def connected(*fakes: FakeEndpoint, pace: Pace = PACE, under_way: int | None = 4) -> Server:
+    return connect(",".join(fake.url for fake in fakes), under_way=under_way, pace=pace)
+
+
+MANY = [prompt(number) for number in range(40)]
+
+
+# The same answers -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def in_process():
+    """The bundled judge, its prompts for the demo's references, and what it says to them."""
+    torch = pytest.importorskip("torch", reason="the hf extra is not installed")
+    from judge.engines.transformers import load_engine
+
+    torch.set_num_threads(1)
+    engine = load_engine(str(judge_dir()), device="cpu")
+    rubric = BENCHMARK.rubric("mmjudge")
+    prompts = [Prompt(request, rubric.render(request)) for request in BENCHMARK.references(None, 3)]
+    found = dict(engine.complete(prompts))
+    return engine, prompts, [found[number] for number in range(len(prompts))]
+
+
+@pytest.fixture
+def judged(in_process, tmp_path):
+    """Answers of the bundled judge to what arrives at a server, read back from the messages alone."""
+    engine, prompts, _ = in_process
+    lock, count = threading.Lock(), iter(range(10**6))
+    known = connected_tokenizer()
+
+    def answer(text: str, pictures: list[bytes]) -> dict:
+        pieces, tiles = [], []
+        parts = text.split("<image>")
+        for part, picture in zip(parts, [*pictures, None], strict=True):
+            pieces.append(Literal(part))
+            if picture is not None:
+                with lock:
+                    file = tmp_path / f"{next(count)}"
+                file.write_bytes(picture)
+                pieces.append(Picture(file, file.name))
+                tiles.append(len(images.tiles(images.decode(file), known.layout.tile_size)))
+        with lock:
+            ((_, completion),) = engine.complete([Prompt(prompts[0].request, tuple(pieces))])
+        read = conversation.encode_chat_text(known.tokenizer, text, tiles, known.layout.tokens_per_tile)
+        finish = "stop" if completion.stopped else "length"
+        return {"text": completion.text, "finish": finish, "prompt_tokens": len(read)}
+
+    return answer
+
+
+def connected_tokenizer():
+    from judge.engines.server import Known
+
+    return Known.of(str(judge_dir()))
+
+
+def test_the_same_feedback_and_scores_as_in_process(in_process, judged):
+    _, prompts, wanted = in_process
+    with FakeEndpoint(judged) as a, FakeEndpoint(judged) as b:
+        server = connect(f"{a.url},{b.url}", tokenizer=str(judge_dir()), under_way=2, pace=PACE)
+        found = results(server, prompts)
+    assert [(c.text, c.stopped, c.unscored) for c in found] == [(c.text, c.stopped, c.unscored) for c in wanted]
+    assert all("### Score" in (c.text or "") for c in found)
+    assert server.identity == {
+        "judge": "the-judge",
+        "server": "vllm 0.99",
+        "prompt": "checked",
+        "tiles": "12x112",
+        "decoding": "greedy-1024",
+        "dtype": "unknown",
+        "rope": "server",
+        "engine": "server",
+    }
+
+
+def test_what_is_sent(in_process, judged):
+    """System line, placeholders in place, the files' own bytes in order, and what makes the end exact."""
+    _, prompts, _ = in_process
+    one = max(prompts, key=lambda each: len(each.request.pictures))
+    with FakeEndpoint(judged) as fake:
+        results(connect(fake.url, tokenizer=str(judge_dir()), pace=PACE), [one])
+        (body,) = fake.asked
+    system, user = body.pop("messages")
+    assert system["content"] == conversation.SYSTEM_MESSAGE
+    assert [part["type"] for part in user["content"]] == ["text"] + ["image_url"] * len(one.request.pictures)
+
+    sent = [base64.b64decode(part["image_url"]["url"].partition(",")[2]) for part in user["content"][1:]]
+    assert sent == [picture.path.read_bytes() for picture in one.request.pictures]
+    assert len(sent) >= 2
+    stop = json.loads((judge_dir() / "added_tokens.json").read_text())["<|end|>"]
+    assert body == {
+        "model": "the-judge",
+        "temperature": 0,
+        "max_tokens": 1024,
+        "stop": ["<|end|>"],
+        "stop_token_ids": [stop],
+        "ignore_eos": True,
+        "repetition_penalty": 1.0,
+    }
+
+
+def test_a_server_that_is_not_vllm_gets_the_protocol_alone():
+    with FakeEndpoint(hashed, owned_by="someone") as fake:
+        server = connected(fake)
+        right(results(server, MANY[:1]), MANY[:1])
+        assert set(fake.asked[0]) == {"model", "messages", "temperature", "max_tokens", "stop"}
+    assert server.identity["server"] == "someone"
+    assert server.identity["prompt"] == "unchecked"
+
+
+def test_the_command_line_gives_the_same_results_file(in_process, judged, tmp_path):
+    """`mmjudge score` with an address and with a folder: the same verdicts, the signature apart."""
+    records = json.loads((demo_dir() / "data.json").read_text())[:2]
+    rows = [{"id": r["id"], "response": [{"text": "Step 2: Stick the yellow heart.", "image": None}]} for r in records]
+    answers = tmp_path / "answers.jsonl"
+    answers.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    where = ["--benchmark", "mmie", "--data", str(demo_dir()), "--rubric", "mmjudge", "--max-unscored", "1"]
+    found = {}
+    with FakeEndpoint(judged) as fake:
+        judges = {
+            "folder": [str(judge_dir()), "--device", "cpu"],
+            "address": [fake.url, "--tokenizer", str(judge_dir())],
+        }
+        for name, judge in judges.items():
+            arguments = ["score", str(answers), *where, "--judge", *judge, "--out", str(tmp_path / name)]
+            assert cli.main(arguments) == 0
+            found[name] = json.loads((tmp_path / name / "results.json").read_text())
+            lines = (tmp_path / name / "verdicts.jsonl").read_text().splitlines()
+            verdicts = sorted((json.loads(line) for line in lines), key=lambda row: row["id"])
+            found[name]["verdicts"] = [(row["id"], row["score"], row["feedback"]) for row in verdicts]
+    assert found["folder"]["verdicts"] == found["address"]["verdicts"]
+    assert found["folder"]["metrics"] == found["address"]["metrics"]
+    assert "engine:server" in found["address"]["signature"]
+
+
+# Prompts of any length ------------------------------------------------------------------------------------------------
+
+
+def test_short_and_long_prompts_go_to_their_endpoints():
+    known = connected_tokenizer()
+    short = prompt(0, Literal("A short one."))
+    nearly = prompt(1, Literal("word " * 200))
+    long = prompt(2, Literal("word " * 900))
+
+    def counted(text: str, pictures: list[bytes]) -> dict:
+        length = len(conversation.encode_chat_text(known.tokenizer, text, [], 0))
+        return {"text": said(text, pictures), "prompt_tokens": length}
+
+    with FakeEndpoint(counted, window=1024) as a, FakeEndpoint(counted, window=8192) as b:
+        server = connect(f"{a.url}#short,{b.url}#long", tokenizer=str(judge_dir()), pace=PACE)
+        right(results(server, [short, nearly, long]), [short, nearly, long])
+        at = [{body["messages"][1]["content"][:11]: body["max_tokens"] for body in fake.asked} for fake in (a, b)]
+        lengths = [
+            len(conversation.encode_chat_text(known.tokenizer, body["messages"][1]["content"], [], 0))
+            for body in a.asked
+        ]
+    assert server.identity["rope"] == "split"
+    assert len(a.asked) == 2
+    assert len(b.asked) == 1
+    assert at[1] == {"word word w": 1024}
+    # at the short one, prompt and answer stay within its window of 1,024 tokens
+    assert sorted(length + body["max_tokens"] for length, body in zip(lengths, a.asked, strict=True)) == [1024, 1024]
+
+
+def test_an_answer_that_leaves_the_short_window_is_asked_again_at_the_long_endpoint():
+    known = connected_tokenizer()
+
+    def counted(finish: str):
+        def answer(text: str, pictures: list[bytes]) -> dict:
+            length = len(conversation.encode_chat_text(known.tokenizer, text, [], 0))
+            return {"text": f"{finish}\n### Score\n3", "finish": finish, "prompt_tokens": length}
+
+        return answer
+
+    with FakeEndpoint(counted("length"), window=1024) as a, FakeEndpoint(counted("stop")) as b:
+        server = connect(f"{a.url}#short,{b.url}#long", tokenizer=str(judge_dir()), pace=PACE)
+        (completion,) = results(server, [prompt(0, Literal("Some words."))])
+    assert completion.text == "stop\n### Score\n3"
+    assert "cross the short window" in (completion.note or "")
+    assert (len(a.asked), len(b.asked)) == (1, 1)
+
+
+def test_labels_need_the_tokenizer_and_a_window_that_fits():
+    with FakeEndpoint(hashed) as a:
+        with pytest.raises(UserError, match="--tokenizer"):
+            connect(f"{a.url}#short", pace=PACE)
+        with pytest.raises(UserError, match=r"serves up to 8192 tokens.*\n.*--max-model-len 1024"):
+            connect(f"{a.url}#short", tokenizer=str(judge_dir()), pace=PACE)
+
+
+def test_a_prompt_beyond_the_window_is_not_sent():
+    with FakeEndpoint(hashed) as a:
+        server = connect(a.url, tokenizer=str(judge_dir()), pace=PACE)
+        (completion,) = results(server, [prompt(0, Literal("word " * 9000))])
+        assert a.asked == []
+    assert completion.unscored == "request_too_long"
+
+
+# A server that reads something else -----------------------------------------------------------------------------------
+
+
+def test_an_endpoint_that_reads_another_prompt_is_dropped():
+    known = connected_tokenizer()
+
+    def reads(more: int):
+        def answer(text: str, pictures: list[bytes]) -> dict:
+            length = len(conversation.encode_chat_text(known.tokenizer, text, [], 0))
+            return {"text": said(text, pictures), "prompt_tokens": length + more}
+
+        return answer
+
+    with FakeEndpoint(reads(1)) as wrong, FakeEndpoint(reads(0)) as good:
+        server = connect(f"{wrong.url},{good.url}", tokenizer=str(judge_dir()), under_way=1, pace=PACE)
+        right(results(server, MANY), MANY)
+    with FakeEndpoint(reads(-29)) as wrong:
+        server = connect(wrong.url, tokenizer=str(judge_dir()), pace=PACE)
+        with pytest.raises(UserError, match="chat template"):
+            results(server, MANY)
+
+
+def test_one_prompt_read_otherwise_is_one_answer_lost():
+    known = connected_tokenizer()
+
+    def answer(text: str, pictures: list[bytes]) -> dict:
+        length = len(conversation.encode_chat_text(known.tokenizer, text, [], 0))
+        return {"text": said(text, pictures), "prompt_tokens": length + ("answer 7 " in text)}
+
+    with FakeEndpoint(answer) as fake:
+        found = results(connect(fake.url, tokenizer=str(judge_dir()), under_way=1, pace=PACE), MANY)
+    assert [number for number, completion in enumerate(found) if completion.unscored] == [7]
+    assert found[7].unscored == "engine_error"
+    assert "the server read" in (found[7].note or "")
+
+
+# Faults ---------------------------------------------------------------------------------------------------------------
+
+PASSING = {
+    "busy": Fault(status=429, headers={"retry-after": "0"}),
+    "busy until a date": Fault(status=429, headers={"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}),
+    "busy without a word": Fault(status=503, body=b""),
+    "error": Fault(status=500, body=b"<html>Internal Server Error</html>"),
+    "bad gateway": Fault(status=502),
+    "late": Fault("slow"),
+    "cut": Fault("cut"),
+    "no JSON": Fault(status=200, body=b"<html>"),
+    "no object": Fault(status=200, body=b"[]"),
+    "no choice": Fault(status=200, body=b'{"choices": []}'),
+    "no text": Fault(status=200, body=b'{"choices": [{"message": {"content": null}, "finish_reason": "stop"}]}'),
+    "unfinished": Fault(status=200, body=b'{"choices": [{"message": {"content": "x"}, "finish_reason": "abort"}]}'),
+    "no text at all": Fault(status=200, body=b'{"choices": [{"message": {"content": 7}, "finish_reason": "stop"}]}'),
+}
+
+
+@pytest.mark.parametrize("name", PASSING)
+def test_what_passes_is_tried_again(name):
+    with FakeEndpoint(hashed, lambda number, body: PASSING[name] if number % 7 == 0 else None) as fake:
+        right(results(connected(fake, pace=dataclasses.replace(PACE, patience=60)), MANY), MANY)
+    assert len(fake.asked) >= len(MANY)
+
+
+@pytest.mark.parametrize("kind", ["hang", "drip"])
+def test_a_reply_that_never_ends_is_given_up(kind):
+    def script(number, body):
+        return Fault(kind) if number == 3 else None
+
+    with FakeEndpoint(hashed, script) as fake, FakeEndpoint(hashed) as other:
+        pace = Pace(seconds=3, patience=60, rest=0.01)
+        right(results(connected(fake, other, pace=pace), MANY), MANY)
+
+
+def test_all_faults_at_once_on_three_servers_change_nothing():
+    faults = list(PASSING.values())
+
+    def script(seed):
+        return lambda number, body: faults[(number // 3 + seed) % len(faults)] if number % 3 == seed else None
+
+    def dying(number, body):
+        return Fault("die") if number >= 5 else None
+
+    with (
+        FakeEndpoint(hashed, script(0)) as a,
+        FakeEndpoint(hashed, script(1)) as b,
+        FakeEndpoint(hashed, dying) as c,
+    ):
+        server = connected(a, b, c, pace=dataclasses.replace(PACE, patience=60))
+        right(results(server, MANY), MANY)
+        right(results(server, MANY), MANY)
+    assert len(c.asked) <= 5 + 4
+
+
+def test_a_server_that_dies_is_dropped_and_its_work_done_by_the_other(capsys):
+    release = threading.Event()
+
+    def dying(number, body):
+        release.set()
+        return Fault("die")
+
+    def waiting(number, body):
+        release.wait(30)
+        return None
+
+    with FakeEndpoint(hashed, dying) as a, FakeEndpoint(hashed, waiting) as b:
+        server = connected(a, b, pace=dataclasses.replace(PACE, patience=0.05))
+        # enough work that the dead one is tried again until it is given up
+        while server.endpoints[0].dropped is None:
+            right(results(server, MANY), MANY)
+    assert f"{a.url} is dropped" in capsys.readouterr().err
+    assert len(a.asked) <= 4
+
+
+def test_when_all_are_dead_the_journal_has_what_was_judged_and_the_next_run_goes_on(tmp_path, capsys):
+    records = json.loads((demo_dir() / "data.json").read_text())
+    answers = tmp_path / "answers.jsonl"
+    answers.write_text("".join(json.dumps({"id": r["id"], "response": f"about {r['id']}"}) + "\n" for r in records))
+    out = tmp_path / "out"
+
+    def arguments(fake, folder):
+        where = ["--benchmark", "mmie", "--data", str(demo_dir()), "--rubric", "mmjudge", "--batch-size", "1"]
+        return ["score", str(answers), *where, "--judge", fake.url, "--out", str(folder), "--max-unscored", "1"]
+
+    quick = dataclasses.replace(PACE, patience=0.05)
+    connect_now = module.connect
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "connect", lambda *a, **k: connect_now(*a, **{**k, "pace": quick}))
+        with FakeEndpoint(hashed, lambda number, body: Fault("die") if number == 6 else None) as fake:
+            assert cli.main(arguments(fake, out)) == 2
+        error = capsys.readouterr().err
+        assert "9 answers are not judged" in error
+        assert "the same command: it goes on from here" in error
+        assert len((out / "verdicts.jsonl").read_text().splitlines()) == 6
+        assert not (out / "results.json").exists()
+        with FakeEndpoint(hashed) as fake:
+            assert cli.main(arguments(fake, out)) == 0
+            assert len(fake.asked) == 15 - 6
+            assert cli.main(arguments(fake, tmp_path / "whole")) == 0
+    assert (out / "results.json").read_bytes() == (tmp_path / "whole" / "results.json").read_bytes()
+
+
+def test_a_request_that_breaks_every_server_is_unscored_and_the_others_are_not():
+    def script(number, body):
+        return Fault(status=500) if "answer 7 " in body["messages"][1]["content"] else None
+
+    with FakeEndpoint(hashed, script) as a, FakeEndpoint(hashed, script) as b:
+        found = results(connected(a, b, pace=dataclasses.replace(PACE, patience=60)), MANY)
+    assert [n for n, completion in enumerate(found) if completion.unscored] == [7]
+    assert found[7].unscored == "engine_error"
+    assert "told to fail" in (found[7].note or "")
+    asked = [body for fake in (a, b) for body in fake.asked if "answer 7 " in body["messages"][1]["content"]]
+    assert len(asked) == ATTEMPTS
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b'{"error": {"message": "bad picture"}}', "engine_error"),
+        (b'{"message": "This model\'s maximum context length is 4096 tokens."}', "request_too_long"),
+        (
+            b'{"error": "The decoder prompt (length 9) is longer than the maximum model length of 8."}',
+            "request_too_long",
+        ),
+        (b"\xff\x00\x1b[2J", "engine_error"),
+    ],
+)
+def test_a_refused_request_is_unscored_and_asked_once(body, reason):
+    def script(number, asked):
+        return Fault(status=400, body=body) if "answer 7 " in asked["messages"][1]["content"] else None
+
+    with FakeEndpoint(hashed, script) as fake:
+        found = results(connected(fake), MANY)
+        assert len(fake.asked) == len(MANY)
+    assert [(n, c.unscored) for n, c in enumerate(found) if c.unscored] == [(7, reason)]
+    assert (found[7].note or "").isprintable()
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_a_server_that_will_not_have_us_is_dropped_at_once(status):
+    with FakeEndpoint(hashed, lambda number, body: Fault(status=status)) as a, FakeEndpoint(hashed) as b:
+        right(results(connected(a, b, under_way=1), MANY), MANY)
+        assert len(a.asked) <= 1
+
+
+def test_a_server_that_refuses_everything_is_not_set_up():
+    with FakeEndpoint(hashed, lambda number, body: Fault(status=400)) as fake:
+        reading = connected(fake, under_way=1).complete(MANY)
+        found = [next(reading) for _ in range(FIRST_REFUSALS)]
+        assert {completion.unscored for _, completion in found} == {"engine_error"}
+        with pytest.raises(UserError, match=f"refused {FIRST_REFUSALS} requests and answered none: 400: told to fail"):
+            next(reading)
+        assert len(fake.asked) == FIRST_REFUSALS
+
+
+def test_the_server_says_when_to_come_again():
+    times = []
+
+    def script(number, body):
+        times.append(time.monotonic())
+        return Fault(status=429, headers={"retry-after": "0.3"}) if number == 0 else None
+
+    with FakeEndpoint(hashed, script) as fake:
+        right(results(connected(fake, under_way=1), MANY[:1]), MANY[:1])
+    assert times[1] - times[0] >= 0.3
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high"),
+    [
+        ("7", 7, 7),
+        ("0.5", 0.5, 0.5),
+        ("-3", 0, 0),
+        ("nan", 0, 0),
+        ("soon", None, None),
+        (None, None, None),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 0, 0),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", 10**9, 10**12),
+    ],
+)
+def test_retry_after(value, low, high):
+    found = endpoints._wait(value)
+    assert found is None if low is None else low <= found <= high
+
+
+def test_never_more_under_way_than_allowed():
+    with FakeEndpoint(hashed, lambda number, body: Fault("slow")) as fake:
+        right(results(connected(fake, under_way=3), MANY), MANY)
+    assert fake.most_at_once <= 3
+
+
+def test_a_reader_that_leaves_ends_the_threads():
+    with FakeEndpoint(hashed, lambda number, body: Fault("hang") if number else None) as fake:
+        reading = connected(fake, pace=dataclasses.replace(PACE, seconds=3)).complete(MANY)
+        next(reading)
+        reading.close()
+        for thread in threading.enumerate():
+            if thread.name == "judging":
+                thread.join(60)
+        assert not [thread for thread in threading.enumerate() if thread.name == "judging"]
+
+
+def test_nothing_to_do():
+    with FakeEndpoint(hashed) as fake:
+        assert list(connected(fake).complete([])) == []
+
+
+# Pictures -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_picture_that_cannot_be_read_is_that_answer_s_reason(tmp_path):
+    (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nnothing more")
+    prompts = [prompt(n, Picture(tmp_path / name, name)) for n, name in enumerate(["none.png", "broken.png"])]
+    with FakeEndpoint(hashed) as fake:
+        found = results(connected(fake), [*prompts, *MANY])
+    assert [completion.unscored for completion in found[:2]] == ["image_missing", "image_refused"]
+    right(found[2:], MANY)
+
+
+# What is asked before -------------------------------------------------------------------------------------------------
+
+
+def test_addresses():
+    assert addresses("http://a:8000/v1/, http://b/v1#model=x/y") == [
+        Address("http://a:8000/v1"),
+        Address("http://b/v1", None, "x/y"),
+    ]
+    assert addresses("https://a/v1#short,https://b/v1#long&model=m") == [
+        Address("https://a/v1", "short"),
+        Address("https://b/v1", "long", "m"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("judge", "message"),
+    [
+        ("http://a/v1,http://a/v1", "named twice"),
+        ("http://a/v1#short,http://b/v1", "and some do not"),
+        ("http://a/v1#middle", "unknown option 'middle'"),
+        ("http://", "not an address"),
+        ("http://a:b/v1", "not an address"),
+        ("http://a/v1?x=1", "not an address"),
+        ("http://a/v1,ftp://b/v1", "not an address"),
+    ],
+)
+def test_no_address(judge, message):
+    with pytest.raises(UserError, match=message):
+        addresses(judge)
+
+
+def test_what_is_out_of_reach_is_left_out_and_said(capsys):
+    with FakeEndpoint(hashed) as gone:
+        pass
+    with FakeEndpoint(hashed) as fake:
+        server = connected(gone, fake)
+        assert [str(endpoint.address) for endpoint in server.endpoints] == [fake.url]
+        assert f"{gone.url} is left out: cannot be reached" in capsys.readouterr().err
+        right(results(server, MANY[:2]), MANY[:2])
+    with pytest.raises(UserError, match="cannot be reached"):
+        connected(gone)
+
+
+def test_one_run_has_one_judge():
+    with FakeEndpoint(hashed, model="one") as a, FakeEndpoint(hashed, model="two") as b:
+        with pytest.raises(UserError, match="differ in their model: one, two"):
+            connected(a, b)
+        a.cards.append({"id": "two", "owned_by": "vllm"})
+        with pytest.raises(UserError, match=r"which model\? it serves one, two\n.*#model=NAME"):
+            connected(a)
+        assert connect(f"{a.url}#model=two,{b.url}", pace=PACE).identity["judge"] == "two"
+        with pytest.raises(UserError, match="it serves one, two"):
+            connect(f"{a.url}#model=three", pace=PACE)
+
+
+def test_a_model_named_by_its_folder_is_named_by_the_folder_s_name():
+    with FakeEndpoint(hashed, model="/models/MMIE-Score") as fake:
+        assert connected(fake).identity["judge"] == "MMIE-Score"
+
+
+def test_the_key_goes_with_every_request_and_passwords_are_not_shown(monkeypatch):
+    monkeypatch.setenv("MMJUDGE_API_KEY", "sesame")
+    with FakeEndpoint(hashed) as fake:
+        right(results(connected(fake), MANY[:1]), MANY[:1])
+        assert [headers["authorization"] for headers in fake.seen_headers] == ["Bearer sesame"]
+    with pytest.raises(UserError) as error:
+        connect(fake.url.replace("http://", "http://user:secret@"), pace=PACE)
+    assert "secret" not in str(error.value)
+
+
+def test_several_judges_are_refused_unless_they_are_addresses(tmp_path, capsys):
+    file = tmp_path / "a.jsonl"
+    file.write_text('{"id": "PBL-9001", "response": "x"}\n')
+    arguments = ["score", str(file), "--benchmark", "mmie", "--out", str(tmp_path / "out")]
+    assert cli.main([*arguments, "--judge", "a/b", "--judge", "c/d"]) == 2
+    assert "--judge is given several times" in capsys.readouterr().err
+    assert cli.main([*arguments, "--judge", "http://a/v1", "--judge", "http://a/v1"]) == 2
+    assert "named twice" in capsys.readouterr().err
+
+
+def test_original_bytes_reach_the_server(tmp_path):
+    Image.effect_noise((40, 30), 90).convert("RGB").save(tmp_path / "a.jpg", quality=30)
+    Image.effect_noise((30, 40), 90).convert("RGB").save(tmp_path / "b.png")
+    one = prompt(0, Literal("1 "), Picture(tmp_path / "b.png", "b"), Literal(" 2 "), Picture(tmp_path / "a.jpg", "a"))
+    with FakeEndpoint(hashed) as fake:
+        right(results(connected(fake), [one]), [one])

@@ -2,13 +2,16 @@
 
     python -m judge.finetune recipes/tiny.toml [--set lr=1e-4 …] [--resume]        the same as: mmjudge train …
 
-recipe   the TOML file as a checked, frozen record
-split    which answers are held out
-dataset  human scores to training rows: the prompt of inference, and the completion that is learned
-loss     the forward pass and what is minimised
+recipe     the TOML file as a checked, frozen record
+split      which answers are held out
+dataset    human scores to training rows: the prompt of inference, and the completion that is learned
+batches    in which order rows come, what they share, how they are padded
+base       the judge that is fine-tuned, with gradients or adapters
+loss       the forward pass and what is minimised
 optimiser  Muon for the matrices of the language layers, AdamW for the rest
-agreement  the judge in training against the humans it has not seen
-train    the run: transformers' Trainer and peft on the native model
+agreement  the judge in training against people
+trainer    transformers' Trainer with all of these
+train      the run, and what it writes
 
 A run leaves in the recipe's `out`:
 
@@ -23,8 +26,11 @@ A run leaves in the recipe's `out`:
      "base": "OpenGVLab/InternVL2-4B@1c1e…", "base_weights": "…SHA-256…", "data_sha256": "…", "seed": 0,
      "method": "lora", "held_out": [["PBL-2896694", "anole-7b"], …], "rubric": "mmjudge", "rubric_sha256": "…",
      "profile": "strict", "benchmark": "mmie", "objective": "feedback",
-     "metrics": {"pearson": {"value": 0.41, "n": 200}, …, "unscored": {"value": 0.0, "n": 200}}, "steps": 250}
+     "metrics": {"pearson": {"value": 0.41, "ci_low": 0.29, "ci_high": 0.52, "n": 200}, …,
+                 "unscored": {"value": 0.0, "n": 200}}, "steps": 250, …}
 
-"base" is the recipe's, with the resolved revision ("…@local-…" for a folder); "held_out" pairs are sorted (id, model);
-"metrics" are those of what was written, on the held-out answers; null where nothing was held out or undefined.
+"base" is a folder as the recipe names it, or a repository with the commit it was at; "held_out" pairs are sorted
+(id, model); "metrics" are those of what was written, on the held-out answers, "unscored" in percent; null where nothing
+was held out, values null where undefined. Beside these: "validation", "rows", "left_out" [[id, model, reason], …],
+"kept_step", "seconds" and "versions".
 """

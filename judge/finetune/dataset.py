@@ -17,7 +17,7 @@ reads one); the distance-aware loss and agreement use it as it is. What cannot b
 from __future__ import annotations
 
 import dataclasses
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 from judge import human
 from judge.benchmark import Answer, Benchmark, Profile
 from judge.engines import Prompt
+from judge.engines.transformers import MAX_TILES
 from judge.errors import UserError
 from judge.finetune.recipe import Recipe
 from judge.finetune.split import Key, held_out, of_model
@@ -41,9 +42,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     Tiles = npt.NDArray[np.uint8]
-
-MAX_TILES = 12
-"""Tiles of a picture, thumbnail apart: as at inference, `judge.engines.transformers.MAX_TILES`."""
 
 TILES_KEPT = 1 << 30
 """Bytes of cut pictures kept in memory; others are decoded again when their turn comes."""
@@ -97,14 +95,16 @@ def load(recipe: Recipe, benchmark: Benchmark) -> Material:
     answers = _answers(scores)
     dataset = benchmark.load(Path(recipe.questions) if recipe.questions else None)
     profile: Profile = "reference" if recipe.profile == "reference" else "strict"
+    given: defaultdict[Key, list[HumanScore]] = defaultdict(list)
+    for score in scores:
+        given[score.id, score.model].append(score)
     judged: dict[Key, Judged] = {}
     for model in sorted({model for _, model in answers}):
         keys = [key for key in answers if key[1] == model]
         assessed = benchmark.assess([answers[key] for key in keys], dataset, profile)
         for key, item in zip(keys, assessed, strict=True):
             if isinstance(item, Request):
-                given = tuple(score for score in scores if (score.id, score.model) == key)
-                judged[key] = Judged(key, item, given)
+                judged[key] = Judged(key, item, tuple(given[key]))
             else:
                 dropped.append((key, item.unscored or "decided_by_rule"))
     if not judged:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import dataclasses
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from judge.demo.drawing import PAPERS, draw
@@ -28,6 +28,10 @@ RUBRIC = "mmjudge"
 """The rubric these answers are put to the judge with."""
 
 CONDITIONS = ("good", "shuffled", "wrong_question", "blank", "truncated", "mixed")
+STRANGE = "strange"
+"""The condition of the base's lessons: what is told and what is shown has to do neither with the plan nor with each
+other, so that nothing can be guessed from its neighbour."""
+
 Parts = list[dict[str, str | None]]
 
 # What an answer may hold beside its content, and what must not move the score.
@@ -174,6 +178,8 @@ def _plan_example(rng: random.Random, frame: Frame, condition: str, held: bool) 
         kept = len(wanted) - 1
         texts = [*wanted[:kept], *[None] * (len(wanted) - kept)]
         shown, pictures = list(texts), [True] * kept + [False] * (len(wanted) - kept)
+    elif condition == STRANGE:
+        texts, shown = ([_any_thing(rng) if rng.random() < 0.8 else None for _ in wanted] for _ in "ab")
     elif condition == "mixed":
         for k, thing in enumerate(wanted):
             texts[k] = rng.choice((thing, thing, _any_thing(rng, thing), None))
@@ -182,7 +188,7 @@ def _plan_example(rng: random.Random, frame: Frame, condition: str, held: bool) 
     answer: Parts = []
     for k, (named, drawn) in enumerate(zip(texts, shown, strict=True)):
         text = said_by.sentence(said_plan, k + 1, named) if named else None
-        if text is None and condition in ("mixed", "blank") and rng.random() < 0.5:
+        if text is None and condition in ("mixed", "blank", STRANGE) and rng.random() < 0.5:
             text = _noise(rng)
         elif condition == "truncated" and k == kept:
             text = " ".join(frame.sentence(plan, k + 1).split()[:2])
@@ -191,7 +197,7 @@ def _plan_example(rng: random.Random, frame: Frame, condition: str, held: bool) 
     # a picture is where the answer has it, which is not its step where an earlier step has none
     placed = [drawn for drawn, there in zip(shown, pictures, strict=True) if there]
     seen = [placed[k] if k < len(placed) else None for k in range(len(wanted))]
-    lines, text_right, shown_right = "", 0, 0
+    lines, text_right, shown_right = listing(seen), 0, 0
     for k, thing in enumerate(wanted):
         text_right += texts[k] == thing
         shown_right += seen[k] == thing
@@ -201,6 +207,11 @@ def _plan_example(rng: random.Random, frame: Frame, condition: str, held: bool) 
     score = (4 * text_right + n) // (2 * n) + (6 * shown_right + n) // (2 * n) + (text_right == shown_right == n)
     question: Parts = [{"text": title, "image": None}, {"text": first, "image": _picture(rng, plan[0])}]
     return Example(condition, frame.category, question, answer, None, score, lines)
+
+
+def listing(shown: Sequence[Thing | None]) -> str:
+    """What the pictures of an answer show, before anything is compared."""
+    return " ".join(f"Image-{k}: {thing or 'nothing'}." for k, thing in enumerate(shown, 1)) + "\n"
 
 
 def _compared(found: Thing | None, wanted: Thing) -> str:
@@ -262,7 +273,7 @@ def _sum_example(rng: random.Random, condition: str, held: bool) -> Example:
     said: str | None = item.reference
     reasons = rng.random() < 0.7
     why = item.why
-    if condition in ("shuffled", "wrong_question") or (condition == "mixed" and rng.random() < 0.7):
+    if condition in ("shuffled", "wrong_question", STRANGE) or (condition == "mixed" and rng.random() < 0.7):
         while said == item.reference:
             wrong = any_sum(rng)
             said, why = wrong.reference, wrong.why

@@ -14,7 +14,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from judge.engines import Prompt
+from judge.estimate import EMPTY, Estimate
 from judge.model.parse import parse_score
+from judge.results.agreement import agree
 from judge.results.statistics import mean_score
 from mmie_tasks.benchmark import BENCHMARK
 from mmie_tasks.demo import judge_dir
@@ -69,6 +71,41 @@ def table(scored: Scored) -> str:
             f"| {len(pairs) - len(given)} |"
         )
     return "\n".join(lines)
+
+
+def lengths(scored: Scored) -> list[float]:
+    """Words of every answer, what a judge must know more than."""
+    return [float(sum(len((part["text"] or "").split()) for part in example.answer)) for example, _ in scored]
+
+
+def estimates(scored: Scored) -> Mapping[str, Estimate]:
+    """How well the given scores agree with the deserved ones, where one was given."""
+    pairs = [(given, example.score) for example, given in scored if given is not None]
+    return agree([given for given, _ in pairs], [deserved for _, deserved in pairs])
+
+
+def agreement(judged: Scored, base: Scored) -> str:
+    """The judge, its base, the length of the answer and one constant beside the scores deserved."""
+    deserved = [float(example.score) for example, _ in judged]
+    mean = sum(deserved) / len(deserved)
+    rows = {
+        "this judge": estimates(judged),
+        "its base, which saw no good answer": estimates(base),
+        "words of the answer": {**agree(lengths(judged), deserved), "mae": EMPTY},
+        f"always {mean:.2f}": agree([mean] * len(deserved), deserved),
+    }
+    lines = ["| | n | Pearson | mean absolute error |", "|---|---:|---|---|"]
+    for name, found in rows.items():
+        lines.append(f"| {name} | {found['pearson'].n} | {_shown(found['pearson'])} | {_shown(found['mae'])} |")
+    return "\n".join(lines)
+
+
+def _shown(estimate: Estimate) -> str:
+    if estimate.value is None:
+        return "-"
+    if estimate.ci_low is None or estimate.ci_high is None:
+        return f"{estimate.value:.2f}"
+    return f"{estimate.value:.2f} [{estimate.ci_low:.2f}, {estimate.ci_high:.2f}]"
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import hashlib
 import os
 import sys
 import threading
@@ -38,6 +37,9 @@ from judge.verdict import Verdict
 
 FOLDER = "ranks"
 BEAT_SECONDS = 5.0
+Sign = tuple[str, ...]
+"""A process and its count, or how it ended: ("3f…", "17"), ("3f…", "done"), or nothing."""
+
 PATIENCE = 300.0
 """Seconds without a sign of life after which a rank counts as dead: slow shared folders show changes late."""
 
@@ -101,9 +103,9 @@ def judge_share(
     Raises UserError where another process holds that journal, and whatever ends the engine.
     """
     ours = share(requests, rank)
-    with Journal(_journal(out, rank.number)) as journal, _Alive(_alive(out, rank.number), job()):
+    with Journal(_journal(out, rank.number)) as journal, _Alive(_alive(out, rank.number)):
         # what others have judged in an earlier run: it may have had other shares
-        for verdict in _known(ours, engine, rubric, signature, out, besides=journal.path).values():
+        for verdict in _known(ours, engine, rubric, signature, out, besides=journal.path)[0].values():
             before = journal.get(verdict.key or "")
             if before is None or _weight(before) < _weight(verdict):
                 journal.record(verdict)
@@ -129,12 +131,21 @@ def join(
     journal: Journal,
     out: Path,
     rank: Rank,
+    before: Mapping[int, Sign],
+    *,
+    retry_unscored: bool = False,
 ) -> None:
-    """Wait for the other ranks and put all that was judged into `journal`. What dead ranks owe is missing there."""
-    dead = await_others(out, rank, PATIENCE)
-    if dead:
-        say(f"ranks {', '.join(map(str, dead))} have died: rank {rank.number} judges what they owe")
-    for verdict in _known(requests, engine, rubric, signature, out).values():
+    """Wait for the other ranks and put all that was judged into `journal`. What dead ranks owe is missing there.
+
+    before: `signs` when this process began.
+    """
+    known, whole = _known(requests, engine, rubric, signature, out)
+    if retry_unscored or not whole:
+        dead = await_others(out, rank, before, PATIENCE)
+        if dead:
+            say(f"ranks {', '.join(map(str, dead))} have died: rank {rank.number} judges what they owe")
+        known, _ = _known(requests, engine, rubric, signature, out)
+    for verdict in known.values():
         journal.record(verdict)
 
 
@@ -161,60 +172,56 @@ def _known(
     signature: Signature,
     out: Path,
     besides: Path | None = None,
-) -> dict[str, Verdict]:
-    """What any rank, or a single process, has judged of these requests; key → the best verdict: one with a score goes
-    before one without, one about the answer before one about a failed attempt."""
+) -> tuple[dict[str, Verdict], bool]:
+    """What any rank, or a single process, has judged of these requests, and whether that is all of them.
+
+    key → the best verdict: one with a score goes before one without, one about the answer before one about a failed
+    attempt.
+    """
     files = [out / "verdicts.jsonl", *sorted((out / FOLDER).glob("*.jsonl"))]
     verdicts = [verdict for file in files if file != besides and file.exists() for verdict in read(file)]
     # keys take reading every picture: only where there may be something under them
     names = {verdict.id for verdict in verdicts}
-    wanted = set(request_keys([r for r in requests if r.id in names], engine, rubric, signature))
+    named = [request for request in requests if request.id in names]
+    wanted = set(request_keys(named, engine, rubric, signature))
     found: dict[str, Verdict] = {}
     for verdict in verdicts:
         if verdict.key in wanted:
             before = found.get(verdict.key)
             if before is None or _weight(verdict) >= _weight(before):
                 found[verdict.key] = verdict
-    return found
+    settled = {key for key, verdict in found.items() if verdict.stands}
+    return found, len(named) == len(requests) and settled == wanted
 
 
 def _weight(verdict: Verdict) -> int:
     return 2 * (verdict.score is not None) + verdict.stands
 
 
-def job(environment: Mapping[str, str] | None = None) -> str:
-    """What tells this job from an earlier one on the same folder, as far as the launcher says. All ranks agree."""
-    values = os.environ if environment is None else environment
-    names = (
-        "SLURM_JOB_ID",
-        "SLURM_STEP_ID",
-        "SLURM_RESTART_COUNT",
-        "TORCHELASTIC_RUN_ID",
-        "MASTER_ADDR",
-        "MASTER_PORT",
-    )
-    return hashlib.sha256(repr([values.get(name) for name in names]).encode()).hexdigest()[:16]
+def signs(out: Path, rank: Rank) -> dict[int, Sign]:
+    """The other ranks' signs of life as they are now; those of an earlier job among them."""
+    return {number: _sign(_alive(out, number)) for number in range(rank.size) if number != rank.number}
 
 
-def await_others(out: Path, rank: Rank, patience: float) -> list[int]:
-    """Wait until every other rank has ended; those that failed, died or never showed up."""
-    seen: dict[int, tuple[list[str], float]] = {}
-    waiting = [number for number in range(rank.size) if number != rank.number]
-    dead: list[int] = []
-    ours, said = job(), False
+def await_others(out: Path, rank: Rank, before: Mapping[int, Sign], patience: float) -> list[int]:
+    """Wait until every other rank has ended; those that failed, died or never showed up.
+
+    before: `signs` when this job began. A rank that had ended then is one of an earlier job.
+    """
+    seen: dict[int, tuple[Sign, float]] = {}
+    waiting, dead, said = set(before), list[int](), False
     while waiting:
         now = time.monotonic()
-        for number in list(waiting):
-            sign = _sign(_alive(out, number))
+        for number, sign in signs(out, rank).items():
             if number not in seen or seen[number][0] != sign:
                 seen[number] = (sign, now)
-            state = sign[2] if sign[:1] == [ours] else ""  # of an earlier job: not there yet
-            if state in (DONE, FAILED) or now - seen[number][1] > patience:
+            ended = sign[1:] in ((DONE,), (FAILED,)) and sign != before[number]
+            if number in waiting and (ended or now - seen[number][1] > patience):
                 waiting.remove(number)
-                dead += [number] if state != DONE else []
+                dead += [number] if sign[1:] != (DONE,) or not ended else []
         if waiting and not said:
             said = True
-            say(f"waiting for ranks {', '.join(map(str, waiting))}")
+            say(f"waiting for ranks {', '.join(map(str, sorted(waiting)))}")
         if waiting:
             time.sleep(min(BEAT_SECONDS, patience) / 10)
     return sorted(dead)
@@ -235,20 +242,19 @@ def _alive(out: Path, number: int) -> Path:
     return out / FOLDER / f"{number}.alive"
 
 
-def _sign(path: Path) -> list[str]:
+def _sign(path: Path) -> Sign:
     """The words of a rank's line, or none."""
     try:
-        words = path.read_text(encoding="ascii").split()
+        return tuple(path.read_text(encoding="ascii").split())
     except (OSError, UnicodeDecodeError):
-        return []
-    return words if len(words) == 3 else []
+        return ()
 
 
 class _Alive:
-    """Writes "JOB PROCESS COUNT" again and again until the block ends, then whether it ended well."""
+    """Writes "PROCESS COUNT" again and again until the block ends, then whether it ended well."""
 
-    def __init__(self, path: Path, job: str) -> None:
-        self._path, self._job, self._process = path, job, uuid.uuid4().hex
+    def __init__(self, path: Path) -> None:
+        self._path, self._process = path, uuid.uuid4().hex
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="alive", daemon=True)
 
@@ -271,5 +277,5 @@ class _Alive:
     def _write(self, state: str) -> None:
         # renamed into place: a reader on another machine sees the old line or the new one
         part = self._path.with_name(f"{self._path.name}.{self._process}")
-        part.write_text(f"{self._job} {self._process} {state}\n", encoding="ascii")
+        part.write_text(f"{self._process} {state}\n", encoding="ascii")
         part.replace(self._path)

@@ -134,6 +134,7 @@ def run(args: argparse.Namespace) -> int:
         rank = ranks.Rank()
     if args.dry_run:
         return _dry_run(benchmark, answers, args)
+    others = ranks.signs(args.out, rank)
     with Journal(args.out / "verdicts.jsonl") if rank.number == 0 else contextlib.nullcontext() as journal:
         dataset = _dataset(benchmark, answers, args.data, bare=replay is not None)
         source = dataset.source if dataset else _own_questions(answers)
@@ -159,7 +160,7 @@ def run(args: argparse.Namespace) -> int:
             if journal is None:
                 ranks.say(f"rank {rank.number} of {rank.size}: {count} of {len(requests)} answers are judged")
                 return 0
-            ranks.join(requests, engine, rubric, signature, journal, args.out, rank)
+            ranks.join(requests, engine, rubric, signature, journal, args.out, rank, others, retry_unscored=retry)
             args.retry_unscored = False  # every rank has seen to its own
         assert journal is not None
         verdicts = run_all(

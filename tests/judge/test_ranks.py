@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import multiprocessing
 import os
-import signal
-import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -40,28 +40,48 @@ def command(answers: Path, fake: FakeEndpoint, out: Path, *more: str) -> list[st
     return ["score", str(answers), *where, "--out", str(out), "--max-unscored", "1", "--batch-size", "1", *more]
 
 
-QUICK = "import sys; from judge import cli, ranks; ranks.PATIENCE = 8.0; ranks.BEAT_SECONDS = 0.2; sys.exit(cli.main())"
-"""`mmjudge`, with less patience: dead ranks are told by their silence."""
+class Started:
+    """`mmjudge` as one rank, in a process forked from one that has imported it. patience: ranks are dead after it."""
+
+    def __init__(self, arguments: list[str], number: int, size: int, launcher: str = "torch", patience: float = 300.0):
+        names = {
+            "torch": ("RANK", "WORLD_SIZE", "LOCAL_RANK"),
+            "slurm": ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID"),
+        }[launcher]
+        who = {**dict(zip(names, map(str, (number, size, number)), strict=True)), "SLURM_STEP_ID": "0"}
+        log = Path(arguments[arguments.index("--out") + 1]).with_suffix(f".{next(COUNT)}")
+        self.logs = [Path(f"{log}.out"), Path(f"{log}.err")]
+        self.process = PROCESSES.Process(target=rank_main, args=(arguments, who, self.logs, patience))
+        self.process.start()
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.join()
+
+    def wait(self) -> tuple[int | None, str, str]:
+        """Exit code, standard output, standard error."""
+        self.process.join()
+        said, error = (log.read_text() if log.exists() else "" for log in self.logs)
+        return self.process.exitcode, said, error
 
 
-def start(arguments: list[str], number: int, size: int, launcher: str = "torch") -> subprocess.Popen[str]:
-    names = {
-        "torch": ("RANK", "WORLD_SIZE", "LOCAL_RANK"),
-        "slurm": ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID"),
-    }[launcher]
-    environment = {
-        **os.environ,
-        **dict(zip(names, map(str, (number, size, number)), strict=True)),
-        "SLURM_STEP_ID": "0",
-    }
-    program = [sys.executable, "-c", QUICK, *arguments]
-    return subprocess.Popen(program, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+COUNT = itertools.count()
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload(
+    ["judge.commands.score", "judge.engines.server", "mmie_tasks.benchmark", "numpy.random"]
+)
 
 
-def run(arguments: list[str], size: int, launcher: str = "torch") -> list[tuple[int, str, str]]:
-    started = [start(arguments, number, size, launcher) for number in range(size)]
-    said = [process.communicate() for process in started]
-    return [(process.returncode, *texts) for process, texts in zip(started, said, strict=True)]
+def rank_main(arguments: list[str], who: dict[str, str], logs: list[Path], patience: float) -> None:
+    os.environ.update(who)
+    ranks.PATIENCE, ranks.BEAT_SECONDS = patience, 0.2
+    sys.stdout, sys.stderr = (log.open("w", buffering=1) for log in logs)
+    sys.exit(cli.main(arguments))
+
+
+def run(arguments: list[str], size: int, launcher: str = "torch") -> list[tuple[int | None, str, str]]:
+    started = [Started(arguments, number, size, launcher) for number in range(size)]
+    return [process.wait() for process in started]
 
 
 def files(out: Path) -> tuple[bytes, list[bytes]]:
@@ -110,12 +130,11 @@ def test_a_killed_job_goes_on_with_other_ranks(answers, alone, tmp_path):
         return Fault("hang")
 
     with FakeEndpoint(hashed, script) as fake:
-        started = [start(command(answers, fake, out), number, 3) for number in range(3)]
+        started = [Started(command(answers, fake, out), number, 3) for number in range(3)]
         reached = enough.wait(120)
         for process in started:
-            process.send_signal(signal.SIGKILL)
-        said = [process.communicate() for process in started]
-        assert reached, said
+            process.kill()
+        assert reached, [process.wait() for process in started]
     lines = [line for part in (out / "ranks").glob("*.jsonl") for line in part.read_bytes().splitlines()]
     assert not (out / "results.json").exists()
     assert lines
@@ -130,9 +149,8 @@ def test_the_first_rank_judges_what_a_dead_one_owes(answers, alone, tmp_path):
     wanted, _ = alone
     out = tmp_path / "out"
     with FakeEndpoint(hashed) as fake:
-        first = start(command(answers, fake, out), 0, 2)
-        error = first.communicate()[1]
-        assert (first.returncode, "ranks 1 have died: rank 0 judges what they owe" in error) == (0, True), error
+        code, _, error = Started(command(answers, fake, out), 0, 2, patience=2).wait()
+    assert (code, "ranks 1 have died: rank 0 judges what they owe" in error) == (0, True), error
     assert files(out) == wanted
 
 
@@ -249,13 +267,17 @@ def test_like_requests_are_in_one_share():
         assert all(other in ours for r in ours for other in requests if other.answer == r.answer)
 
 
-def test_a_rank_that_said_done_in_another_job_is_waited_for(tmp_path, monkeypatch):
+def test_signs_of_life(tmp_path, monkeypatch):
     folder = tmp_path / "ranks"
     folder.mkdir()
     monkeypatch.setattr(ranks, "BEAT_SECONDS", 0.1)
-    (folder / "1.alive").write_text(f"{ranks.job({'SLURM_JOB_ID': '1'})} x done\n")
-    assert ranks.await_others(tmp_path, Rank(0, 2), 0.2) == [1]
-    (folder / "1.alive").write_text(f"{ranks.job()} x done\n")
-    assert ranks.await_others(tmp_path, Rank(0, 2), 60) == []
-    (folder / "1.alive").write_text(f"{ranks.job()} x failed\n")
-    assert ranks.await_others(tmp_path, Rank(0, 2), 60) == [1]
+    sign = folder / "1.alive"
+    rank, nothing = Rank(0, 2), {1: ()}
+    assert ranks.await_others(tmp_path, rank, nothing, 0.2) == [1]  # never showed up
+    sign.write_text("x done\n")
+    assert ranks.await_others(tmp_path, rank, nothing, 60) == []
+    assert ranks.await_others(tmp_path, rank, ranks.signs(tmp_path, rank), 0.2) == [1]  # done in an earlier job
+    sign.write_text("x failed\n")
+    assert ranks.await_others(tmp_path, rank, nothing, 60) == [1]
+    sign.write_text("x 7\n")
+    assert ranks.await_others(tmp_path, rank, nothing, 0.2) == [1]  # killed

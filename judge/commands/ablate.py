@@ -22,6 +22,8 @@ from judge import human
 from judge.ablation import Judged, Variant, judge_all, variants
 from judge.benchmark import Answer, Benchmark, find, names
 from judge.engines import Engine
+from judge.engines.loading import TOKENIZER_VARIABLE, default_tokenizer, is_address, load
+from judge.engines.replay import PREFIX
 from judge.errors import UserError
 from judge.responses import read
 from judge.results import pairs, results
@@ -49,7 +51,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="local copy of the dataset (default: the environment's, else the Hub's)",
     )
     add("--image-root", type=Path, metavar="DIR", help="folder that images of answers lie below (default: each file's)")
-    add("--judge", metavar="JUDGE", help="Hub repository or folder (default: as `mmjudge score`)")
+    add("--judge", metavar="JUDGE", help="Hub repository, folder or http://HOST:PORT/v1 (default: as `mmjudge score`)")
+    add("--tokenizer", metavar="JUDGE", help=f"with an address: the judge it serves (default: ${TOKENIZER_VARIABLE})")
     add("--rubric", help="wording to leave criteria out of (default: what the judge was trained on)")
     add("--criterion", action="append", default=[], metavar="NAME", help="leave only this one out; may be repeated")
     add("--profile", choices=["reference", "strict"], default="strict", help="as for `mmjudge score`")
@@ -62,15 +65,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     judge = args.judge or default_judge()
-    if judge.startswith("replay:"):
+    if judge.startswith(PREFIX):
         raise UserError("a replay repeats what was said under the whole rubric", fix="give --judge a judge that reads")
     if args.resamples < 100:
         raise UserError(f"--resamples {args.resamples}: an interval needs at least 100")
     benchmark = _benchmark(args.benchmark)
     scores = human.read(args.humans) if args.humans else []
     responses = _responses(args.responses, args.image_root, scores)
-    # the rubric is looked at before a judge is loaded
-    rubric = benchmark.rubric(args.rubric or default_rubric(judge))
+    # the rubric is looked at before a judge is loaded; a judge behind an address has its small files elsewhere
+    args.tokenizer = args.tokenizer or default_tokenizer()
+    described = args.tokenizer or judge if is_address(judge) else judge
+    rubric = benchmark.rubric(args.rubric or default_rubric(described))
     some = variants(rubric, benchmark.categories, args.criterion)
     own = all(answer.record is not None for answers in responses.values() for answer in answers)
     dataset = None if own and args.data is None else benchmark.load(args.data)
@@ -84,9 +89,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _engine(judge: str, args: argparse.Namespace) -> Engine:
-    from judge.engines.transformers import load_engine
-
-    return load_engine(judge, device=args.device, dtype=args.dtype, batch_size=args.batch_size)
+    return load(judge, device=args.device, dtype=args.dtype, batch_size=args.batch_size, tokenizer=args.tokenizer)
 
 
 def _benchmark(name: str | None) -> Benchmark:

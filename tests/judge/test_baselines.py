@@ -6,10 +6,12 @@ import sys
 import pytest
 from PIL import Image
 
+from judge import cli
 from judge.baselines import ClipScore, illustrated, words
 from judge.benchmark import Answer
 from judge.errors import UserError
 from judge.image_files import ImageRefused
+from judge.results.agreement import agree
 
 
 def answer(response, root):
@@ -133,3 +135,34 @@ def test_without_transformers_the_fix_is_named(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "transformers", None)
     with pytest.raises(UserError, match=r"pip install 'mmjudge\[hf\]'"):
         ClipScore(str(tmp_path))
+
+
+def test_clipscore_is_a_row_of_agree(clip, pictures, capsys):
+    names = [f"SA-{number}" for number in range(6)]
+    humans = [
+        # the last one has no picture: CLIPScore is not defined for it
+        {"id": name, "model": "m", "score": number, "response": [{"text": "pour", "image": image}]}
+        for number, (name, image) in enumerate(zip(names, ["red.png", "blue.png", "green.png"] * 2, strict=True))
+    ]
+    humans[-1]["response"] = "pour"
+    verdicts = [{"id": name, "by": "judge", "score": 3, "unscored": None, "category": "SA"} for name in names]
+    for file, rows in (("humans.jsonl", humans), ("verdicts.jsonl", verdicts)):
+        (pictures / file).write_text("".join(json.dumps(row) + "\n" for row in rows))
+    files = [str(pictures / "verdicts.jsonl"), str(pictures / "humans.jsonl")]
+    assert cli.main(["agree", *files, "--clip", str(clip), "--out", str(pictures / "out")]) == 0
+    found = json.loads((pictures / "out" / "agreement.json").read_text())["beside"]
+    assert list(found) == ["constant", "words", "clipscore"]
+    assert found["clipscore"]["coefficients"]["pearson"]["n"] == 5
+    assert found["clipscore"]["scale"] == "other"
+    score = ClipScore(str(clip))
+    theirs = [score(answer(row["response"], pictures)) for row in humans[:5]]
+    expected = agree(theirs, range(5), resamples=0)["spearman"].value
+    assert found["clipscore"]["coefficients"]["spearman"]["value"] == pytest.approx(expected)
+
+
+def test_no_picture_at_all_is_said(clip, pictures, capsys):
+    (pictures / "humans.jsonl").write_text('{"id": "SA-1", "score": 3, "response": "Only text."}\n')
+    (pictures / "verdicts.jsonl").write_text('{"id": "SA-1", "by": "judge", "score": 3, "unscored": null}\n')
+    files = [str(pictures / "verdicts.jsonl"), str(pictures / "humans.jsonl")]
+    assert cli.main(["agree", *files, "--clip", str(clip)]) == 2
+    assert "no answer in HUMANS has both a picture that can be read and text" in capsys.readouterr().err

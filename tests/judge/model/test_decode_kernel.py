@@ -1,4 +1,4 @@
-"""The Triton kernel by its interpreter against the plain path, and the check that stands before its first use."""
+"""The Triton kernel by its interpreter against the plain path, and the checks before the first use of a kernel."""
 
 from __future__ import annotations
 
@@ -73,3 +73,17 @@ def test_not_on_a_cpu_and_not_with_a_window(second):
 
     config = SimpleNamespace(text_config=SimpleNamespace(sliding_window=20))
     assert attention.fast(SimpleNamespace(config=config, lm_head=SimpleNamespace(weight=Cuda))) is None
+
+
+def test_attention_behind_others_is_checked_too(monkeypatch):
+    from torch.nn.attention import bias
+
+    check = attention._counts_from_the_end.__wrapped__
+    assert check(torch.device("cpu"), torch.float32, 2, 16) is True
+    # counted from the first key instead
+    monkeypatch.setattr(bias, "causal_lower_right", bias.causal_upper_left)
+    with pytest.warns(RuntimeWarning, match="takes a mask on cpu: ArithmeticError: off by"):
+        assert check(torch.device("cpu"), torch.float32, 2, 16) is False
+    monkeypatch.setattr(bias, "causal_lower_right", lambda *_: 1 / 0)
+    with pytest.warns(RuntimeWarning, match="takes a mask on cpu: ZeroDivisionError"):
+        assert check(torch.device("cpu"), torch.float32, 2, 16) is False

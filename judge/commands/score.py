@@ -97,6 +97,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="reference",
         help="long prompts (in the signature)",
     )
+    add(
+        "--stop-at-score",
+        action="store_true",
+        help="with --profile reference: end an answer where its score is certain (in the signature)",
+    )
     add("--max-unscored", type=share, default=0.05, metavar="SHARE", help="exit with 3 above this share (default: 5%%)")
     add("--retry-unscored", action="store_true", help="judge again all that an earlier run left unscored")
     add("--keep-images", action="store_true", help="keep all pictures for the report, not only few or singled-out ones")
@@ -122,6 +127,11 @@ def _positive(text: str) -> int:
 
 def run(args: argparse.Namespace) -> int:
     benchmark = find(args.benchmark)
+    if args.stop_at_score and args.profile != "reference":
+        raise UserError(
+            "--stop-at-score: under --profile strict a later line may contradict the first score, so none is certain",
+            fix="add --profile reference, or leave it out",
+        )
     answers = read(args.file, args.image_root)
     _make_folder(args.out)
     # what is quick to check comes before what may download or load for minutes
@@ -226,6 +236,10 @@ def _described(judge: str, args: argparse.Namespace) -> str:
 
 
 def _engine(judge: str, args: argparse.Namespace) -> Engine:
+    if args.stop_at_score and is_address(judge):
+        raise UserError("--stop-at-score: endpoints write answers to their end", fix="leave it out")
+    # named only where it is asked for: judges of all kinds take the others
+    early = {"stop_at_score": True} if args.stop_at_score else {}
     return load(
         judge,
         device=args.device,
@@ -234,6 +248,7 @@ def _engine(judge: str, args: argparse.Namespace) -> Engine:
         rope=args.rope,
         workers=args.workers,
         tokenizer=args.tokenizer,
+        **early,
     )
 
 

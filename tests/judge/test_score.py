@@ -156,6 +156,26 @@ def test_options_reach_the_engine(answers, tmp_path, monkeypatch):
     assert seen == {"judge": "a/b", "device": "cpu", "dtype": "float32", "batch_size": 4, "rope": "long"}
 
 
+def test_stopping_at_the_score_is_for_the_reference_profile(answers, tmp_path, monkeypatch, capsys):
+    seen = {}
+
+    def load_engine(judge, **options):
+        seen.update(options)
+        return HashJudge()
+
+    monkeypatch.setattr(score, "find", lambda name: Toy())
+    monkeypatch.setattr(score, "names", lambda: ["toy"])
+    monkeypatch.setitem(sys.modules, "judge.engines.transformers", argparse.Namespace(load_engine=load_engine))
+    options = ["--judge", "a/b", "--device", "cpu", "--stop-at-score"]
+    assert toys(answers, tmp_path / "out", *options) == 2
+    assert "add --profile reference" in capsys.readouterr().err
+    assert toys(answers, tmp_path / "out", *options, "--profile", "reference") == 0
+    assert seen["stop_at_score"] is True
+    options = ["--judge", "http://localhost:1/v1", "--stop-at-score", "--profile", "reference", "--tokenizer", "x"]
+    assert toys(answers, tmp_path / "out", *options, "--rubric", "mmjudge") == 2
+    assert "endpoints write answers to their end" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("number", ["0", "-1", "x"])
 def test_batch_size_is_a_number(engine, answers, tmp_path, number):
     with pytest.raises(SystemExit) as caught:

@@ -22,6 +22,7 @@ COMMANDS = {
     "publish": "a run's numbers onto its model's page on the Hugging Face Hub",
     "train": "fine-tune a judge on human scores",
     "convert": "a judge folder from the original layout to the native one, or back",
+    "release": "a fine-tuned judge for others, if it is better than its base",
     "verify": "run recorded cases through this install of the judge",
     "annotate": "a local page to score answers by hand",
     "probe": "ask whether a judge can be steered by the text it judges",

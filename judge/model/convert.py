@@ -224,28 +224,29 @@ def same_logits(
     import torch
     from transformers import AutoModelForImageTextToText
 
-    prompts = _prompts(described)
-
-    def logits(model: Any) -> dict[str, Any]:
-        found = {}
-        with torch.inference_mode(), generate.exact_float32():
-            for name, prompt in prompts.items():
-                there = {field: tensor.to(device) for field, tensor in prompt.items()}
-                found[name] = model(**there, logits_to_keep=BEYOND).logits.cpu()
-        return found
-
-    ours = logits(checkpoint.load(original, device=device))
-    theirs = logits(
-        AutoModelForImageTextToText.from_pretrained(converted, dtype=torch.float32, trust_remote_code=False).to(device)
-    )
-    found = {name: float((ours[name] - theirs[name]).abs().max()) for name in prompts}
+    ours = last_logits(checkpoint.load(original, device=device), described, device)
+    theirs = AutoModelForImageTextToText.from_pretrained(converted, dtype=torch.float32, trust_remote_code=False)
+    other = last_logits(theirs.to(device), described, device)
+    found = {name: float((ours[name] - other[name]).abs().max()) for name in ours}
     for name, difference in found.items():
         if not difference <= LOGIT_TOLERANCE:
             raise UserError(f"logits of the {name} prompt are off by {difference:.1e}, at most {LOGIT_TOLERANCE:.0e}")
     return found
 
 
-def _prompts(described: layout.Layout) -> dict[str, dict[str, Any]]:
+def last_logits(model: Any, described: layout.Layout, device: str = "cpu") -> dict[str, Any]:
+    """Prompt → logits (1, `BEYOND`, vocabulary) of its last tokens, on the CPU. The prompts are those of `prompts`."""
+    import torch
+
+    found = {}
+    with torch.inference_mode(), generate.exact_float32():
+        for name, prompt in prompts(described).items():
+            there = {field: tensor.to(device) for field, tensor in prompt.items()}
+            found[name] = model(**there, logits_to_keep=BEYOND).logits.cpu()
+    return found
+
+
+def prompts(described: layout.Layout) -> dict[str, dict[str, Any]]:
     """Random ids, always the same: alone, around a tile of noise, and beyond longrope's limit where there is one."""
     import torch
 

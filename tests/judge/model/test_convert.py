@@ -78,7 +78,7 @@ def test_there_and_back_has_equal_logits(folders, name):
     source, _, again = folders[name]
     described = layout.read(source)
     models = [checkpoint.load(folder) for folder in (source, again)]
-    for prompt in convert._prompts(described).values():
+    for prompt in convert.prompts(described).values():
         with torch.inference_mode():
             one, other = (model(**prompt).logits for model in models)
         assert torch.equal(one, other)
@@ -109,7 +109,7 @@ def test_the_native_folder_computes_what_the_layout_says(folders, stock, name):
     """Against the judge written out in plain torch, over the original tensors, in float64."""
     source, _, _ = folders[name]
     described, weights = layout.read(source), plain_model.read(source)
-    for prompt in convert._prompts(described).values():
+    for prompt in convert.prompts(described).values():
         with torch.inference_mode():
             found = stock[name](**prompt, logits_to_keep=1).logits[0]
         expected = plain_model.step_logits(

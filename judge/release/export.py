@@ -1,0 +1,117 @@
+"""The judge that training left, in both layouts, each read again and compared before anything is judged by it.
+
+    LoRA   W + B·A, merged in float32; the merged judge must give the logits of base and adapter
+    full   the files as training wrote them
+
+The number type is the one that the base's config.json names, as after full fine-tuning: what is released, judged and
+measured is the rounded judge. How far the rounding moves logits is reported.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from judge.errors import UserError
+from judge.model import checkpoint, convert, layout
+from judge.release.trained import Trained
+from judge.runner import RUBRIC_FILE
+
+ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
+
+MERGE_TOLERANCE = 1e-4
+"""Of the largest logit, in float32. Merging adds in another order; a wrong scale is off by as much as it adapts."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Merged:
+    """Largest absolute differences of float32 logits. merge: of base and adapter against the merged judge; effect: of
+    the base against it; rounding: of the merged judge against what was written."""
+
+    merge: float
+    effect: float
+    rounding: float
+
+
+def original(trained: Trained, folder: Path, *, device: str = "cpu") -> Merged | None:
+    """Write the original layout into `folder`; what merging did, None after full fine-tuning.
+
+    Raises UserError for a run without its files, and where what was written does not compute what was trained.
+    """
+    from judge.finetune.train import COPIED
+
+    if trained.adapter is None:
+        layout.read(trained.model)
+        shutil.copytree(trained.model, folder)
+        checkpoint.check(folder, layout.read(folder))
+        return None
+    model, differences = merged(trained.base, trained.adapter, device=device)
+    described = layout.read(trained.base)
+    exact = convert.last_logits(model, described, device)
+    import torch
+
+    model = model.to(getattr(torch, str(described.raw.get("torch_dtype", "bfloat16"))))
+    checkpoint.save_original(model, folder, described.raw)
+    for name in COPIED:
+        if (trained.base / name).exists():
+            shutil.copyfile(trained.base / name, folder / name)
+    rounded = convert.last_logits(model.float(), described, device)
+    del model  # one model in memory at a time: at the real size it is 17 GB
+    again = convert.last_logits(checkpoint.load(folder, device=device), described, device)
+    off = distance(rounded, again)
+    if not off <= convert.LOGIT_TOLERANCE:
+        raise UserError(f"logits of what was written are off by {off:.1e}", file=folder)
+    return dataclasses.replace(differences, rounding=distance(exact, again))
+
+
+def merged(base: Path, adapter: Path, *, device: str = "cpu") -> tuple[Any, Merged]:
+    """The base with its adapter merged in, float32; Merged.rounding is still 0.
+
+    Raises UserError for an adapter that is missing, kept as pickle, or whose merge computes something else.
+    """
+    import peft
+
+    missing = [name for name in ADAPTER_FILES if not (adapter / name).is_file()]
+    if missing:
+        raise UserError(f"lacks {', '.join(missing)}", file=adapter, fix="train again, or copy the whole folder")
+    described = layout.read(base)
+    plain = checkpoint.load(base, device=device)
+    untuned = convert.last_logits(plain, described, device)
+    try:
+        adapted = peft.PeftModel.from_pretrained(plain, str(adapter), torch_device=device).eval()
+    except (RuntimeError, ValueError, KeyError) as error:  # peft has no error of its own
+        raise UserError(f"does not fit the base: {' '.join(str(error).split())[:300]}", file=adapter) from None
+    # peft itself only warns about adapters that it has no numbers for
+    unset = peft.get_peft_model_state_dict(adapted, save_embedding_layers=False).keys() ^ _names(adapter)
+    if unset:
+        raise UserError(f"does not fit the base: {sorted(unset)[:5]}", file=adapter)
+    wanted = convert.last_logits(adapted, described, device)
+    model = adapted.merge_and_unload(safe_merge=True)
+    found = convert.last_logits(model, described, device)
+    merge = distance(wanted, found)
+    largest = max(float(logits.abs().max()) for logits in wanted.values())
+    if not merge <= MERGE_TOLERANCE * largest:
+        raise UserError(f"merged into the base it gives logits that are off by {merge:.1e}", file=adapter)
+    return model, Merged(merge, distance(untuned, found), 0.0)
+
+
+def _names(adapter: Path) -> set[str]:
+    from safetensors import safe_open
+
+    with safe_open(str(adapter / ADAPTER_FILES[1]), framework="pt") as tensors:
+        return set(tensors.keys())
+
+
+def describe(folder: Path, about: Mapping[str, Any], card: str) -> None:
+    """mmjudge.json, which names the rubric, and the card."""
+    (folder / RUBRIC_FILE).write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    (folder / "README.md").write_text(card, encoding="utf-8")
+
+
+def distance(one: Mapping[str, Any], other: Mapping[str, Any]) -> float:
+    """Largest absolute difference over all prompts."""
+    return max(float((one[name] - other[name]).abs().max()) for name in one)

@@ -218,7 +218,10 @@ class Client:
         except (httpx.HTTPError, httpx.InvalidURL, RuntimeError) as error:  # RuntimeError: the client has been closed
             raise Failed(f"{type(error).__name__}: {error}") from None
         if status in (408, 409, 425, 429) or status >= 500:
-            raise Failed(_said(status, data), wait=_wait(headers.get("retry-after")), busy=status in (429, 503))
+            wait = _wait(headers.get("retry-after"))
+            # what stands in front of a server says these when the server does not answer
+            reached = status not in (502, 503, 504)
+            raise Failed(_said(status, data), wait=wait, busy=status == 429 or wait is not None, reached=reached)
         if status != 200:
             raise Refused(status, _said(status, data))
         try:

@@ -288,6 +288,7 @@ class _Run:
         self._clients: dict[Endpoint, Client] = {}
         threads = min(server.under_way, max(1, len(prompts)))
         for endpoint in server.endpoints:
+            endpoint.trial = None  # of a run that was left
             if endpoint.dropped is None:
                 self._clients[endpoint] = Client(endpoint.address, self._pace.seconds, threads)
         for endpoint, client in self._clients.items():
@@ -318,7 +319,9 @@ class _Run:
                     if endpoint.trial is task:
                         endpoint.trial = None
                     if completion is None:
-                        self._waiting.setdefault(task.kind, collections.deque()).appendleft(task)
+                        tasks = self._waiting.setdefault(task.kind, collections.deque())
+                        # what has failed comes last: another one tells whether it was the endpoint or the request
+                        (tasks.append if task.attempts else tasks.appendleft)(task)
                     else:
                         self._left -= 1
                         self._results.put((task.number, completion))

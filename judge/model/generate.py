@@ -19,7 +19,7 @@ import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from judge.model import attention, conversation, images, packed
+from judge.model import attention, conversation, packed, vision
 from judge.model.cache import KeyValues
 from judge.model.counters import Counters
 
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from judge.model.tokenizer import Tokenizer
-
-TILES_AT_ONCE = 32
-"""Tiles in one pass of the vision tower."""
 
 TOKENS_AT_ONCE = 16_384
 """Prompt tokens in one pass of the language model; a longer prompt takes several."""
@@ -234,7 +231,7 @@ class Generator:
         seen = [sequence for sequence in sequences if sequence.row.tiles is not None]
         tiles = [sequence.row.tiles for sequence in seen if sequence.row.tiles is not None]
         if tiles:
-            features = _features(self.model, tiles, self.counters).split(list(map(len, tiles)))
+            features = vision.features(self.model, tiles, self.counters).split(list(map(len, tiles)))
             for sequence, own in zip(seen, features, strict=True):
                 sequence.features = own.flatten(0, 1)
 
@@ -334,7 +331,7 @@ def vision_features(model: Any, tiles: npt.NDArray[np.uint8]) -> Any:
     import torch
 
     with torch.inference_mode(), exact_float32():
-        return _features(model, [tiles], Counters())
+        return vision.features(model, [tiles], Counters())
 
 
 @contextlib.contextmanager
@@ -354,23 +351,6 @@ def exact_float32() -> Iterator[None]:
     finally:
         for backend, value in zip(backends, before, strict=True):
             setattr(backend, name, value)
-
-
-def _features(model: Any, tiles: Sequence[npt.NDArray[np.uint8]], counters: Counters) -> Any:
-    """(T, tokens of a tile, hidden size) for the tiles of several prompts, `TILES_AT_ONCE` in a pass."""
-    import torch
-
-    weight = model.lm_head.weight
-    # pixels become numbers on the device: a byte each is moved there, and a table is exact on any of them
-    table = torch.from_numpy(images.NORMALISED.T.copy()).to(weight.device, weight.dtype)
-    together = torch.cat([torch.from_numpy(some).to(weight.device) for some in tiles])
-    parts = []
-    for some in together.split(TILES_AT_ONCE):
-        pixels = torch.stack([table[channel][some[..., channel].int()] for channel in range(3)], dim=1)
-        parts.append(model.get_image_features(pixels).pooler_output)
-    counters.tiles += len(together)
-    counters.tile_batches += len(parts)
-    return torch.cat(parts)
 
 
 def _image_places(model: Any, row: Row) -> npt.NDArray[np.int64]:

@@ -13,7 +13,7 @@ from PIL import Image
 from judge.engines import Prompt
 from judge.engines.preparing import Cutter
 from judge.engines.schedule import plan
-from judge.engines.transformers import MAX_TILES, TransformersEngine, check_judge, load_engine
+from judge.engines.transformers import MAX_TILES, TransformersEngine, check_judge, load_engine, tokens_that_fit
 from judge.errors import UserError
 from judge.model import checkpoint, distribution, generate, packed, rope
 from judge.model.cache import KeyValues
@@ -356,6 +356,13 @@ def test_text_of_an_answer_moves_no_picture(engine, second, pictures):
     assert list(row.ids).count(image) == second.layout.tokens_per_tile * len(row.tiles)
     assert list(row.ids).count(second.tokenizer.special["<|end|>"]) == 2  # after system and user message
     assert results(engine, [prompt(0, pictures=[pictures / "square.png"], text=text)])[0].unscored is None
+
+
+def test_the_budget_is_what_the_memory_holds():
+    # 139 GiB less weights of 8.29 GB, 6 GiB kept, 384 KiB a token: 0.8 · 134.5 GB / 393,216 = 273,672
+    assert tokens_that_fit(139 * 2**30 - 8_294_000_000, 393_216) == pytest.approx(273_672, abs=500)
+    # little is left: a quarter of it
+    assert tokens_that_fit(4 * 2**30, 393_216) == int(0.8 * 2**30 / 393_216)
 
 
 def test_no_prompts(engine):

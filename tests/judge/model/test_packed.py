@@ -11,7 +11,7 @@ import pytest
 import torch
 from test_generate import NEW, alone, row_of, rows_of, stop_of
 
-from judge.model import attention, generate, rope, verify
+from judge.model import attention, generate, rope, verify, vision
 from judge.model.counters import Counters
 
 
@@ -253,7 +253,7 @@ def test_pictures_of_several_prompts_share_a_pass(recorded, monkeypatch):
     rows = [row for row in rows_of(recorded) if row.tiles is not None]
     assert [len(row.tiles) for row in rows] == [1, 7, 4]
     expected = [alone(recorded, row) for row in rows]
-    monkeypatch.setattr(generate, "TILES_AT_ONCE", 5)
+    monkeypatch.setattr(vision, "TILES_AT_ONCE", 5)
     counters = Counters()
     generator = generator_of(recorded, sum(map(room, rows)), counters=counters)
     found = dict(generator.admit(list(enumerate(rows))))

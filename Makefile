@@ -7,8 +7,9 @@ BIN := .venv/bin
 demo: .venv/ready
 	HF_HUB_OFFLINE=1 PATH="$(CURDIR)/$(BIN):$$PATH" bash examples/demo.sh out/demo
 
+# Two processes: half of the time the suite waits for commands that it has started.
 test: .venv/ready browser
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 # Reports are tested in a real browser. Where there is none and none can be installed, those tests are skipped.
 browser:

@@ -102,17 +102,13 @@ def mmvu(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, int]
     return folder, {"pairs": len(right), "both": both, "misled": misled}
 
 
-@pytest.mark.parametrize(
-    "command",
-    [["lmms-eval"], ["torchrun", "--nproc_per_node", "2", "-m", "lmms_eval"]],
-    ids=["one process", "two ranks"],
-)
-def test_the_published_questions_replayed(
-    command: list[str], mmvu: tuple[Path, dict[str, int]], run: Run, tmp_path: Path
+def test_the_published_questions_replayed_on_two_ranks(
+    mmvu: tuple[Path, dict[str, int]], run: Run, tmp_path: Path
 ) -> None:
+    """In one process they are replayed in test_vlmeval_runs, beside the other ways to the same number."""
     folder, count = mmvu
     done = run(
-        BIN / command[0], *command[1:], "--model", "mmjudge_replay", "--tasks", "mmvu",
+        BIN / "torchrun", "--nproc_per_node", "2", "-m", "lmms_eval", "--model", "mmjudge_replay", "--tasks", "mmvu",
         "--model_args", f"predictions={folder / 'responses.jsonl'}",
         "--output_path", tmp_path / "out", "--log_samples",
         MMVU_DATA=str(folder), OMP_NUM_THREADS="1",
@@ -237,18 +233,31 @@ def test_generation_alone_needs_no_judge_and_its_samples_are_scored_elsewhere(
 # Refusals, before anything is generated
 
 
-def test_missing_data_ends_the_run_with_one_message_and_one(run: Run, tmp_path: Path) -> None:
-    """lmms-eval itself would retry five times, print a trace and exit with 0."""
+@pytest.mark.parametrize(
+    ("command", "task", "file"),
+    [
+        (["lmms-eval", "eval"], "mmie", "data.json"),
+        (["accelerate", "launch", "--cpu", "--num_processes", "1", "-m", "lmms_eval"], "mmvu", "MMR-benchmark.json"),
+    ],
+    ids=["lmms-eval eval", "accelerate launch"],
+)
+def test_missing_data_ends_the_run_with_one_message_and_one(
+    command: list[str], task: str, file: str, run: Run, tmp_path: Path
+) -> None:
+    """lmms-eval itself would retry five times, print a trace and exit with 0. The message is ours, so the name is."""
     (tmp_path / "responses.jsonl").write_text('{"id": "a", "index": 0, "response": "A"}\n')
+    variable = f"{task.upper()}_DATA"
     done = run(
-        BIN / "lmms-eval", "--model", "mmjudge_replay", "--model_args", "predictions=responses.jsonl",
-        "--tasks", "mmvu", "--output_path", tmp_path / "out",
-        MMVU_DATA="/nowhere/mmvu",
+        BIN / command[0], *command[1:], "--model", "mmjudge_replay", "--model_args", "predictions=responses.jsonl",
+        "--tasks", task, "--output_path", tmp_path / "out",
+        **{variable: "/nowhere"},
     )  # fmt: skip
     assert done.returncode == 1
     assert done.stderr.count("mmjudge: ") == 1
-    assert "mmjudge: /nowhere/mmvu: no MMR-benchmark.json here\n→ point MMVU_DATA" in done.stderr
-    assert "Traceback" not in done.stderr
+    said, _, launcher = done.stderr.partition(f"mmjudge: /nowhere: no {file} here\n→ point {variable}")
+    assert launcher, done.stderr[-2000:]
+    # accelerate's launcher puts a trace of its own behind the message
+    assert "Traceback" not in (said if command[0] == "accelerate" else done.stderr)
     assert not (tmp_path / "out").exists()
 
 

@@ -13,7 +13,6 @@ import pytest
 
 from judge.harness import registration
 
-BIN = Path(sys.executable).parent
 NAMES = ("mmie", "mmvu", "mmie_score", "mmvu_robust", "mmie_demo", "mmvu_demo")
 
 
@@ -112,7 +111,7 @@ def test_the_entry_point_never_raises(monkeypatch: pytest.MonkeyPatch, capsys: p
     assert "could not register with lmms-eval: RuntimeError: no" in capsys.readouterr().err
 
 
-# The real one, in processes of its own
+# The real one, in processes of its own; the ways in by command line are in test_lmms_eval_runs
 
 
 def python(script: str) -> dict[str, Any]:
@@ -167,23 +166,6 @@ print(json.dumps({"before": included["mmie"]["yaml_path"], "alias": included["mm
     assert folder(found["alias"]) == "mmie_tasks"
     assert found["tag"] == ["mmie_score"]
     assert folder(found["after"]) == "mmie_tasks"
-
-
-@pytest.mark.parametrize(
-    "command",
-    [
-        [BIN / "lmms-eval", "eval"],
-        [BIN / "accelerate", "launch", "--cpu", "--num_processes", "1", "-m", "lmms_eval"],
-    ],
-    ids=["lmms-eval eval", "accelerate launch"],
-)
-def test_the_command_line_lists_ours(command: list[str | Path], tmp_path: Path) -> None:
-    """`lmms-eval --tasks` and `torchrun -m lmms_eval` are run to the end in test_lmms_eval_runs."""
-    done = subprocess.run([*command, "--tasks", "list_subtasks"], capture_output=True, text=True, cwd=tmp_path)
-    rows = [[cell.strip() for cell in line.split("|")] for line in done.stdout.splitlines() if line.startswith("|mm")]
-    paths = {row[1]: row[2] for row in rows}
-    for name in NAMES:
-        assert folder(paths[name]) == f"{name[:4]}_tasks", done.stdout[-2000:] + done.stderr[-2000:]
 
 
 def test_the_doctor_tells_ours_from_others(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -71,13 +71,12 @@ def decode(path: Path, limits: Limits = LIMITS) -> Image.Image:
 
 def probe(path: Path, limits: Limits = LIMITS) -> tuple[int, int]:
     """(width, height) from the header, the rest unread. Raises ImageRefused as `decode`, for what the header shows."""
-    with _file(path, limits) as file:
-        size = _size(_start(file, path))
-        if size is not None:
-            _check(size, path, limits)
-            return size
-        with _opened(path, limits, file) as image:
-            return image.size
+    size = _size(_start(path, limits))
+    if size is not None:
+        _check(size, path, limits)
+        return size
+    with _file(path, limits) as file, _opened(path, limits, file) as image:
+        return image.size
 
 
 def digest(path: Path, limits: Limits = LIMITS) -> str:
@@ -184,6 +183,26 @@ def _bytes(path: Path, limits: Limits) -> bytes:
 @contextlib.contextmanager
 def _file(path: Path, limits: Limits) -> Iterator[IO[bytes]]:
     """The regular file `path`, of a size within the limits, open. What fails inside the block is the caller's."""
+    descriptor = _descriptor(path, limits)
+    try:
+        with open(descriptor, "rb", closefd=False) as file:
+            yield file
+    finally:
+        os.close(descriptor)
+
+
+def _start(path: Path, limits: Limits) -> bytes:
+    """The first bytes of the file. Without a file object: a plan looks at 60,000."""
+    descriptor = _descriptor(path, limits)
+    try:
+        return os.read(descriptor, HEADER)
+    except OSError as error:
+        raise ImageRefused("image_refused", f"{path}: cannot be read ({error})") from None
+    finally:
+        os.close(descriptor)
+
+
+def _descriptor(path: Path, limits: Limits) -> int:
     try:
         # a FIFO would block without O_NONBLOCK
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
@@ -191,16 +210,15 @@ def _file(path: Path, limits: Limits) -> Iterator[IO[bytes]]:
         raise ImageRefused("image_missing", f"{path}: no such file") from None
     except (OSError, ValueError) as error:
         raise ImageRefused("image_refused", f"{path}: cannot be read ({error})") from None
-    try:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise ImageRefused("image_refused", f"{path}: not a regular file")
-        if not 0 < status.st_size <= limits.bytes:
-            raise ImageRefused("image_refused", f"{path}: {status.st_size} bytes, must be 1 to {limits.bytes}")
-        with open(descriptor, "rb", closefd=False) as file:
-            yield file
-    finally:
-        os.close(descriptor)
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        problem = "not a regular file"
+    elif not 0 < status.st_size <= limits.bytes:
+        problem = f"{status.st_size} bytes, must be 1 to {limits.bytes}"
+    else:
+        return descriptor
+    os.close(descriptor)
+    raise ImageRefused("image_refused", f"{path}: {problem}")
 
 
 @contextlib.contextmanager
@@ -221,15 +239,6 @@ def _check(size: tuple[int, int], path: Path, limits: Limits) -> None:
     width, height = size
     if width * height > limits.pixels or max(width, height) > limits.side:
         raise ImageRefused("image_refused", f"{path}: {width} x {height} pixels is over the limit")
-
-
-def _start(file: IO[bytes], path: Path) -> bytes:
-    try:
-        start = file.read(HEADER)
-        file.seek(0)
-    except OSError as error:
-        raise ImageRefused("image_refused", f"{path}: cannot be read ({error})") from None
-    return start
 
 
 def _size(start: bytes) -> tuple[int, int] | None:

@@ -63,26 +63,26 @@ def photograph(width: int, height: int, seed: int) -> Image.Image:
     return Image.fromarray(np.clip(levels, 0, 255).astype(np.uint8))
 
 
-def reference(path: Path) -> Any:
-    """(T, 3, 448, 448) float32: a picture the way of the official scorer."""
+def reference(path: Path, size: int = TILE) -> Any:
+    """(T, 3, size, size) float32: a picture the way of the official scorer."""
     from torch import stack
     from torchvision import transforms
 
     steps = transforms.Compose(
         [
             transforms.Lambda(lambda image: image if image.mode == "RGB" else image.convert("RGB")),
-            transforms.Resize((TILE, TILE), interpolation=transforms.InterpolationMode.BICUBIC),
+            transforms.Resize((size, size), interpolation=transforms.InterpolationMode.BICUBIC),
             transforms.ToTensor(),
             transforms.Normalize(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)),
         ]
     )
     image = Image.open(path).convert("RGB")
-    columns, rows = images.grid(*image.size)
-    whole = image.resize((columns * TILE, rows * TILE))
-    corners = [(x * TILE, y * TILE) for y in range(rows) for x in range(columns)]
-    cut = [whole.crop((x, y, x + TILE, y + TILE)) for x, y in corners]
+    columns, rows = images.grid(*image.size, size)
+    whole = image.resize((columns * size, rows * size))
+    corners = [(x * size, y * size) for y in range(rows) for x in range(columns)]
+    cut = [whole.crop((x, y, x + size, y + size)) for x, y in corners]
     if len(cut) > 1:
-        cut.append(image.resize((TILE, TILE)))
+        cut.append(image.resize((size, size)))
     return stack([steps(tile) for tile in cut])
 
 

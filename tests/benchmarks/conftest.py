@@ -32,4 +32,4 @@ def script() -> Iterator[Callable[[str], ModuleType]]:
     yield load
     sys.path.remove(str(FOLDER))
     for name in loaded:
-        del sys.modules[name]
+        sys.modules.pop(name, None)

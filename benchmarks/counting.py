@@ -1,0 +1,157 @@
+"""What the engine does, counted on a CPU with a tiny judge: `python benchmarks/judge_throughput.py --counters`.
+
+Counts are the same on every machine, so they are asserted, and the exit code says whether they hold:
+
+    tokens      the same for every prompt in any order, with any budget, and alone; both rope sets, and prompts that
+                cross from one to the other while they are answered
+    padding     places computed for prompts / tokens of prompts     at most 1.02
+    slots       sequences written / sequences there was room for    at least 0.95, while prompts wait
+                (the drain at the end, when none do, stands beside it: it is as long for 300 prompts as for 20,000)
+    copies      cached tokens moved, a shared prefix apart          none
+    prefix      tokens taken from a shared prefix                   some, and none read twice
+    host        times the host waits for the device / passes        at most 1
+
+The judge has random weights in float32 and never stops by itself; answers have fixed lengths of 3 to 16 tokens.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from real_shape import SCALES, describe
+from workload import Sample, make_model, samples
+
+from judge.engines.transformers import TransformersEngine
+from judge.model import generate
+from judge.model.tokenizer import Tokenizer
+
+PADDING, SLOTS = 1.02, 0.95
+MANY, COPIES = (2, 5), 120
+"""Strata of one tile and one length. Of other lengths, holes that are too short for a prompt add up to room for one,
+which is much of what 17 side by side take; `simulate_schedule.py` counts that for 20,103 lengths like MMIE's."""
+ODD, ODD_COPIES = (3, 9, 14, 15), 3
+"""Larger ones; one crosses the rope's limit, one is beyond it."""
+NEW = 16
+BUDGET = 1536
+
+
+class Counted(TransformersEngine):
+    """Ends every answer at its length, and keeps its tokens."""
+
+    def __init__(self, *given: Any, lengths: Sequence[int], **options: Any) -> None:
+        super().__init__(*given, **options)
+        self.lengths, self.ids = lengths, dict[int, tuple[int, ...]]()
+        self.used, self.offered = 0, 0  # at steps while prompts wait
+
+    def _generator(self, tokens: int) -> generate.Generator:
+        engine = self
+
+        class Fixed(generate.Generator):
+            def _take(self, sequences: Any, logits: Any) -> Any:
+                finished, best = super()._take(sequences, logits)
+                done = {key for key, _ in finished}
+                enough = [s for s in sequences if s.key not in done and len(s.new) >= engine.lengths[s.key]]
+                finished = [*finished, *((s.key, s.generated(False)) for s in enough)]
+                engine.ids |= {key: found.ids for key, found in finished}
+                return finished, best
+
+            def step(self, most: int | None = None) -> Any:
+                used, offered = self.counters.decode_used, self.counters.decode_offered
+                finished = super().step(most)
+                if self.counters.sequences < len(engine.lengths):
+                    engine.used += self.counters.decode_used - used
+                    engine.offered += self.counters.decode_offered - offered
+                return finished
+
+        return Fixed(self.model, stop=-1, max_new_tokens=self.max_new_tokens, tokens=tokens, counters=self.counters)
+
+
+def count() -> dict[str, Any]:
+    """Every number, and under "holds" whether it is as it must be."""
+    import torch
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        described = describe(folder / "judge", SCALES["tiny"])
+        tokenizer = Tokenizer.from_folder(folder / "judge")
+        model = make_model(described, "cpu", torch.float32)
+        some = samples(folder / "many", tokenizer, described, "tiny", COPIES, MANY)
+        some += samples(folder / "odd", tokenizer, described, "tiny", ODD_COPIES, ODD)
+
+        def judged(order: Sequence[int], budget: int, most: int | None = None) -> tuple[dict[int, Any], Any]:
+            chosen: list[Sample] = [some[n] for n in order]
+            lengths = [min(NEW, sample.work.new) for sample in chosen]
+            engine = Counted(
+                model, tokenizer, described, {}, NEW, most, lengths=lengths, cache_tokens=budget, cutters=0
+            )
+            done = dict(engine.complete([sample.prompt for sample in chosen]))
+            notes = [item.note for item in done.values() if item.unscored]
+            if notes:
+                raise RuntimeError(f"{len(notes)} prompts failed, first: {notes[0]}")
+            return {n: engine.ids[place] for place, n in enumerate(order)}, engine
+
+        everyone = list(range(len(some)))
+        ids, engine = judged(everyone, BUDGET)
+        counters = engine.counters
+        few = everyone[-16:]
+        shuffled = random.Random(0).sample(everyone, len(everyone))
+        others = {
+            "another order": judged(shuffled, BUDGET)[0],
+            "a smaller budget": judged(everyone[::2], BUDGET * 2 // 3)[0],
+            "one at a time": judged(few, BUDGET, 1)[0],
+        }
+    found: dict[str, Any] = {
+        "prompts": len(some),
+        "differ": {name: sum(ids[n] != tokens for n, tokens in other.items()) for name, other in others.items()},
+        "padding": counters.prompt_places / counters.prompt_tokens,
+        "slots_used": engine.used / engine.offered,
+        "slots_used_with_drain": counters.decode_used / counters.decode_offered,
+        "moved": counters.kv_copied - counters.prefix_reused,
+        "prefix_reused": counters.prefix_reused,
+        "read_and_reused": counters.prompt_tokens - counters.prefix_computed + counters.prefix_reused,
+        "tokens_of_prompts": sum(len(sample.ids) for sample in some),
+        "host_waits_a_pass": counters.host_syncs / counters.forwards,
+        "rows_a_step": counters.decode_used / counters.decode_steps,
+        "counters": vars(counters),
+    }
+    found["holds"] = {
+        "tokens": not any(found["differ"].values()),
+        "padding": found["padding"] <= PADDING,
+        "slots": found["slots_used"] >= SLOTS,
+        "copies": found["moved"] == 0,
+        "prefix": found["prefix_reused"] > 0 and found["read_and_reused"] == found["tokens_of_prompts"],
+        "host": found["host_waits_a_pass"] <= 1,
+    }
+    return found
+
+
+def table(found: dict[str, Any]) -> str:
+    holds = {name: "yes" if value else "**NO**" for name, value in found["holds"].items()}
+    differ = ", ".join(f"{name} {number}" for name, number in found["differ"].items())
+    return "\n".join(
+        [
+            f"| counted on a CPU, {found['prompts']} prompts, a tiny judge | | goal | holds |",
+            "|---|---:|---|---|",
+            f"| prompts whose tokens change: {differ} | {sum(found['differ'].values())} | 0 | {holds['tokens']} |",
+            f"| places computed / tokens of prompts | {found['padding']:.3f} | ≤ {PADDING} | {holds['padding']} |",
+            "| sequences written / room for them, while prompts wait "
+            f"({found['slots_used_with_drain']:.3f} with the drain) | {found['slots_used']:.3f} "
+            f"| ≥ {SLOTS} | {holds['slots']} |",
+            f"| cached tokens moved | {found['moved']} | 0 | {holds['copies']} |",
+            f"| tokens from shared prefixes, of {found['tokens_of_prompts']:,} | {found['prefix_reused']:,} "
+            f"| > 0, none read twice | {holds['prefix']} |",
+            f"| times the host waits / passes | {found['host_waits_a_pass']:.3f} | ≤ 1 | {holds['host']} |",
+        ]
+    )
+
+
+def main() -> int:
+    found = count()
+    print(f"{table(found)}\n")
+    print(json.dumps(found))
+    return 0 if all(found["holds"].values()) else 1

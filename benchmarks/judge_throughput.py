@@ -1,0 +1,413 @@
+"""How fast is judging, beside the reference loop, beside the best plain transformers can do, and beside the hardware?
+
+    python benchmarks/judge_throughput.py --device cuda [--out FILE]       # one H200, whole, under 9 minutes
+    python benchmarks/judge_throughput.py --device cpu --tiny              # the same stages in small: that it runs
+    python benchmarks/judge_throughput.py --counters                       # a CPU: counts, no times (see `counting.py`)
+
+**It has not been run on a GPU yet**: there was none. What runs in the tests is `--tiny`, whose times mean nothing.
+
+Stages, each written to `--out` as soon as it is done; one that fails says why and the others go on:
+
+    environment   versions, device, driver, host
+    model         weights of the real shape, normal with standard deviation 0.02 (norms 1, biases 0), shared by all
+    ceilings      matrix products (8192³ and the model's own), a copy, attention of a prompt: what this device can do
+    gate          logits of forced tokens, engine against transformers: no further apart than twice what two kernels of
+                  transformers are
+    reference     the published loop, written anew: one sample at a time, pictures prepared in line, generate() with a
+                  growing cache, all records dumped as JSON every 10 samples
+    static        generate(), one at a time, static cache; transformers compiles it on CUDA
+    batched       generate(), 8 at a time, padded on the left, sorted by length, rope sets never mixed
+    engine        `judge.engines.transformers` on the same samples, `--copies` of each with pixels of their own, no
+                  shared prefix; the median of 3 runs. Then with shared prefixes, without workers for the pictures, and
+                  without its kernel for writing
+
+All write the same number of tokens for a sample: the end token is switched off. `serial roofline` is operations over
+the measured rate of products plus bytes over the measured bandwidth of a copy (`roofline.py`). The ratio to the
+reference loop depends on the host's processor, the share of the roofline does not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import functools
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import ceilings as measured
+import counting
+import plain_loops
+from real_shape import SCALES, describe
+from roofline import Ceilings, Shape
+from workload import Sample, make_model, samples
+
+from judge.engines.transformers import MAX_NEW_TOKENS, TransformersEngine
+from judge.model import generate
+from judge.model.tokenizer import Tokenizer
+
+RUNS = 3
+
+
+class Bench:
+    """What the stages share. `found` is what is written."""
+
+    def __init__(self, args: argparse.Namespace, folder: Path) -> None:
+        import torch
+
+        self.args, self.folder, self.device = args, folder, args.device
+        self.on_gpu = args.device.startswith("cuda")
+        self.scale = "tiny" if args.tiny else "real"
+        self.found: dict[str, Any] = {"stages": {}, "failed": {}}
+        self.dtype = torch.bfloat16 if self.on_gpu else torch.float32
+        self.described = describe(folder / "judge", SCALES[self.scale])
+        self.tokenizer = Tokenizer.from_folder(folder / "judge")
+        self.shape = Shape.of(self.described, 2 if self.on_gpu else 4)
+        self.samples: list[Sample] = []
+        self.model: Any = None
+        self.start = time.monotonic()
+        self.ceilings: Ceilings | None = None
+
+    def sync(self) -> None:
+        import torch
+
+        if self.on_gpu:
+            torch.cuda.synchronize()
+
+    def timed(self, work: Callable[[], Any]) -> tuple[float, Any]:
+        self.sync()
+        start = time.perf_counter()
+        value = work()
+        self.sync()
+        return time.perf_counter() - start, value
+
+    def engine(self, copies: Sequence[Sample], **options: Any) -> tuple[TransformersEngine, Fixed]:
+        """An engine whose answers have the lengths of `copies`."""
+        budget = None if self.on_gpu else 4096
+        made = TransformersEngine(
+            self.model, self.tokenizer, self.described, {}, self.most_new, cache_tokens=budget, **options
+        )
+        clock = Fixed(self, {number: sample.work.new for number, sample in enumerate(copies)})
+        made._generator = functools.partial(clock.generator, made)  # type: ignore[method-assign]
+        return made, clock
+
+    def in_time(self) -> bool:
+        """Whether there is time for another run of the engine; one takes a tenth of it at most."""
+        return time.monotonic() - self.start < 0.85 * 60 * self.args.minutes
+
+    @property
+    def most_new(self) -> int:
+        return MAX_NEW_TOKENS if self.scale == "real" else 32
+
+
+class Fixed:
+    """Lets every answer have its length, and keeps the time of each pass. rows: sequences written at each step."""
+
+    def __init__(self, bench: Bench, lengths: dict[int, int]) -> None:
+        self.bench, self.lengths, self.plain = bench, lengths, False
+        self.steps: list[tuple[float, int, int]] = []  # seconds, sequences, tokens they had cached
+        self.launching: list[float] = []
+        self.first: float | None = None
+
+    def generator(self, engine: TransformersEngine, tokens: int) -> generate.Generator:
+        clock = self
+
+        class Timed(generate.Generator):
+            def _take(self, sequences: Any, logits: Any) -> Any:
+                finished, best = super()._take(sequences, logits)
+                clock.first = clock.first or time.perf_counter()
+                done = {key for key, _ in finished}
+                enough = [s for s in sequences if s.key not in done and len(s.new) >= clock.lengths[s.key]]
+                return [*finished, *((s.key, s.generated(False)) for s in enough)], best
+
+            def _write(self, sequences: Any) -> Any:
+                start = time.perf_counter()
+                logits = super()._write(sequences)
+                clock.launching.append(time.perf_counter() - start)
+                return logits
+
+            def step(self, most: int | None = None) -> Any:
+                before = len(self._sequences), sum(s.cached + 1 for s in self._sequences)
+                start = time.perf_counter()
+                finished = super().step(most)  # ends by waiting for the tokens
+                clock.steps.append((time.perf_counter() - start, *before))
+                return finished
+
+        made = Timed(
+            engine.model, stop=-1, max_new_tokens=engine.max_new_tokens, tokens=tokens, counters=engine.counters
+        )
+        if self.plain:
+            made._attend = None
+        return made
+
+
+def environment(bench: Bench) -> dict[str, Any]:
+    import torch
+    import transformers
+
+    found: dict[str, Any] = {
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+        "python": platform.python_version(),
+        "cpus": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "load": os.getloadavg()[0],
+        "flash_attention": str(torch.ops.aten._flash_attention_forward.default._schema),
+    }
+    with contextlib.suppress(ImportError):
+        import triton
+
+        found["triton"] = triton.__version__
+    with contextlib.suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        found["host"] = next((line.partition(": ")[2] for line in lines if line.startswith("model name")), "")
+    if bench.on_gpu:
+        found["device"] = torch.cuda.get_device_name(bench.device)
+        asked = ["nvidia-smi", "--query-gpu=driver_version,memory.total", "--format=csv,noheader"]
+        with contextlib.suppress(OSError):
+            found["driver"] = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()
+    return found
+
+
+def model(bench: Bench) -> dict[str, Any]:
+    seconds, bench.model = bench.timed(lambda: make_model(bench.described, bench.device, bench.dtype))
+    bench.samples = samples(bench.folder / "pictures", bench.tokenizer, bench.described, bench.scale)
+    return {"seconds": seconds, "samples": [vars(sample.work) for sample in bench.samples]}
+
+
+def ceilings(bench: Bench) -> dict[str, Any]:
+    found = measured.measure(bench.device, bench.dtype, bench.described, small=bench.scale == "tiny")
+    bench.ceilings = Ceilings(found["product_flops"], found["copy_bandwidth"])
+    return found
+
+
+def reference(bench: Bench) -> dict[str, Any]:
+    records = 20_103 if bench.scale == "real" else 100
+    loop = plain_loops.reference(bench.model, bench.samples, bench.device, bench.dtype, bench.folder, records)
+    return rated(bench, bench.samples, *bench.timed(lambda: _exhaust(loop)))
+
+
+def static(bench: Bench) -> dict[str, Any]:
+    work = functools.partial(plain_loops.static, bench.model, device=bench.device, dtype=bench.dtype)
+    largest = max(bench.samples, key=lambda sample: len(sample.ids))
+    warm, _ = bench.timed(lambda: work([largest]))  # compiles
+    return rated(bench, bench.samples, *bench.timed(lambda: work(bench.samples))) | {"warm_up_s": warm}
+
+
+def batched(bench: Bench) -> dict[str, Any]:
+    limit = bench.described.text["original_max_position_embeddings"]
+    work = functools.partial(plain_loops.batched, bench.model, bench.samples, bench.device, bench.dtype, limit)
+    return rated(bench, bench.samples, *bench.timed(work))
+
+
+def engine(bench: Bench) -> dict[str, Any]:
+    make = functools.partial(samples, bench.folder / "copies", bench.tokenizer, bench.described, bench.scale)
+    copies = make(copies=bench.args.copies)
+    few = copies[: len(bench.samples)]
+    warm, _ = bench.timed(lambda: judged(bench, few))
+    runs = [judged(bench, copies)]
+    while len(runs) < RUNS and bench.in_time():
+        runs.append(judged(bench, copies))
+    found = sorted(runs, key=lambda run: run["samples_per_s"])[len(runs) // 2]
+    variants = {
+        f"shared prefixes ({len(copies)} samples)": lambda: judged(bench, copies, prefixes=True),
+        f"{len(few)} samples only": lambda: judged(bench, few),
+        f"{len(few)} samples, pictures in threads": lambda: judged(bench, few, cutters=0),
+        f"{len(few)} samples, writing without the kernel": lambda: judged(bench, few, plain=True),
+        f"{len(few)} samples, 8 at most": lambda: judged(bench, few, most=8),
+    }
+    rates = {name: variant()["samples_per_s"] for name, variant in variants.items() if bench.in_time()}
+    return (
+        found
+        | {"warm_up_s": warm, "of_runs": [run["samples_per_s"] for run in runs], "variants": rates}
+        | idle(bench, few)
+    )
+
+
+def judged(
+    bench: Bench,
+    some: Sequence[Sample],
+    *,
+    prefixes: bool = False,
+    plain: bool = False,
+    most: int | None = None,
+    cutters: int | None = None,
+) -> dict[str, Any]:
+    """One run of the engine."""
+    import torch
+
+    made, clock = bench.engine(some, batch_size=most, cutters=cutters)
+    clock.plain = plain
+    if not prefixes:
+        made._openings = lambda prompts: {}  # type: ignore[method-assign]
+    if bench.on_gpu:
+        torch.cuda.reset_peak_memory_stats()
+    start = time.perf_counter()
+    seconds, done = bench.timed(lambda: dict(made.complete([sample.prompt for sample in some])))
+    failed = [item.note for item in done.values() if item.unscored]
+    if failed or any(done[n].new_tokens != sample.work.new for n, sample in enumerate(some)):
+        raise RuntimeError(f"{len(failed)} samples failed, first: {failed[:1]}")
+    spent, rows, cached = (sum(column) for column in zip(*clock.steps, strict=True))
+    read = cached * bench.shape.token_bytes + len(clock.steps) * bench.shape.weight_bytes
+    peak = torch.cuda.max_memory_allocated() / 1e9 if bench.on_gpu else None
+    return rated(bench, some, seconds, None) | {
+        "decode_gb_per_s": read / spent / 1e9,
+        "of_copy_bandwidth": read / spent / bench.ceilings.bandwidth if bench.ceilings else None,
+        "rows_a_step": rows / len(clock.steps),
+        "step_ms": 1e3 * spent / len(clock.steps),
+        "host_ms_a_step": 1e3 * statistics.median(clock.launching),
+        "first_result_s": (clock.first or start) - start,
+        "peak_gb": peak,
+        "counters": vars(made.counters),
+    }
+
+
+def idle(bench: Bench, some: Sequence[Sample]) -> dict[str, Any]:
+    """Share of a run in which the GPU did nothing, by the profiler; None on a CPU."""
+    if not bench.on_gpu:
+        return {"idle_share": None}
+    from torch.profiler import ProfilerActivity, profile
+
+    with profile(activities=[ProfilerActivity.CUDA]) as seen:
+        run = judged(bench, some)
+    busy = sum(event.self_device_time_total for event in seen.key_averages()) / 1e6
+    return {"idle_share": max(0.0, 1 - busy * run["samples_per_s"] / len(some))}
+
+
+def rated(bench: Bench, some: Sequence[Sample], seconds: float, _: Any) -> dict[str, Any]:
+    """Seconds as samples a second, and as a share of the serial roofline."""
+    found = {"samples": len(some), "seconds": seconds, "samples_per_s": len(some) / seconds}
+    if bench.ceilings is not None:
+        # as many side by side as the memory would hold
+        room = (0.94 * _memory(bench) - bench.shape.weight_bytes - 6 * 2**30) / bench.shape.token_bytes
+        least = sum(bench.shape.seconds(s.work, bench.ceilings, room / (s.work.tokens + s.work.new)) for s in some)
+        found["of_serial_roofline"] = least / seconds
+    return found
+
+
+def table(found: dict[str, Any]) -> str:
+    stages, failed = found["stages"], found["failed"]
+    words = {
+        "reference": "reference loop, one at a time",
+        "static": "transformers, static cache, one at a time",
+        "batched": "transformers, 8 at a time, sorted",
+        "engine": "**the engine**",
+    }
+    base = stages.get("reference", {}).get("samples_per_s")
+    lines = [
+        f"| {found['what']} | samples/s | x reference | of the serial roofline |",
+        "|---|---:|---:|---:|",
+    ]
+    for name, text in words.items():
+        if name in failed:
+            lines.append(f"| {text} | failed: {failed[name].splitlines()[0][:80]} | | |")
+        elif name in stages:
+            rate = stages[name]["samples_per_s"]
+            share = stages[name].get("of_serial_roofline")
+            times = f"{rate / base:.2f}" if base else ""
+            lines.append(f"| {text} | {rate:.3f} | {times} | {'' if share is None else f'{share:.1%}'} |")
+    plain = [stages[name]["samples_per_s"] for name in ("static", "batched") if name in stages]
+    if "engine" in stages:
+        row = stages["engine"]
+        if plain:
+            lines.append(f"| engine / best plain transformers | {row['samples_per_s'] / max(plain):.2f} | | |")
+        idle_share = "" if row["idle_share"] is None else f"{row['idle_share']:.1%}"
+        peak = "" if row["peak_gb"] is None else f"{row['peak_gb']:.1f}"
+        lines += [
+            "",
+            "| engine | |",
+            "|---|---:|",
+            f"| writing, GB/s | {row['decode_gb_per_s']:,.1f} |",
+            f"| GPU idle | {idle_share} |",
+            f"| host, ms a step | {row['host_ms_a_step']:.2f} of {row['step_ms']:.2f} |",
+            f"| peak memory, GB | {peak} |",
+            f"| warm-up, s | {row['warm_up_s']:.1f} |",
+            *(f"| samples/s, {name} | {rate:.3f} |" for name, rate in row["variants"].items()),
+        ]
+    return "\n".join(lines)
+
+
+STAGES = {
+    "environment": environment,
+    "model": model,
+    "ceilings": ceilings,
+    "gate": lambda bench: plain_loops.gate(bench.model, bench.samples, bench.device),
+    "reference": reference,
+    "static": static,
+    "batched": batched,
+    "engine": engine,
+}
+NEEDED = ("environment", "model", "gate")
+"""Stages without which the others would say nothing."""
+
+
+def run(bench: Bench) -> dict[str, Any]:
+    kind = "TINY: says that it runs, and nothing else" if bench.scale == "tiny" else bench.device
+    bench.found["what"] = kind
+    for name, stage in STAGES.items():
+        start = time.perf_counter()
+        try:
+            bench.found["stages"][name] = stage(bench)
+        except Exception as error:
+            if name in NEEDED:
+                raise
+            bench.found["failed"][name] = f"{type(error).__name__}: {error}"
+            print(f"{name}: {type(error).__name__}: {error}", file=sys.stderr)
+        bench.found.setdefault("stage_s", {})[name] = time.perf_counter() - start
+        print(f"{name}: {time.perf_counter() - start:.1f} s", file=sys.stderr)
+        if bench.args.out:
+            bench.args.out.write_text(json.dumps(bench.found, indent=1) + "\n", encoding="utf-8")
+    return bench.found
+
+
+def _memory(bench: Bench) -> float:
+    import torch
+
+    if bench.on_gpu:
+        return float(torch.cuda.get_device_properties(bench.device).total_memory)
+    return 64e9
+
+
+def _exhaust(loop: Iterator[Any]) -> None:
+    for _ in loop:
+        pass
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--tiny", action="store_true", help="a tiny model and tiny pictures")
+    parser.add_argument("--counters", action="store_true", help="count on a CPU instead of timing")
+    parser.add_argument("--copies", type=int, default=4, help="of the 16 samples, for the engine")
+    parser.add_argument(
+        "--minutes", type=float, default=8.5, help="after which further runs of the engine are left out"
+    )
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write the JSON there, stage by stage")
+    args = parser.parse_args(argv)
+    if args.counters:
+        return counting.main()
+    import torch
+
+    if args.device.startswith("cuda") and not torch.cuda.is_available():
+        print("no CUDA device here\n→ --device cpu --tiny for the same stages in small; --counters", file=sys.stderr)
+        return 2
+    if args.device == "cpu" and not args.tiny:
+        print("the real shape takes a CPU days\n→ --tiny, or --counters", file=sys.stderr)
+        return 2
+    with tempfile.TemporaryDirectory() as folder:
+        found = run(Bench(args, Path(folder)))
+    print(f"{table(found)}\n")
+    print(json.dumps(found))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -91,8 +91,8 @@ def test_the_real_shape_is_not_started_without_a_gpu(throughput, capsys):
 def test_costs_are_those_of_the_real_shape(script, tmp_path):
     roofline, real_shape = script("roofline"), script("real_shape")
     shape = roofline.Shape.of(real_shape.describe(tmp_path / "judge", real_shape.SCALES["real"]))
-    # 32 layers x (3072·9216 + 3072² + 3072·16384 + 8252·3072) = 3.624e9 weights, two operations each
-    assert shape.token_flops == 2 * 32 * (3072 * 9216 + 3072**2 + 3072 * 16384 + 8252 * 3072)
+    # 32 layers x (3072·9216 + 3072² + 3072·16384 + 8192·3072) = 3.624e9 weights, two operations each
+    assert shape.token_flops == 2 * 32 * (3072 * 9216 + 3072**2 + 3072 * 16384 + 8192 * 3072)
     assert shape.square_flops == 32 * 4 * 3072 / 2 == 196_608
     assert shape.token_bytes == 2 * 32 * 3072 * 2 == 393_216
     assert shape.weight_bytes == pytest.approx(7.44e9, rel=1e-3)

@@ -34,8 +34,7 @@ from judge.results.statistics import proportion
 from judge.runner import default_rubric
 from mmie_tasks.benchmark import BENCHMARK
 from mmie_tasks.demo import held_out, judge_dir
-from mmie_tasks.demo.examples import CONDITIONS
-from mmie_tasks.demo.train_judge import request
+from mmie_tasks.demo.examples import CONDITIONS, request
 
 Answers = list[tuple[str, int | None]]
 """Text and score of every prompt, in order."""

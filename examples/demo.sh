@@ -6,8 +6,8 @@ out=${1:-out/demo}
 rm -rf "$out"/{lmms-eval,lmms-eval.log,pictures,journal,mmie,mmvu,report.html}
 mkdir -p "$out"
 unset ${!MMJUDGE_@}
-# the tiny judge needs no accelerator; on a CPU it runs in float32
-export HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false MMJUDGE_DEVICE=cpu MMJUDGE_JOURNAL=$out/journal
+# the tiny judge needs no accelerator; on a CPU it runs in float32, and so small a model is fastest on one thread
+export HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false OMP_NUM_THREADS=1 MMJUDGE_DEVICE=cpu MMJUDGE_JOURNAL=$out/journal
 
 echo "== 1. Ask a (scripted) model, then judge with the (tiny) bundled judge, all inside lmms-eval"
 lmms-eval --model mmjudge_demo --model_args "output_dir=$out/pictures" --tasks mmie_demo,mmvu_demo \

@@ -1,6 +1,5 @@
 """The page in a real browser: keys, progress, undo, another day; and answers that are after more than a score."""
 
-import http.server
 import json
 import shutil
 import struct
@@ -13,10 +12,9 @@ import pytest
 pytest.importorskip("selenium", reason="selenium is not installed")
 
 from annotating import MODELS, references, served, session
+from chromium import NEEDED, Browser
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
-from selenium import webdriver
-from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -29,34 +27,13 @@ from judge.annotate.store import Store
 from mmie_tasks.benchmark import BENCHMARK
 from mmie_tasks.demo import demo_dir
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-CHROMEDRIVER = shutil.which("chromedriver")
-pytestmark = pytest.mark.skipif(
-    not (CHROMIUM and CHROMEDRIVER), reason="chromium and chromedriver are not here (Debian: make browser)"
-)
-QUIET = (
-    "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
-)  # fmt: skip
+pytestmark = NEEDED
 NAMES = {category: BENCHMARK.rubric("mmjudge").criteria(category) for category in BENCHMARK.categories}
 
 
-class Page:
-    """A browser with its logs."""
-
-    def __init__(self, profile):
-        options = webdriver.ChromeOptions()
-        options.binary_location = CHROMIUM
-        for argument in (*QUIET, f"--user-data-dir={profile}"):
-            options.add_argument(argument)
-        options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-        self.driver = webdriver.Chrome(options=options, service=Service(CHROMEDRIVER))
-
+class Page(Browser):
     def open(self, address, width=1280, height=900):
-        self.driver.execute_cdp_cmd(
-            "Emulation.setDeviceMetricsOverride",
-            {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600},
-        )
+        self.resize(width, height)
         self.driver.get("about:blank")
         self.errors()
         self.driver.get_log("performance")
@@ -69,16 +46,6 @@ class Page:
     def wait(self, script):
         waiting = WebDriverWait(self.driver, 120, poll_frequency=0.02)
         waiting.until(lambda _: self.run(script), script)
-
-    def errors(self):
-        return [entry["message"] for entry in self.driver.get_log("browser")]
-
-    def requests(self):
-        events = [json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance")]
-        return [e["params"]["request"]["url"] for e in events if e["method"] == "Network.requestWillBeSent"]
-
-    def run(self, script):
-        return self.driver.execute_script(script)
 
     def text(self, id_):
         return self.run(f"return document.getElementById({json.dumps(id_)}).textContent")
@@ -110,27 +77,6 @@ def page():
         browser = Page(profile)
         yield browser
         browser.driver.quit()
-
-
-@pytest.fixture
-def canary():
-    """A server that must not be asked: (its address, the paths that were asked for)."""
-    asked = []
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            asked.append(self.path)
-            self.send_response(404)
-            self.end_headers()
-
-        def log_message(self, *arguments):
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}", asked
-    server.shutdown()
-    server.server_close()
 
 
 @pytest.fixture

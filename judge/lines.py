@@ -1,7 +1,7 @@
 """Files of one JSON object a line, read with errors that say where: file, line, field.
 
-    for place, row in rows(path):
-        place.text(row, "id")      # or UserError: scores.jsonl: line 3: field "id" is missing
+for place, row in rows(path):
+    place.text(row, "id")      # or UserError: scores.jsonl: line 3: field "id" is missing
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ def rows(path: Path) -> Iterator[tuple[Place, dict[str, Any]]]:
                 number += 1
                 place = Place(path, f"line {number}")
                 if len(line) > MAX_LINE:
-                    raise place.error(f"is longer than {MAX_LINE >> 20} MiB", fix="save pictures as files and name them")
+                    problem = f"is longer than {MAX_LINE >> 20} MiB"
+                    raise place.error(problem, fix="save pictures as files and name them")
                 if number == 1:
                     line = line.removeprefix(b"\xef\xbb\xbf")
                 if not line.strip():

@@ -70,7 +70,7 @@ class Rubric:
             left = iter(range(1, len(self.criteria(category)) + 1))
 
             def renumbered(match: re.Match[str], left: Iterator[int] = left) -> str:
-                return "" if match[2] == criterion else f"{next(left)}{match[0][len(match[1]):]}"
+                return "" if match[2] == criterion else f"{next(left)}{match[0][len(match[1]) :]}"
 
             field = _FIELD.search(template)
             end = field.start() if field else len(template)

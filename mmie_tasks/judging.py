@@ -76,7 +76,7 @@ def locate(name: str, root: Path) -> Picture:
         if name.startswith(f"{base}/"):
             relative = name[len(f"{base}/") :]
     folder, _, inside = relative.removeprefix("./").partition("/")
-    if folder == HUB.images and os.path.islink(root / HUB.images) and (root / HUB.records).is_file():
+    if folder == HUB.images and os.path.islink(f"{root}/{HUB.images}") and (root / HUB.records).is_file():
         return Picture(below(root / HUB.images, inside), name)
     return Picture(below(root, relative), name)
 

@@ -35,7 +35,7 @@ from judge.image_files import ImageRefused
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-HEADER = 8192
+HEADER = 4096
 """Bytes of a file that most headers end in."""
 
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "BMP", "GIF", "ICO", "JPEG2000", "MPO", "PPM", "TIFF")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from judge import lines
+from judge import lines as lines_module
 from judge.errors import UserError
 from judge.responses import read
 
@@ -181,7 +181,7 @@ def test_a_broken_file_is_named_with_its_line(tmp_path, content, message):
 
 
 def test_a_line_over_the_limit_is_refused_unread(tmp_path, monkeypatch):
-    monkeypatch.setattr(lines, "MAX_LINE", 2**20)
+    monkeypatch.setattr(lines_module, "MAX_LINE", 2**20)
     content = OURS + '{"id": "b", "response": "' + "x" * 2**20 + '"}\n'
     with pytest.raises(UserError, match="line 2 is longer than 1 MiB"):
         read(file_of(tmp_path, content))

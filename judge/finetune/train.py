@@ -43,6 +43,7 @@ COPIED = (
 """Files of the base that a fine-tuned judge has unchanged."""
 
 
+@torch.enable_grad()  # importing VLMEvalKit's models turns gradients off for the whole process
 def run(recipe: Recipe, *, resume: bool = False, callbacks: Sequence[TrainerCallback] = ()) -> dict[str, Any]:
     """Train, write the judge and training.json, and return the latter. Raises UserError for input that must be mended.
 

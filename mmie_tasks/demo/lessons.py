@@ -69,7 +69,8 @@ def make_base(folder: Path, *, seed: int, steps: int, log: Callable[..., None] =
         lessons = Lessons(model, folder, Path(drawn), seed)
         # one table for words seen and words said: to read a word off a picture is then nearly to say it
         model.lm_head.weight = model.model.language_model.embed_tokens.weight
-        minimise(model, lessons.loss, steps, log)
+        with torch.enable_grad():
+            minimise(model, lessons.loss, steps, log)
         model.lm_head.weight = torch.nn.Parameter(model.lm_head.weight.detach().clone())
     checkpoint.save_original(model.eval().to(torch.bfloat16), folder, judge_shape.config())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,13 @@ from judge.model import checkpoint, images
 GOLDEN = Path(__file__).parents[2] / "golden"
 RECORDED = json.loads((GOLDEN / "cases.json").read_text())
 TOLERANCE = 5e-5  # tests/golden/README.md: what a faithful float32 loader meets
+
+
+@pytest.fixture(autouse=True)
+def _gradients() -> Iterator[None]:
+    """Another test of this process may have imported vlmeval.vlm, which turns them off for good."""
+    with torch.enable_grad():
+        yield
 
 
 @dataclasses.dataclass(frozen=True)

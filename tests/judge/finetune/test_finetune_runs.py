@@ -71,6 +71,13 @@ def written(recipe: Recipe) -> dict[str, Any]:
     return {name: value.float() for name, value in load_file(Path(recipe.out) / "model" / "model.safetensors").items()}
 
 
+def test_training_needs_no_gradients_left_on_by_others(recipe: Recipe) -> None:
+    """`import vlmeval.vlm` turns them off for the whole process."""
+    with torch.set_grad_enabled(False):
+        about = train.run(dataclasses.replace(recipe, max_steps=1))
+    assert about["steps"] == 1
+
+
 def test_full_fine_tuning_learns_and_writes_a_judge_that_scores(recipe: Recipe, tmp_path: Path) -> None:
     logged = Logged()
     about = train.run(dataclasses.replace(recipe, max_steps=6), callbacks=[logged])

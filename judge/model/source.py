@@ -50,13 +50,25 @@ def check_name(judge: str) -> None:
 
 def _repository(judge: str) -> tuple[str, str | None]:
     match = _REPOSITORY.fullmatch(judge)
-    if match is None or judge.startswith("."):
+    if match is None or judge.startswith(".") or not _is_name(match["repo"]):
         raise UserError(
             "no such folder, and not a Hub repository (ORG/NAME or ORG/NAME@REVISION)",
             file=judge,
             fix="give the folder that holds the judge's config.json, or a repository",
         )
     return match["repo"], match["revision"]
+
+
+def _is_name(repo: str) -> bool:
+    """Whether the Hub could have a repository of that name."""
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id
+
+    try:
+        validate_repo_id(repo)
+    except HFValidationError:
+        return False
+    return True
 
 
 def _fetched(repo: str, revision: str | None, weights: bool) -> Source:

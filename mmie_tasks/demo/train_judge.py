@@ -60,7 +60,6 @@ def describe(judge: Path, base: Path) -> str:
         "n": HELD_OUT,
         "weights": checkpoint.weights_sha256(judge)[:12],
         "base_weights": training["base_weights"][:12],
-        "recipe": training["recipe_sha256"][:12],
         "seed": training["seed"],
         "steps": training["steps"],
         "batch": training["recipe"]["batch"],

@@ -15,7 +15,7 @@ import pytest
 import toy
 
 ANSWERS = 12
-KILLS = 60
+KILLS, KILLS_A_FOLDER = 60, 6
 
 
 @pytest.fixture(scope="module")
@@ -124,14 +124,18 @@ def test_killed_around_the_results(work, how):
 
 
 def test_killed_at_random(work):
-    rng = random.Random(0)
-    delay, kills, folders, tries = 0.004, 0, 0, 0
+    """Within the time that a whole run takes here, so that kills fall before, between, in and after the writes."""
+    rng, delay = random.Random(0), 0.004
+    whole = Run(work, "random-whole")
+    assert whole.start(delay=delay) == 0
+    span = float(whole.log.with_suffix(".seconds").read_text())
+    kills, folders = 0, 0
     while kills < KILLS:
+        assert folders < KILLS, "hardly a run is killed"
         run = Run(work, f"random-{folders}")
         folders += 1
-        # 8 answers at 4 ms each: kills fall before, between, in and after the writes
-        while run.start(delay=delay, kill_after=rng.uniform(0, 10 * delay)) != 0:
-            tries += 1
-            assert tries < 20 * KILLS, "no run ends"
+        for _ in range(KILLS_A_FOLDER):
+            if run.start(delay=delay, kill_after=rng.uniform(0, span)) == 0:
+                break
         kills += run.kills
         run.finish()

@@ -126,6 +126,8 @@ def score(
 ) -> None:
     """`mmjudge score` on the toys, in a process that may die of SIGKILL; exits with the command's code.
 
+    A process that lives writes beside the log how many seconds it took ("NAME.seconds").
+
     kill_after: seconds from the start of judging. cut: "N:K" dies at the N-th line written to the journal (from 0)
     with K of its bytes on disk, negative K counting from the line's end; "N:end" after the whole line;
     "results:before" and "results:after" die around the renaming of results.json.
@@ -133,11 +135,14 @@ def score(
     score_command.find = lambda name: Toy()
     score_command.names = lambda: ["toy"]
     score_command._engine = lambda judge, args: HashJudge(delay=delay, log=log)
+    began = time.perf_counter()
     if kill_after is not None:
         threading.Timer(kill_after, os.kill, (os.getpid(), SIGKILL)).start()
     if cut is not None:
         _die_at(*cut.split(":"))
-    os._exit(cli.main(["score", *arguments]))
+    code = cli.main(["score", *arguments])
+    log.with_suffix(".seconds").write_text(str(time.perf_counter() - began))
+    os._exit(code)
 
 
 def _die_at(which: str, how: str) -> None:

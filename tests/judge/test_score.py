@@ -363,7 +363,10 @@ def test_two_processes_on_one_folder(answers, tmp_path, engine):
     out = tmp_path / "out"
     out.mkdir()
     with Journal(out / "verdicts.jsonl"):
-        program = "import sys; sys.path.insert(0, sys.argv[1]); import toy; toy.score(sys.argv[3:], sys.argv[2])"
+        program = (
+            "import sys; from pathlib import Path; sys.path.insert(0, sys.argv[1]); import toy; "
+            "toy.score(sys.argv[3:], Path(sys.argv[2]))"
+        )
         command = [sys.executable, "-c", program, Path(toy.__file__).parent, tmp_path / "log", answers]
         command += ["--benchmark", "toy", "--out", out]
         done = subprocess.run(list(map(os.fspath, command)), capture_output=True, text=True, check=False)

@@ -7,9 +7,11 @@ pictures' bytes. `script` says what to do with the n-th request instead: see `Fa
 from __future__ import annotations
 
 import base64
+import contextlib
 import dataclasses
 import hashlib
 import json
+import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -59,12 +61,23 @@ class FakeEndpoint:
         self.seen_headers: list[Mapping[str, str]] = []
         self.most_at_once = self._at_once = 0
         self._lock, self._ended = threading.Lock(), threading.Event()
+        self._connections: set[socket.socket] = set()
         self.card = {"id": model, "object": "model", "owned_by": owned_by, "max_model_len": window}
         self.cards = [self.card]
         fake = self
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+
+            def setup(self) -> None:
+                super().setup()
+                with fake._lock:
+                    fake._connections.add(self.connection)
+
+            def finish(self) -> None:
+                with fake._lock:
+                    fake._connections.discard(self.connection)
+                super().finish()
 
             def log_message(self, *_: Any) -> None:
                 pass
@@ -168,6 +181,10 @@ class FakeEndpoint:
         """As a killed process: no new connections, and the old ones end without a word."""
         self._ended.set()
         self._server.socket.close()
+        with self._lock:
+            for connection in self._connections:
+                with contextlib.suppress(OSError):  # the client has closed it
+                    connection.shutdown(socket.SHUT_RDWR)
 
     def __enter__(self) -> FakeEndpoint:
         self._thread.start()

@@ -7,9 +7,9 @@ BIN := .venv/bin
 demo: .venv/ready
 	HF_HUB_OFFLINE=1 PATH="$(CURDIR)/$(BIN):$$PATH" bash examples/demo.sh out/demo
 
-# Two processes: half of the time the suite waits for commands that it has started.
+# Three processes, on two cores too: now and then one of them only waits for what it has started.
 test: .venv/ready browser
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 3 --dist worksteal
 
 # Reports are tested in a real browser. Where there is none and none can be installed, those tests are skipped.
 browser:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import random
@@ -28,29 +29,24 @@ PUBLISHED = HERE.parents[1].parent / "shared" / "data" / "mmr-v1" / "MMR-benchma
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
-@pytest.fixture
-def start(tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
-    """Start a command in an empty folder, with a journal and caches of its own."""
-
-    def start(*command: str | Path, **environment: str) -> subprocess.Popen[str]:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("MMJUDGE", "MMVU", "MMIE"))}
-        ours = {"MMJUDGE_JOURNAL": str(tmp_path / "journal"), "HF_HUB_OFFLINE": "1", "ACCELERATE_USE_CPU": "1"}
-        return subprocess.Popen(
-            [str(word) for word in command],
-            env={**kept, **ours, "CUDA_VISIBLE_DEVICES": "", **environment},
-            cwd=tmp_path,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    return start
+def start(folder: Path, *command: str | Path, **environment: str) -> subprocess.Popen[str]:
+    """Start a command in `folder`, with a journal of its own there."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MMJUDGE", "MMVU", "MMIE"))}
+    ours = {"MMJUDGE_JOURNAL": str(folder / "journal"), "HF_HUB_OFFLINE": "1", "ACCELERATE_USE_CPU": "1"}
+    return subprocess.Popen(
+        [str(word) for word in command],
+        env={**kept, **ours, "CUDA_VISIBLE_DEVICES": "", **environment},
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 @pytest.fixture
-def run(start: Callable[..., subprocess.Popen[str]]) -> Run:
+def run(tmp_path: Path) -> Run:
     def run(*command: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
-        process = start(*command, **environment)
+        process = start(tmp_path, *command, **environment)
         out, err = process.communicate()
         return subprocess.CompletedProcess(command, process.returncode, out, err)
 
@@ -74,17 +70,39 @@ def table(out: Path, task: str) -> dict[str, Any]:
     return {name.partition(",")[0]: value for name, value in json.loads(file.read_text())["results"][task].items()}
 
 
-# The 600 published questions
+# A run that is killed, and finished by two ranks
+
+
+@dataclasses.dataclass(frozen=True)
+class Finished:
+    """folder: where both ran. killed: ids judged before the kill. stderr: of the run that finished."""
+
+    folder: Path
+    killed: list[str]
+    stderr: str
+
+    @property
+    def out(self) -> Path:
+        return self.folder / "out"
+
+    @property
+    def judged(self) -> list[str]:
+        return (self.folder / "judged").read_text().splitlines()
 
 
 @pytest.fixture(scope="module")
-def mmvu(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, int]]:
+def names() -> list[str]:
+    return sorted(record["id"] for record in json.loads((mmie_demo() / "data.json").read_text()))
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, int]] | None:
     """(folder with questions, placeholder pictures and answers; a count of outcomes made by hand)."""
     if not PUBLISHED.is_file():
-        pytest.skip("../shared is absent: the published questions are not part of this repository")
+        return None
     folder = tmp_path_factory.mktemp("mmvu")
     questions = json.loads(PUBLISHED.read_text())
-    (folder / PUBLISHED.name).write_text(PUBLISHED.read_text())
+    (folder / PUBLISHED.name).symlink_to(PUBLISHED)
     for question in questions:
         picture = folder / "MMR-benchmark-images" / question["image"]
         picture.parent.mkdir(parents=True, exist_ok=True)
@@ -102,34 +120,94 @@ def mmvu(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, int]
     return folder, {"pairs": len(right), "both": both, "misled": misled}
 
 
+@pytest.fixture(scope="module")
+def finished(
+    published: tuple[Path, dict[str, int]] | None, names: list[str], tmp_path_factory: pytest.TempPathFactory
+) -> Finished:
+    """Killed while it judges the demo's answers; two ranks go on, with the published questions beside them."""
+    folder = tmp_path_factory.mktemp("ranks")
+    log, answers = folder / "judged", folder / "responses.jsonl"
+    log.touch()
+    answers.write_text("".join(json.dumps({"id": name, "response": f"about {name}"}) + "\n" for name in names))
+    tasks, data = "mmie_demo", {}
+    if published is not None:
+        tasks, data = "mmie_demo,mmvu", {"MMVU_DATA": str(published[0])}
+        with answers.open("a") as file:
+            file.write((published[0] / "responses.jsonl").read_text())
+    judge = {"MMJUDGE_JUDGE": "hash", "MMJUDGE_RUBRIC": "mmjudge", "OMP_NUM_THREADS": "1"}
+    replay = ["--model", "mmjudge_replay", "--model_args", f"predictions={answers}"]
+    kept = ["--output_path", folder / "out", "--log_samples"]
+
+    slow = [HERE / "watched_run.py", log, "slow", *replay, "--tasks", "mmie_demo", *kept]
+    first = start(folder, sys.executable, *slow, **judge)
+    while len(log.read_text().splitlines()) < 3 and first.poll() is None:
+        time.sleep(0.05)
+    first.send_signal(signal.SIGKILL)
+    _, said = first.communicate()
+    assert first.returncode == -signal.SIGKILL, said[-2000:]
+    assert not (folder / "out" / "mmjudge").exists()
+    killed = log.read_text().splitlines()
+
+    ranks = [BIN / "torchrun", "--nproc_per_node", "2"]
+    fast = [HERE / "watched_run.py", log, "fast", *replay, "--tasks", tasks, *kept]
+    second = start(folder, *ranks, *fast, **judge, **data)
+    _, said = second.communicate()
+    assert second.returncode == 0, said[-2000:]
+    return Finished(folder, killed, said)
+
+
+def test_each_answer_is_judged_once(finished: Finished, names: list[str]) -> None:
+    assert 3 <= len(finished.killed) < 15
+    judged = finished.judged
+    assert len(set(judged)) == len(judged)
+    # the kill may have come between a verdict's line in the journal and the line in the log
+    assert set(judged) <= set(names)
+    assert len(judged) >= 14
+    journals = sorted((finished.folder / "journal").glob("*.jsonl"))
+    lines = [json.loads(line) for journal in journals for line in journal.read_text().splitlines()]
+    assert sorted({line["id"] for line in lines if line["id"] in names}) == names
+    scores = {name: int(name[-1]) % 7 for name in names}
+    mean = results(finished.out, "mmie_demo")["metrics"]["mean"]
+    assert (mean["n"], mean["value"]) == (15, pytest.approx(sum(scores.values()) / 15))
+    # the samples of both ranks carry their verdicts, in every row
+    verdicts = [sample["mean"]["verdict"] for sample in rows(finished.out, "mmie_demo")]
+    assert {verdict["id"]: verdict["score"] for verdict in verdicts} == scores
+
+
+def test_a_rank_judges_its_own_shard_and_keeps_its_own_journal(finished: Finished, names: list[str]) -> None:
+    journals = [
+        {json.loads(line)["id"] for line in journal.read_text().splitlines()}
+        for journal in (finished.folder / "journal").glob("*.jsonl")
+    ]
+    ranks = [ids for ids in journals if ids & set(names)]
+    assert len(ranks) == 2
+    # the first rank has the killed run's journal too: the first three of all answers
+    assert [ids for ids in ranks if len(ids) < 15]
+
+
 def test_the_published_questions_replayed_on_two_ranks(
-    mmvu: tuple[Path, dict[str, int]], run: Run, tmp_path: Path
+    finished: Finished, published: tuple[Path, dict[str, int]] | None
 ) -> None:
     """In one process they are replayed in test_vlmeval_runs, beside the other ways to the same number."""
-    folder, count = mmvu
-    done = run(
-        BIN / "torchrun", "--nproc_per_node", "2", "-m", "lmms_eval", "--model", "mmjudge_replay", "--tasks", "mmvu",
-        "--model_args", f"predictions={folder / 'responses.jsonl'}",
-        "--output_path", tmp_path / "out", "--log_samples",
-        MMVU_DATA=str(folder), OMP_NUM_THREADS="1",
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-2000:]
-    found = results(tmp_path / "out", "mmvu")
+    if published is None:
+        pytest.skip("../shared is absent: the published questions are not part of this repository")
+    _, count = published
+    found = results(finished.out, "mmvu")
     # RA = PP / pairs, MR = PN / (PP + PN), from the integers counted above
     ra = 100 * count["both"] / count["pairs"]
     mr = 100 * count["misled"] / (count["both"] + count["misled"])
     assert (found["n"], count["pairs"], found["dataset"]["edition"]) == (600, 300, "v1")
     assert found["metrics"]["RA"]["value"] == pytest.approx(ra)
     assert found["metrics"]["MR"]["value"] == pytest.approx(mr)
-    printed = table(tmp_path / "out", "mmvu")
+    printed = table(finished.out, "mmvu")
     assert (printed["RA"], printed["MR"]) == (pytest.approx(ra), pytest.approx(mr))
     # over 300 pairs: sqrt(p (1 - p) / 299), in percent
     assert printed["RA_stderr_clt"] == pytest.approx((ra * (100 - ra) / 299) ** 0.5)
-    samples = rows(tmp_path / "out", "mmvu")
+    samples = rows(finished.out, "mmvu")
     assert sorted(sample["doc_id"] for sample in samples) == list(range(600))
     assert all(sample["RA"]["verdict"]["index"] == sample["doc_id"] for sample in samples)
-    assert "0.0% unscored" in done.stderr
-    assert "signature: benchmark:mmvu|edition:v1|" in done.stderr
+    assert "0.0% unscored" in finished.stderr
+    assert "signature: benchmark:mmvu|edition:v1|" in finished.stderr
 
 
 # Models under test
@@ -160,49 +238,6 @@ def test_a_transformers_model_runs_both_demos_and_is_gone_when_the_judge_is_load
         assert sample["score"]["verdict"]["by"] == "judge"
 
 
-# Interruptions
-
-
-def test_a_killed_run_judges_each_answer_once_even_when_repeated_on_two_ranks(
-    start: Callable[..., subprocess.Popen[str]], run: Run, tmp_path: Path
-) -> None:
-    log = tmp_path / "judged"
-    log.touch()
-
-    def command(mode: str) -> list[str | Path]:
-        arguments = ["--model", "mmjudge_demo", "--tasks", "mmie_demo", "--output_path", tmp_path / "out"]
-        return [HERE / "watched_run.py", log, mode, *arguments, "--log_samples"]
-
-    first = start(sys.executable, *command("slow"), MMJUDGE_JUDGE="hash", MMJUDGE_RUBRIC="mmjudge")
-    while len(log.read_text().splitlines()) < 3 and first.poll() is None:
-        time.sleep(0.05)
-    first.send_signal(signal.SIGKILL)
-    _, said = first.communicate()
-    assert first.returncode == -signal.SIGKILL, said[-2000:]
-    before = log.read_text().splitlines()
-    assert 3 <= len(before) < 15
-    assert not (tmp_path / "out" / "mmjudge").exists()
-    ranks = [BIN / "torchrun", "--nproc_per_node", "2"]
-    done = run(*ranks, *command("fast"), MMJUDGE_JUDGE="hash", MMJUDGE_RUBRIC="mmjudge", OMP_NUM_THREADS="1")
-    assert done.returncode == 0, done.stderr[-2000:]
-    judged = log.read_text().splitlines()
-    assert len(set(judged)) == len(judged)
-    names = sorted(record["id"] for record in json.loads((mmie_demo() / "data.json").read_text()))
-    # the kill may have come between a verdict's line in the journal and the line in the log
-    assert set(judged) <= set(names)
-    assert len(judged) >= 14
-    journals = sorted((tmp_path / "journal").glob("*.jsonl"))
-    assert len(journals) == 2  # a rank judges its own shard, and keeps its own journal
-    lines = [json.loads(line) for journal in journals for line in journal.read_text().splitlines()]
-    assert sorted({line["id"] for line in lines}) == names
-    scores = {name: int(name[-1]) % 7 for name in names}
-    mean = results(tmp_path / "out", "mmie_demo")["metrics"]["mean"]
-    assert (mean["n"], mean["value"]) == (15, pytest.approx(sum(scores.values()) / 15))
-    # the samples of both ranks carry their verdicts, in every row
-    verdicts = [sample["mean"]["verdict"] for sample in rows(tmp_path / "out", "mmie_demo")]
-    assert {verdict["id"]: verdict["score"] for verdict in verdicts} == scores
-
-
 # Generate here, judge there
 
 
@@ -210,7 +245,7 @@ def test_generation_alone_needs_no_judge_and_its_samples_are_scored_elsewhere(
     run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     done = run(
-        BIN / "lmms-eval", "--model", "mmjudge_demo", "--tasks", "mmie_demo",
+        BIN / "lmms-eval", "eval", "--model", "mmjudge_demo", "--tasks", "mmie_demo",
         "--predict_only", "--output_path", tmp_path / "out",
         MMJUDGE_JUDGE="/nowhere",
     )  # fmt: skip
@@ -233,31 +268,18 @@ def test_generation_alone_needs_no_judge_and_its_samples_are_scored_elsewhere(
 # Refusals, before anything is generated
 
 
-@pytest.mark.parametrize(
-    ("command", "task", "file"),
-    [
-        (["lmms-eval", "eval"], "mmie", "data.json"),
-        (["accelerate", "launch", "--cpu", "--num_processes", "1", "-m", "lmms_eval"], "mmvu", "MMR-benchmark.json"),
-    ],
-    ids=["lmms-eval eval", "accelerate launch"],
-)
-def test_missing_data_ends_the_run_with_one_message_and_one(
-    command: list[str], task: str, file: str, run: Run, tmp_path: Path
-) -> None:
+def test_missing_data_ends_the_run_with_one_message_and_one(run: Run, tmp_path: Path) -> None:
     """lmms-eval itself would retry five times, print a trace and exit with 0. The message is ours, so the name is."""
     (tmp_path / "responses.jsonl").write_text('{"id": "a", "index": 0, "response": "A"}\n')
-    variable = f"{task.upper()}_DATA"
     done = run(
-        BIN / command[0], *command[1:], "--model", "mmjudge_replay", "--model_args", "predictions=responses.jsonl",
-        "--tasks", task, "--output_path", tmp_path / "out",
-        **{variable: "/nowhere"},
+        BIN / "lmms-eval", "--model", "mmjudge_replay", "--model_args", "predictions=responses.jsonl",
+        "--tasks", "mmie", "--output_path", tmp_path / "out",
+        MMIE_DATA="/nowhere",
     )  # fmt: skip
     assert done.returncode == 1
     assert done.stderr.count("mmjudge: ") == 1
-    said, _, launcher = done.stderr.partition(f"mmjudge: /nowhere: no {file} here\n→ point {variable}")
-    assert launcher, done.stderr[-2000:]
-    # accelerate's launcher puts a trace of its own behind the message
-    assert "Traceback" not in (said if command[0] == "accelerate" else done.stderr)
+    assert "mmjudge: /nowhere: no data.json here\n→ point MMIE_DATA" in done.stderr
+    assert "Traceback" not in done.stderr
     assert not (tmp_path / "out").exists()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import functools
+import importlib.util
 import json
 import os
 import subprocess
@@ -14,10 +15,11 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-pytest.importorskip("vlmeval", reason="ms-vlmeval is not installed")
-
 from judge.errors import UserError
 from judge.harness.vlmeval import launcher, registration
+
+# not imported here: that takes ten seconds of every process that collects tests
+pytestmark = pytest.mark.skipif(importlib.util.find_spec("vlmeval") is None, reason="ms-vlmeval is not installed")
 
 SINCE = datetime.datetime(2026, 1, 1, tzinfo=datetime.timezone.utc)
 AFTER, BEFORE = "2026-01-02T00:00:00+00:00", "2025-12-31T00:00:00+00:00"
@@ -36,11 +38,31 @@ AFTER, BEFORE = "2026-01-02T00:00:00+00:00", "2025-12-31T00:00:00+00:00"
 def test_status_of_this_run(tmp_path: Path, row: dict[str, object], failures: list[str]) -> None:
     status = {"model_name": "m", "datasets": {"d": row, "old": {"updated_at": BEFORE, "error_message": "long ago"}}}
     (tmp_path / "status.json").write_text(json.dumps(status))
-    assert launcher.failed(tmp_path, SINCE) == failures
+    assert launcher.failed(tmp_path, SINCE, [("m", "d")]) == failures
 
 
 def test_a_run_that_ran_nothing_is_a_failure(tmp_path: Path) -> None:
-    assert launcher.failed(tmp_path, SINCE) == [f"no dataset was run (nothing new under {tmp_path})"]
+    nothing = [f"no dataset was run (nothing new under {tmp_path})"]
+    assert launcher.failed(tmp_path, SINCE, [("m", "d")]) == nothing
+    assert launcher.failed(tmp_path, SINCE, []) == nothing
+
+
+def test_what_left_no_row_is_a_failure(tmp_path: Path) -> None:
+    """API mode logs what it cannot prepare, goes on and records nothing; a model is recorded by its folder's name."""
+    row = {"status": "done", "updated_at": AFTER, "metrics": {"RA": 1.0}}
+    (tmp_path / "status.json").write_text(json.dumps({"model_name": "lab--m", "datasets": {"d": row}}))
+    assert launcher.failed(tmp_path, SINCE, [("lab/m", "d")]) == []
+    assert launcher.failed(tmp_path, SINCE, [("lab/m", "d"), ("lab/m", "e")]) == [
+        "lab/m on e: not run; the log above has the reason"
+    ]
+
+
+def test_what_is_asked_for_is_read_from_arguments_or_config(tmp_path: Path) -> None:
+    given = launcher._given(["--model", "a", "b", "--data", "MMVU", "MMIE", "--verbose"])
+    assert launcher.asked(given) == [("a", "MMVU"), ("a", "MMIE"), ("b", "MMVU"), ("b", "MMIE")]
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps({"model": {"c": {}}, "data": {"MMVU_demo": {}}}))
+    assert launcher.asked(launcher._given(["--config", str(config)])) == [("c", "MMVU_demo")]
 
 
 def test_wrappers_that_drop_pictures_are_named(tmp_path: Path) -> None:

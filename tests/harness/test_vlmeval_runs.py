@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,10 +17,11 @@ import tiny_llava
 from PIL import Image
 from vlmeval_scripted import scripted_answer
 
-pytest.importorskip("vlmeval", reason="ms-vlmeval is not installed")
-
 from judge.cli import main
 from mmvu_tasks import prompts, records
+
+# not imported here: that takes ten seconds of every process that collects tests
+pytestmark = pytest.mark.skipif(importlib.util.find_spec("vlmeval") is None, reason="ms-vlmeval is not installed")
 
 HERE = Path(__file__).parent
 BIN = Path(sys.executable).parent
@@ -117,7 +120,8 @@ def test_harnesses_and_score_agree_and_a_killed_inference_goes_on(published: Pat
     score = ["score", str(responses), "--benchmark", "mmvu", "--data", str(published), "--out", str(scored)]
     assert main(score) == 0
     replayed = command(
-        BIN / "lmms-eval", "--model", "mmjudge_replay", "--model_args", f"predictions={responses}",
+        BIN / "accelerate", "launch", "--cpu", "--num_processes", "1", "-m", "lmms_eval",
+        "--model", "mmjudge_replay", "--model_args", f"predictions={responses}",
         "--tasks", "mmvu", "--output_path", tmp_path / "lmms", MMVU_DATA=str(published),
     )  # fmt: skip
     assert replayed.code == 0, replayed.output
@@ -154,10 +158,20 @@ def test_a_real_model_answers_both_demos_and_a_killed_judging_goes_on(tmp_path: 
     assert len(judged.read_text().splitlines()) == by_judge  # 4 before the kill, the others after it
 
 
-def test_api_mode_asks_with_the_protocols_prompt(tmp_path: Path) -> None:
-    done = launch(tmp_path, "--data", "MMVU_demo", "--model", "api", "--api-mode")
-    assert done.code == 0, done.output
-    (folder,) = (path.parent for path in tmp_path.rglob("results.json"))
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Path]:
+    """A run in API mode of three datasets, one without its data and one that does not exist, and where it worked."""
+    folder = tmp_path_factory.mktemp("api")
+    (folder / "empty").mkdir()
+    datasets = ("MMVU_demo", "MMVU", "MMVU_typo")
+    done = launch(folder / "out", "--data", *datasets, "--model", "api", "--api-mode", MMVU_DATA=str(folder / "empty"))
+    return done, folder / "out"
+
+
+def test_api_mode_asks_with_the_protocols_prompt(api: tuple[Run, Path]) -> None:
+    done, work = api
+    found = list(work.rglob("results.json"))
+    assert len(found) == 1, done.output
     from mmvu_tasks.benchmark import BENCHMARK
     from mmvu_tasks.demo import demo_dir
 
@@ -165,27 +179,24 @@ def test_api_mode_asks_with_the_protocols_prompt(tmp_path: Path) -> None:
     rows = BENCHMARK.load(demo_dir()).records
     letters = [scripted_answer(prompts.text(row)).removeprefix("The answer is ").strip("(). ")[0] for row in rows]
     expected = {(row.id, row.index): (int(a == row.ground_truth), None) for row, a in zip(rows, letters, strict=True)}
-    assert verdicts(folder) == expected
+    assert verdicts(found[0].parent) == expected
+
+
+def test_what_failed_ends_in_a_nonzero_exit(api: tuple[Run, Path]) -> None:
+    done, _ = api
+    assert done.code == 1
+    assert "no MMR-benchmark.json here" in done.output
+    assert re.findall(r"^mmjudge-vlmeval: api on (.*):", done.output, re.M) == ["MMVU", "MMVU_typo"]
 
 
 def test_two_ranks_share_the_questions_and_one_scores_them(tmp_path: Path) -> None:
     done = command(
         BIN / "torchrun", "--nproc_per_node", "2", HERE / "vlmeval_scripted.py",
-        "--data", "MMVU_demo", "--model", "scripted", "--work-dir", tmp_path / "out",
+        "--data", "MMVU_demo", "MMVU_typo", "--model", "scripted", "--work-dir", tmp_path / "out",
         CALLS=str(tmp_path / "calls"),
     )  # fmt: skip
-    assert done.code == 0, done.output
+    assert done.code == 1
+    assert re.findall(r"^mmjudge-vlmeval: (.*)", done.output, re.M) == ["scripted on MMVU_typo: invalid_dataset"]
     assert len((tmp_path / "calls").read_text().splitlines()) == 48
     (file,) = tmp_path.rglob("results.json")
     assert results(file.parent)["n"] == 48
-
-
-def test_what_failed_ends_in_a_nonzero_exit(tmp_path: Path) -> None:
-    (tmp_path / "empty").mkdir()
-    done = launch(
-        tmp_path / "out", "--data", "MMVU", "MMVU_typo", "--model", "scripted", MMVU_DATA=str(tmp_path / "empty")
-    )
-    assert done.code == 1
-    assert "scripted on MMVU: " in done.output
-    assert "no MMR-benchmark.json here" in done.output
-    assert "scripted on MMVU_typo: invalid_dataset" in done.output

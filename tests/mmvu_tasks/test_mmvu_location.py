@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -164,12 +165,12 @@ def huge() -> bytes:
 
 @pytest.mark.parametrize(
     ("content", "problem"),
-    [(b"", "07.jpg"), (b"<html>", "07.jpg"), (jpeg()[:20], "07.jpg"), (huge(), "pixels")],
+    [(bytes, "07.jpg"), (lambda: b"<html>", "07.jpg"), (lambda: jpeg()[:20], "07.jpg"), (huge, "pixels")],
     ids=["zero bytes", "no image", "cut header", "900 million pixels"],
 )
-def test_a_picture_that_cannot_be_read(tmp_path: Path, content: bytes, problem: str) -> None:
+def test_a_picture_that_cannot_be_read(tmp_path: Path, content: Callable[[], bytes], problem: str) -> None:
     write(tmp_path, pair())
-    put(tmp_path / "MMR-benchmark-images" / IMAGE, content)
+    put(tmp_path / "MMR-benchmark-images" / IMAGE, content())
     with pytest.raises(UserError, match=problem) as caught:
         location.load(tmp_path, images=True)
     assert 'record attribute/shape/07 (index 0): field "image"' in str(caught.value)

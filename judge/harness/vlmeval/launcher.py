@@ -15,6 +15,7 @@ import json
 import os
 import runpy
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
 
@@ -42,7 +43,7 @@ def main() -> int:
         return 2
     if os.environ.get("RANK", "0") != "0":
         return 0  # under torchrun the first process evaluates and writes the status
-    failures = failed(Path(given.work_dir), since=started)
+    failures = failed(Path(given.work_dir), started, asked(given))
     for line in failures:
         print(f"mmjudge-vlmeval: {line}", file=sys.stderr)
     return 1 if failures else 0
@@ -67,6 +68,7 @@ def _given(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--work-dir", default="./outputs")
     parser.add_argument("--model", nargs="+", default=[])
+    parser.add_argument("--data", nargs="+", default=[])
     parser.add_argument("--config")
     given, _ = parser.parse_known_args(argv)
     given.work_dir = os.environ.get("MMEVAL_ROOT", given.work_dir)
@@ -89,21 +91,40 @@ def image_warnings(config: ModuleType, given: argparse.Namespace) -> list[str]:
     ]
 
 
-def failed(work_dir: Path, since: datetime.datetime) -> list[str]:
+def asked(given: argparse.Namespace) -> list[tuple[str, str]]:
+    """Every (model, dataset) that the arguments name."""
+    models, datasets = given.model, given.data
+    if given.config:
+        config = json.loads(Path(given.config).read_text(encoding="utf-8"))
+        models, datasets = config.get("model", {}), config.get("data", {})
+    return [(model, dataset) for model in models for dataset in datasets]
+
+
+def failed(work_dir: Path, since: datetime.datetime, wanted: Iterable[tuple[str, str]]) -> list[str]:
     """One line for every (model, dataset) that this run left without a result; never empty if nothing was run."""
-    lines, fresh = [], 0
+    lines, recorded = [], set()
     for file in sorted(work_dir.glob("**/status.json")):
         status = json.loads(file.read_text(encoding="utf-8"))
+        model = str(status.get("model_name"))
         for name, row in status.get("datasets", {}).items():
             if file.is_symlink() or datetime.datetime.fromisoformat(row["updated_at"]) < since:
                 continue  # of an earlier run
-            fresh += 1
+            recorded.add((_as_folder(model), name))
             problem = row.get("error_message") or row.get("skip_reason")
             if problem not in _HARMLESS:
-                lines.append(f"{status.get('model_name')} on {name}: {problem}")
+                lines.append(f"{model} on {name}: {problem}")
             elif row.get("status") != "done":
-                lines.append(f"{status.get('model_name')} on {name}: ended in stage {row.get('status')!r}")
-    return lines or ([] if fresh else [f"no dataset was run (nothing new under {work_dir})"])
+                lines.append(f"{model} on {name}: ended in stage {row.get('status')!r}")
+    if not recorded:
+        return [f"no dataset was run (nothing new under {work_dir})"]
+    # what cannot be prepared in API mode is logged, and leaves no row
+    left_out = [(model, name) for model, name in wanted if (_as_folder(model), name) not in recorded]
+    return lines + [f"{model} on {name}: not run; the log above has the reason" for model, name in left_out]
+
+
+def _as_folder(model: str) -> str:
+    """API mode records a model by the name of its folder."""
+    return model.replace("/", "--")
 
 
 if __name__ == "__main__":

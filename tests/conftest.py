@@ -17,6 +17,11 @@ settings.register_profile("untimed", deadline=None, suppress_health_check=[Healt
 settings.load_profile("untimed")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What starts the harnesses takes longest: first, so that no process is left alone with it at the end."""
+    items.sort(key=lambda item: not {"harness", "examples"} & set(item.path.parts))
+
+
 @pytest.fixture
 def canary() -> Iterator[tuple[str, list[str]]]:
     """A server that must not be asked: (its address, the paths that were asked for)."""

@@ -43,7 +43,7 @@ def launch(work: Path, *arguments: str, **environment: str) -> Run:
 
 def command(*words: object, **environment: str) -> Run:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("MMJUDGE", "MMVU", "MMIE"))}
-    ours = {"HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "2"}
+    ours = {"HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""}
     done = subprocess.run(
         [str(word) for word in words], env={**kept, **ours, **environment}, capture_output=True, text=True
     )
@@ -158,20 +158,17 @@ def test_a_real_model_answers_both_demos_and_a_killed_judging_goes_on(tmp_path: 
     assert len(judged.read_text().splitlines()) == by_judge  # 4 before the kill, the others after it
 
 
-@pytest.fixture(scope="module")
-def api(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Path]:
-    """A run in API mode of three datasets, one without its data and one that does not exist, and where it worked."""
-    folder = tmp_path_factory.mktemp("api")
-    (folder / "empty").mkdir()
+def test_api_mode_asks_with_the_protocols_prompt_and_says_what_it_left_out(tmp_path: Path) -> None:
+    """Three datasets, one without its data and one that does not exist: both leave no row in VLMEvalKit's status."""
+    (tmp_path / "empty").mkdir()
     datasets = ("MMVU_demo", "MMVU", "MMVU_typo")
-    done = launch(folder / "out", "--data", *datasets, "--model", "api", "--api-mode", MMVU_DATA=str(folder / "empty"))
-    return done, folder / "out"
+    ask = ("--data", *datasets, "--model", "api", "--api-mode")
+    done = launch(tmp_path / "out", *ask, MMVU_DATA=str(tmp_path / "empty"))
+    assert done.code == 1
+    assert "no MMR-benchmark.json here" in done.output
+    assert re.findall(r"^mmjudge-vlmeval: api on (.*):", done.output, re.M) == ["MMVU", "MMVU_typo"]
 
-
-def test_api_mode_asks_with_the_protocols_prompt(api: tuple[Run, Path]) -> None:
-    done, work = api
-    found = list(work.rglob("results.json"))
-    assert len(found) == 1, done.output
+    (found,) = (tmp_path / "out").rglob("results.json")
     from mmvu_tasks.benchmark import BENCHMARK
     from mmvu_tasks.demo import demo_dir
 
@@ -179,14 +176,7 @@ def test_api_mode_asks_with_the_protocols_prompt(api: tuple[Run, Path]) -> None:
     rows = BENCHMARK.load(demo_dir()).records
     letters = [scripted_answer(prompts.text(row)).removeprefix("The answer is ").strip("(). ")[0] for row in rows]
     expected = {(row.id, row.index): (int(a == row.ground_truth), None) for row, a in zip(rows, letters, strict=True)}
-    assert verdicts(found[0].parent) == expected
-
-
-def test_what_failed_ends_in_a_nonzero_exit(api: tuple[Run, Path]) -> None:
-    done, _ = api
-    assert done.code == 1
-    assert "no MMR-benchmark.json here" in done.output
-    assert re.findall(r"^mmjudge-vlmeval: api on (.*):", done.output, re.M) == ["MMVU", "MMVU_typo"]
+    assert verdicts(found.parent) == expected
 
 
 def test_two_ranks_share_the_questions_and_one_scores_them(tmp_path: Path) -> None:

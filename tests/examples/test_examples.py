@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.server
 import importlib.util
 import json
 import os
 import re
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -17,6 +20,7 @@ from judge.harness import settings
 from mmie_tasks.benchmark import BENCHMARK as MMIE
 from mmie_tasks.demo import demo_dir
 from mmvu_tasks.benchmark import BENCHMARK as MMVU
+from mmvu_tasks.demo import demo_dir as mmvu_demo_dir
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
@@ -154,13 +158,54 @@ def test_the_names_in_the_table_are_those_of_the_task_files():
         assert f"`{variable}`" in document
 
 
-def test_the_snippet_in_python_is_the_start_of_the_example():
-    (snippet,) = snippets("python")
+def test_the_snippet_for_lmms_eval_is_the_start_of_the_example():
+    snippet, _ = snippets("python")
     example = (EXAMPLES / "from_python.py").read_text()
     for line in snippet.splitlines():
         if line.startswith(("from", "enable")):
             assert line.partition("  #")[0] in example
     compile(snippet, "docs/configs.md", "exec")
+
+
+def test_the_snippet_for_evalscope_scores_what_a_server_says(run, tmp_path):
+    """The snippet as it stands, but for the server and the datasets."""
+    pytest.importorskip("evalscope", reason="evalscope is not installed (the dev extra does without it)")
+    _, snippet = snippets("python")
+    with letters() as address:
+        program = snippet.replace("http://…/v1/chat/completions", address).replace('"MMVU", "MMIE"', '"MMVU_demo"')
+        assert program.count("MMVU_demo") == 1
+        assert address in program
+        (tmp_path / "program.py").write_text(program)
+        run(sys.executable, "program.py")
+    (file,) = tmp_path.glob("out/*/MODEL/MODEL_MMVU_demo_mmjudge/results.json")
+    result = json.loads(file.read_text())
+    right = sum(record.ground_truth == "A" for record in MMVU.load(mmvu_demo_dir()).records)
+    metrics = result["metrics"]
+    assert result["n"] == 48
+    assert metrics["POS"]["value"] + metrics["NEG"]["value"] == pytest.approx(100 * right / 24)
+
+
+@contextlib.contextmanager
+def letters():
+    """The address of an OpenAI-compatible server that says "A"."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            self.rfile.read(int(self.headers["content-length"]))
+            choice = {"index": 0, "message": {"role": "assistant", "content": "A"}, "finish_reason": "stop"}
+            body = json.dumps({"object": "chat.completion", "choices": [choice], "usage": {}}).encode()
+            self.send_response(200)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *arguments):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/v1/chat/completions"
+        server.shutdown()
 
 
 def test_the_line_of_answers_is_one_that_is_read(tmp_path):

@@ -158,10 +158,13 @@ def keep(path: Path, folder: Path) -> str | None:
     target = folder / name
     if not target.exists():
         target.parent.mkdir(exist_ok=True)
+        unfinished = target.with_name(f".{target.name}.unfinished")
+        unfinished.unlink(missing_ok=True)
         try:
-            os.link(path, target)
+            os.link(path.resolve(), unfinished)  # the link of a link would break where the folder is moved to
         except OSError:  # another file system, or one without links
-            shutil.copyfile(path, target)
+            shutil.copyfile(path, unfinished)
+        unfinished.replace(target)
     return name
 
 

@@ -71,6 +71,43 @@ def test_a_picture_that_has_gone_is_missing(two, tmp_path):
     assert samples.read(tmp_path)[1].question == (Missing("./b.jpeg"),)
 
 
+def test_a_link_to_a_picture_is_kept_as_the_picture(two, tmp_path):
+    """As in the cache of the Hub; the folder may then be moved, and the link's target go."""
+    target = two[0].question[1].path
+    moved = target.rename(target.with_name("blob"))
+    target.symlink_to("blob")
+    out = tmp_path / "out"
+    out.mkdir()
+    samples.write(out, two)
+    moved.unlink()
+    (picture,) = samples.read(out)[0].pictures
+    assert not picture.path.is_symlink()
+    assert picture.path.read_bytes() == b"one"
+
+
+def test_a_copy_that_was_interrupted_is_made_again(two, tmp_path, monkeypatch):
+    def no_links(*paths):
+        raise OSError
+
+    def half(source, target):
+        target.write_bytes(source.read_bytes()[:1])
+        raise KeyboardInterrupt
+
+    out = tmp_path / "out"
+    out.mkdir()
+    monkeypatch.setattr(samples.os, "link", no_links)
+    with monkeypatch.context() as dying:
+        dying.setattr(samples.shutil, "copyfile", half)
+        with pytest.raises(KeyboardInterrupt):
+            samples.write(out, two)
+    samples.write(out, two)
+    assert [picture.path.read_bytes() for sample in samples.read(out) for picture in sample.pictures] == [
+        b"one",
+        b"two",
+    ]
+    assert len(list((out / "images").iterdir())) == 2
+
+
 @pytest.mark.parametrize("name", ["../secret.png", "/etc/passwd", "images/../../secret.png", "images/x.png", ""])
 def test_a_picture_under_another_name_is_missing(tmp_path, name):
     row = {"id": "a", "index": 0, "category": None, "truth": None, "question": [{"image": name}], "answer": []}

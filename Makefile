@@ -1,4 +1,5 @@
-# A fresh machine needs nothing but python3 (3.10 or newer) and the network for the first install.
+# A fresh machine needs nothing but python3 (3.11 or newer) and the network for the first install. Python 3.10 does for
+# the package, with older versions than those pinned: python3.10 -m pip install -e '.[dev]'.
 PYTHON ?= python3
 BIN := .venv/bin
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -50,9 +51,12 @@ def dump(folder: Path, suffix: str, texts: list[str]) -> Path:
 
 @pytest.mark.parametrize("suffix", ["xlsx", "tsv", "json"])
 def test_awkward_answers_come_back_as_they_were(tmp_path: Path, suffix: str) -> None:
-    rows = read(dump(tmp_path, suffix, SURVIVORS))
-    assert [row.text for row in rows] == SURVIVORS
-    assert [row.index for row in rows] == list(range(len(SURVIVORS)))
+    # the csv module writes NUL from Python 3.11 on; before, VLMEvalKit falls back to a pickle
+    without = "\x00" if suffix == "tsv" and sys.version_info < (3, 11) else None
+    texts = [text for text in SURVIVORS if without is None or without not in text]
+    rows = read(dump(tmp_path, suffix, texts))
+    assert [row.text for row in rows] == texts
+    assert [row.index for row in rows] == list(range(len(texts)))
     assert not any(row.damage for row in rows)
 
 

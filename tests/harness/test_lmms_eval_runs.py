@@ -268,18 +268,31 @@ def test_generation_alone_needs_no_judge_and_its_samples_are_scored_elsewhere(
 # Refusals, before anything is generated
 
 
-def test_missing_data_ends_the_run_with_one_message_and_one(run: Run, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("command", "task", "file"),
+    [
+        (["lmms-eval"], "mmie", "data.json"),
+        (["accelerate", "launch", "--cpu", "--num_processes", "1", "-m", "lmms_eval"], "mmvu", "MMR-benchmark.json"),
+    ],
+    ids=["lmms-eval", "accelerate launch"],
+)
+def test_missing_data_ends_the_run_with_one_message_and_one(
+    command: list[str], task: str, file: str, run: Run, tmp_path: Path
+) -> None:
     """lmms-eval itself would retry five times, print a trace and exit with 0. The message is ours, so the name is."""
     (tmp_path / "responses.jsonl").write_text('{"id": "a", "index": 0, "response": "A"}\n')
+    variable = f"{task.upper()}_DATA"
     done = run(
-        BIN / "lmms-eval", "--model", "mmjudge_replay", "--model_args", "predictions=responses.jsonl",
-        "--tasks", "mmie", "--output_path", tmp_path / "out",
-        MMIE_DATA="/nowhere",
+        BIN / command[0], *command[1:], "--model", "mmjudge_replay", "--model_args", "predictions=responses.jsonl",
+        "--tasks", task, "--output_path", tmp_path / "out",
+        **{variable: "/nowhere"},
     )  # fmt: skip
     assert done.returncode == 1
     assert done.stderr.count("mmjudge: ") == 1
-    assert "mmjudge: /nowhere: no data.json here\n→ point MMIE_DATA" in done.stderr
-    assert "Traceback" not in done.stderr
+    said, _, launcher = done.stderr.partition(f"mmjudge: /nowhere: no {file} here\n→ point {variable}")
+    assert launcher, done.stderr[-2000:]
+    # accelerate's launcher puts a trace of its own behind the message
+    assert "Traceback" not in (said if command[0] == "accelerate" else done.stderr)
     assert not (tmp_path / "out").exists()
 
 

@@ -120,8 +120,7 @@ def test_harnesses_and_score_agree_and_a_killed_inference_goes_on(published: Pat
     score = ["score", str(responses), "--benchmark", "mmvu", "--data", str(published), "--out", str(scored)]
     assert main(score) == 0
     replayed = command(
-        BIN / "accelerate", "launch", "--cpu", "--num_processes", "1", "-m", "lmms_eval",
-        "--model", "mmjudge_replay", "--model_args", f"predictions={responses}",
+        BIN / "lmms-eval", "--model", "mmjudge_replay", "--model_args", f"predictions={responses}",
         "--tasks", "mmvu", "--output_path", tmp_path / "lmms", MMVU_DATA=str(published),
     )  # fmt: skip
     assert replayed.code == 0, replayed.output

@@ -72,7 +72,7 @@ def test_a_picture_that_has_gone_is_missing(two, tmp_path):
 
 
 def test_a_link_to_a_picture_is_kept_as_the_picture(two, tmp_path):
-    """As in the cache of the Hub; the folder may then be moved, and the link's target go."""
+    """The commands' own paths have their links resolved (`judge.image_files.below`); those of callers may not."""
     target = two[0].question[1].path
     moved = target.rename(target.with_name("blob"))
     target.symlink_to("blob")

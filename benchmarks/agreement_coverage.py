@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from judge.results.agreement import agree
+from judge.validity.agreement import agree
 
 NAMES = ("pearson", "spearman", "kappa_quadratic", "icc_a1", "bias", "mae", "mse", "cosine")
 POPULATION = 200_000

@@ -25,16 +25,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from toy_judge import held_out
+from toy_judge.examples import CONDITIONS, request
+
+from judge.core.score_text import parse_score
 from judge.engines import Prompt
-from judge.engines.transformers import MAX_NEW_TOKENS, load_engine
+from judge.engines.local import MAX_NEW_TOKENS, load_engine
 from judge.errors import UserError
-from judge.model import checkpoint, source
-from judge.model.parse import parse_score
+from judge.model.weights import checkpoint, source
 from judge.results.statistics import proportion
-from judge.runner import default_rubric
+from judge.scoring.pipeline import default_rubric
 from mmie_tasks.benchmark import BENCHMARK
-from mmie_tasks.demo import held_out, judge_dir
-from mmie_tasks.demo.examples import CONDITIONS, request
+from mmie_tasks.demo import judge_dir
 
 Answers = list[tuple[str, int | None]]
 """Text and score of every prompt, in order."""

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from judge.model.layout import Layout
+    from judge.model.weights.original_layout import Layout
 
 
 def measure(device: str, dtype: Any, described: Layout, *, small: bool = False) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from typing import Any
 from real_shape import SCALES, describe
 from workload import Sample, make_model, samples
 
-from judge.engines.transformers import TransformersEngine
+from judge.engines.local import TransformersEngine
 from judge.model import generate
 from judge.model.tokenizer import Tokenizer
 

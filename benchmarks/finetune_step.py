@@ -21,8 +21,8 @@ from judge.finetune import batches, dataset
 from judge.finetune.base import Base
 from judge.finetune.loss import Lesson
 from judge.finetune.optimiser import COEFFICIENTS, EPSILON, STEPS, orthogonal
-from judge.human import HumanScore
-from judge.model import checkpoint
+from judge.io.human_scores import HumanScore
+from judge.model.weights import checkpoint
 from mmie_tasks.benchmark import BENCHMARK
 from mmie_tasks.demo import demo_dir, judge_dir
 

@@ -36,14 +36,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from unittest import mock
 
-from judge import journal, keys
+from judge.core.request import Picture, Request, Text
+from judge.core.rubric import Rubric
+from judge.core.signature import Signature
+from judge.core.verdict import Verdict
 from judge.engines import Completion, Prompt
-from judge.journal import Journal
-from judge.request import Picture, Request, Text
-from judge.rubric import Rubric
-from judge.runner import judge_requests
-from judge.signature import Signature
-from judge.verdict import Verdict
+from judge.scoring import journal, keys
+from judge.scoring.journal import Journal
+from judge.scoring.pipeline import judge_requests
 
 GOAL = 0.001
 CLOCKS = {"wait": "wait", "median_wait": "median wait", "elapsed": "elapsed", "processor": "processor"}

@@ -17,7 +17,7 @@ Stages, each written to `--out` as soon as it is done; one that fails says why a
                   growing cache, all records dumped as JSON every 10 samples
     static        generate(), one at a time, static cache; transformers compiles it on CUDA
     batched       generate(), 8 at a time, padded on the left, sorted by length, rope sets never mixed
-    engine        `judge.engines.transformers` on the same samples, `--copies` of each with pixels of their own, no
+    engine        `judge.engines.local` on the same samples, `--copies` of each with pixels of their own, no
                   shared prefix; the median of 3 runs. Then with shared prefixes, without workers for the pictures, and
                   without its kernel for writing
 
@@ -50,7 +50,7 @@ from real_shape import SCALES, describe
 from roofline import Ceilings, Shape
 from workload import Sample, make_model, samples
 
-from judge.engines.transformers import MAX_NEW_TOKENS, TransformersEngine
+from judge.engines.local import MAX_NEW_TOKENS, TransformersEngine
 from judge.model import generate
 from judge.model.tokenizer import Tokenizer
 

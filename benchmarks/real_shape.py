@@ -4,10 +4,10 @@
     python benchmarks/real_shape.py --scale tiny          # the same path in seconds, on a CPU
 
 Writes a checkpoint in the original layout (4,146,855,936 parameters, 8.3 GB in bfloat16 shards with an index, normal
-with standard deviation 0.02), loads it through `judge.model.checkpoint`, which compares every name and shape, and
-answers one batch of mixed prompts: 0 to 4 pictures, lengths on both sides of the 4,096 tokens where the rope changes,
-one that crosses them while it is answered. Every answer has `--new-tokens` tokens: random weights never stop, and time
-and memory do not depend on what is said. Needs 8.3 GB of disk and some 44 GB on the GPU, 16 GB with `--rows 3`; what is
+with standard deviation 0.02), loads it through `judge.model.weights.checkpoint`, which compares every name and shape,
+and answers one batch of mixed prompts: 0 to 4 pictures, lengths on both sides of the 4,096 tokens where the rope
+changes, one that crosses them while it is answered. Every answer has `--new-tokens` tokens: random weights never stop,
+and time and memory do not depend on what is said. Needs 8.3 GB of disk and some 44 GB on the GPU, 16 GB with `--rows 3`; what is
 missing is said before anything is written. The checkpoint is deleted at the end.
 
 Shape: the sibling configs of OpenGVLab/InternVL2 and microsoft/Phi-3-mini-128k-instruct. Two things are not theirs and
@@ -34,13 +34,15 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+from toy_judge import judge_shape
 
+from judge.core.request import Picture, Text
+from judge.core.rubric import Literal, Piece
 from judge.errors import UserError
-from judge.model import checkpoint, conversation, generate, images, layout
+from judge.model import conversation, generate, images
 from judge.model.tokenizer import Tokenizer
-from judge.request import Picture, Text
-from judge.rubric import Literal, Piece
-from mmie_tasks.demo import judge_dir, judge_shape
+from judge.model.weights import checkpoint, original_layout
+from mmie_tasks.demo import judge_dir
 
 GB = 1e9
 ITEM_BYTES = {"float32": 4, "bfloat16": 2}
@@ -109,7 +111,7 @@ def rows_wanted(limit: int, new_tokens: int) -> list[tuple[tuple[str, ...], int]
     ]
 
 
-def describe(folder: Path, scale: Scale) -> layout.Layout:
+def describe(folder: Path, scale: Scale) -> original_layout.Layout:
     """Write everything but the weights: the tokenizer's files, and `config.json` of this shape."""
     folder.mkdir(parents=True)
     for file in sorted(judge_dir().glob("*token*")):
@@ -127,10 +129,10 @@ def describe(folder: Path, scale: Scale) -> layout.Layout:
         "long_factor": [stretch ** (i / (half - 1)) for i in range(half)],
     }
     (folder / "config.json").write_text(json.dumps(raw, indent=2) + "\n", encoding="utf-8")
-    return layout.read(folder)
+    return original_layout.read(folder)
 
 
-def write_weights(folder: Path, described: layout.Layout, device: str, dtype: str = "bfloat16") -> None:
+def write_weights(folder: Path, described: original_layout.Layout, device: str, dtype: str = "bfloat16") -> None:
     """Random tensors, in two shards or more, and last the index that names them. Drawn on `device`."""
     import torch
     from safetensors.torch import save_file
@@ -163,7 +165,7 @@ def write_weights(folder: Path, described: layout.Layout, device: str, dtype: st
     (folder / "model.safetensors.index.json").write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
 
 
-def prompts(folder: Path, described: layout.Layout, new_tokens: int) -> list[generate.Row]:
+def prompts(folder: Path, described: original_layout.Layout, new_tokens: int) -> list[generate.Row]:
     """Every prompt of `rows_wanted`, encoded and cut; pictures of noise are written into `folder` and read again."""
     tokenizer = Tokenizer.from_folder(folder)
     limit = described.text["original_max_position_embeddings"]
@@ -186,7 +188,9 @@ def prompts(folder: Path, described: layout.Layout, new_tokens: int) -> list[gen
     return rows
 
 
-def needed(described: layout.Layout, rows: Sequence[generate.Row], new_tokens: int, scale: Scale, dtype: str) -> float:
+def needed(
+    described: original_layout.Layout, rows: Sequence[generate.Row], new_tokens: int, scale: Scale, dtype: str
+) -> float:
     """Bytes of memory for weights, cache and activations, roughly."""
     text = described.text
     head = text["hidden_size"] // text["num_attention_heads"]

@@ -21,7 +21,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from judge.model.layout import Layout
+    from judge.model.weights.original_layout import Layout
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,9 +2,9 @@
 
     python benchmarks/simulate_schedule.py [--samples 20103] [--out FILE]
 
-No GPU was there when this was written. What is real is the policy: `judge.engines.schedule.Schedule` orders, admits and
-refills, `judge.model.cache.Regions` gives out the cache. What is assumed is every time: a pass takes its operations and
-bytes (`roofline.py`) over the ceilings of one H200 (780 TF/s, 4.3 TB/s), each reached in part only (products 0.75,
+No GPU was there when this was written. What is real is the policy: `judge.engines.scheduler.Schedule` orders, admits
+and refills, `judge.model.cache.Regions` gives out the cache. What is assumed is every time: a pass takes its operations
+and bytes (`roofline.py`) over the ceilings of one H200 (780 TF/s, 4.3 TB/s), each reached in part only (products 0.75,
 vision tower 0.60, attention of prompts 0.45, writing 0.80), and a step of writing no less than the host needs to launch
 it. The numbers say what the policy leaves on the table, not how fast an H200 is; `judge_throughput.py` measures that.
 
@@ -30,7 +30,7 @@ from real_shape import SCALES, describe
 from roofline import Ceilings, Shape, Work
 
 from judge.engines import Completion
-from judge.engines.schedule import Planned, Ready, Schedule
+from judge.engines.scheduler import Planned, Ready, Schedule
 from judge.model import generate
 from judge.model.cache import Regions
 
@@ -191,7 +191,7 @@ def table(found: dict[str, Any]) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    from judge.engines.transformers import CACHE_SHARE
+    from judge.engines.local import CACHE_SHARE
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--samples", type=int, default=20_103)

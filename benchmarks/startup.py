@@ -64,7 +64,7 @@ main()
 
 SCAN = """
 from lmms_eval.tasks import TaskManager
-from judge.benchmark import find
+from judge.core.benchmark import find
 folder = str(find("mmie").task_dir)
 found["ours_names"] = len(timed("ours", lambda: TaskManager(include_defaults=False, include_path=folder)).all_tasks)
 found["all_names"] = len(timed("all", TaskManager).all_tasks)
@@ -73,7 +73,7 @@ done()
 
 INDEX = """
 from pathlib import Path
-from judge.benchmark import find
+from judge.core.benchmark import find
 from judge.model.images import count_tiles, probe
 from mmie_tasks.judging import locate
 folder = Path(sys.argv[1])

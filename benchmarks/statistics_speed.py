@@ -26,10 +26,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 
+from judge.core.tally import tally_scores
+from judge.core.verdict import Verdict
 from judge.results.paired import RESAMPLES, differences, join
 from judge.results.statistics import mean_score
-from judge.tally import tally_scores
-from judge.verdict import Verdict
 from mmie_tasks.metrics import OF_SCORES, PERCENT
 from mmie_tasks.records import PUBLISHED_COUNTS
 

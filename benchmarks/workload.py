@@ -18,14 +18,14 @@ import numpy as np
 from preprocessing import photograph
 from roofline import Work
 
+from judge.core.request import Picture, Request, Text
+from judge.core.rubric import Literal, Piece
 from judge.engines import Prompt
 from judge.model import conversation, images
-from judge.request import Picture, Request, Text
-from judge.rubric import Literal, Piece
 
 if TYPE_CHECKING:
-    from judge.model.layout import Layout
     from judge.model.tokenizer import Tokenizer
+    from judge.model.weights.original_layout import Layout
 
 SIZES = {"square": (512, 512), "photo": (640, 480), "drawing": (1024, 1024), "wide": (1280, 720), "book": (768, 512)}
 STRATA = (
@@ -56,10 +56,11 @@ def make_model(described: Layout, device: str, dtype: Any) -> Any:
     import torch
     from transformers import InternVLForConditionalGeneration
 
-    from judge.model import layout, rope
+    from judge.model import rope
+    from judge.model.weights import original_layout
 
     with torch.device("meta"):
-        model = InternVLForConditionalGeneration(layout.native_config(described))
+        model = InternVLForConditionalGeneration(original_layout.native_config(described))
     model = model.to(dtype).to_empty(device=device)
     random = torch.Generator(device).manual_seed(0)
     with torch.no_grad():

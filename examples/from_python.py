@@ -10,7 +10,7 @@ import json
 import sys
 from pathlib import Path
 
-from judge.harness.registration import enable
+from judge.harness.lmms_eval.registration import enable
 
 enable()  # before the first TaskManager is made; lmms-eval's command line does this by itself
 

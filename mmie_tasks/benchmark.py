@@ -9,21 +9,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from judge.benchmark import Answer, Dataset, Profile, Summary
+from judge.core.benchmark import Answer, Dataset, Profile, Summary
+from judge.core.request import Request
+from judge.core.rubric import Rubric
+from judge.core.tally import Tally, tally_scores
+from judge.core.verdict import Verdict
 from judge.errors import UserError
-from judge.request import Request
-from judge.rubric import Rubric
-from judge.tally import Tally, tally_scores
-from judge.verdict import Verdict
 from mmie_tasks import judging, location, metrics, records, rubrics
 from mmie_tasks.demo import demo_dir
 from mmie_tasks.joining import answered, join
+from mmie_tasks.presentation import VIEW
 from mmie_tasks.records import Record
-from mmie_tasks.view import VIEW
 
 
 class MMIE:
-    """See `judge.benchmark.Benchmark`."""
+    """See `judge.core.benchmark.Benchmark`."""
 
     name = "mmie"
     title = "MMIE"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from judge.benchmark import Answer, Dataset
+from judge.core.benchmark import Answer, Dataset
 from judge.errors import UserError
 from mmie_tasks import records, responses
 from mmie_tasks.records import Part, Record

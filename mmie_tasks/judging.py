@@ -20,10 +20,10 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from judge.benchmark import Profile
-from judge.image_files import ImageRefused, below
-from judge.request import Picture, Request, Segment, Text
-from judge.verdict import Verdict
+from judge.core.benchmark import Profile
+from judge.core.request import Picture, Request, Segment, Text
+from judge.core.verdict import Verdict
+from judge.io.image_paths import ImageRefused, below
 from mmie_tasks.location import HUB
 from mmie_tasks.records import Part, Record
 

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from judge.benchmark import Dataset, Source
-from judge.hub_data import HubData, file_sha256
+from judge.core.benchmark import Dataset, Source
+from judge.io.hub_dataset import HubData, file_sha256
 from mmie_tasks import records
 
 HUB = HubData("MMIE/MMIE", "MMIE_DATA", records="data.json", archive="images.tar.gz", images="images")

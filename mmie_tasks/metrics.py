@@ -12,11 +12,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
-from judge.benchmark import Dataset, Summary
-from judge.estimate import Estimate
+from judge.core.benchmark import Dataset, Summary
+from judge.core.estimate import Estimate
+from judge.core.tally import Ratio
+from judge.core.verdict import Verdict
 from judge.results.statistics import mean_score
-from judge.tally import Ratio
-from judge.verdict import Verdict
 from mmie_tasks.records import CATEGORIES, PUBLISHED_COUNTS, PUBLISHED_TOTAL, Record, category_of_id
 
 TOP = 6

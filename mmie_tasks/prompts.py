@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from judge.request import IMAGE_PLACEHOLDER
+from judge.core.request import IMAGE_PLACEHOLDER
 from mmie_tasks.records import Record
 
 # Models that take text and images apart count the placeholders; a question that spells one must not add to them.

@@ -20,7 +20,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from judge.request import IMAGE_PLACEHOLDER
+from judge.core.request import IMAGE_PLACEHOLDER
 from mmie_tasks.records import Part
 
 FAILED = "[GENERATION_FAILED]"

@@ -19,8 +19,8 @@ import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 
+from judge.core.rubric import Rubric
 from judge.errors import UserError
-from judge.rubric import Rubric
 from mmie_tasks.records import CATEGORIES
 
 NAMES = ("mmjudge", "official")

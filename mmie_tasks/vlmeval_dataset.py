@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from judge.benchmark import Dataset
+from judge.core.benchmark import Dataset
 from judge.harness.session import say
 from judge.harness.vlmeval.dataset import BenchmarkDataset
-from judge.image_files import ImageRefused
+from judge.io.image_paths import ImageRefused
 from mmie_tasks.benchmark import BENCHMARK
 from mmie_tasks.demo import demo_dir, judge_dir
 from mmie_tasks.judging import locate

@@ -10,21 +10,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from judge.benchmark import Answer, Dataset, Profile, Summary
+from judge.core.benchmark import Answer, Dataset, Profile, Summary
+from judge.core.request import Request
+from judge.core.rubric import Rubric
+from judge.core.tally import Tally
+from judge.core.verdict import Verdict
 from judge.errors import UserError
-from judge.request import Request
-from judge.rubric import Rubric
-from judge.tally import Tally
-from judge.verdict import Verdict
 from mmvu_tasks import categories, extract, location, metrics, tallies
+from mmvu_tasks.presentation import VIEW
 from mmvu_tasks.records import Record
-from mmvu_tasks.view import VIEW
 
 _SAME_DATA = "score the answers with the data they were made from (--data, or MMVU_DATA); editions differ"
 
 
 class MMVU:
-    """See `judge.benchmark.Benchmark`."""
+    """See `judge.core.benchmark.Benchmark`."""
 
     name = "mmvu"
     title = "MMVU"

@@ -17,10 +17,10 @@ from pathlib import Path
 
 from PIL import Image
 
-from judge.benchmark import Dataset, Source
+from judge.core.benchmark import Dataset, Source
 from judge.errors import UserError
-from judge.hub_data import HubData, file_sha256
-from judge.image_files import ImageRefused, below
+from judge.io.hub_dataset import HubData, file_sha256
+from judge.io.image_paths import ImageRefused, below
 from judge.model.images import decode, probe
 from mmvu_tasks import categories, records
 from mmvu_tasks.records import Record

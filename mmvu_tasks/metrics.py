@@ -13,10 +13,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from judge.benchmark import Dataset, Summary
-from judge.estimate import Estimate
+from judge.core.benchmark import Dataset, Summary
+from judge.core.estimate import Estimate
+from judge.core.verdict import Verdict
 from judge.results.statistics import clustered_proportion, proportion
-from judge.verdict import Verdict
 from mmvu_tasks.categories import LEVELS, NAMES
 from mmvu_tasks.pairs import Half, Joined, Pair, half_of, join, tally
 

@@ -20,7 +20,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
-from judge.verdict import Verdict
+from judge.core.verdict import Verdict
 
 Outcome = Literal["PP", "PN", "NP", "NN"]
 

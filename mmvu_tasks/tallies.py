@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import get_args
 
-from judge.tally import Ratio, Tally, Unit
-from judge.verdict import Verdict
+from judge.core.tally import Ratio, Tally, Unit
+from judge.core.verdict import Verdict
 from mmvu_tasks.metrics import REFERENCE
 from mmvu_tasks.pairs import Joined, Outcome, half_of, join
 

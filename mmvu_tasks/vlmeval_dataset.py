@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from judge.benchmark import Dataset
+from judge.core.benchmark import Dataset
 from judge.harness.vlmeval.dataset import BenchmarkDataset
-from judge.image_files import below
+from judge.io.image_paths import below
 from mmvu_tasks import prompts
 from mmvu_tasks.benchmark import BENCHMARK
 from mmvu_tasks.demo import demo_dir

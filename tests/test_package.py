@@ -20,9 +20,9 @@ HEAVY = ("torch", "torchvision", "transformers", "datasets", "lmms_eval", "vlmev
     "imported",
     [
         "judge, mmie_tasks, mmvu_tasks",
-        "judge.cli, judge.runner, judge.results.compare, judge.commands.score, judge.commands.doctor",
+        "judge.cli, judge.scoring.pipeline, judge.results.compare, judge.commands.score, judge.commands.doctor",
         "mmie_tasks.benchmark, mmvu_tasks.benchmark",
-        "judge.harness.registration",
+        "judge.harness.lmms_eval.registration",
     ],
 )
 def test_the_core_is_light(imported):
@@ -78,8 +78,8 @@ def test_every_file_of_the_packages_is_in_the_wheel(wheel):
         "mmie_tasks/demo/judge/model.safetensors",
         "mmie_tasks/demo/judge/tokenizer.model",
         "mmvu_tasks/demo/data/MMR-benchmark.json",
-        "judge/harness/stub.jsonl",
-        "judge/probe_cases.json",
+        "judge/harness/lmms_eval/stub.jsonl",
+        "judge/validity/probe_cases.json",
         "judge/report/template.html",
     ):
         assert name in inside

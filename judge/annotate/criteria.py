@@ -15,7 +15,7 @@ import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 
-from judge.rubric import Rubric
+from judge.core.rubric import Rubric
 
 _LINE = re.compile(r"^\d+\. ([^\n]*)", re.MULTILINE)
 _TAKES_OFF = re.compile(r"\b(take off|deduct|subtract)\b")

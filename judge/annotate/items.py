@@ -15,11 +15,11 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from judge import responses
-from judge.benchmark import Benchmark, Dataset
+from judge.core.benchmark import Benchmark, Dataset
+from judge.core.request import Request
+from judge.core.verdict import Verdict
 from judge.errors import UserError
-from judge.request import Request
-from judge.verdict import Verdict
+from judge.io import responses
 
 
 @dataclasses.dataclass(frozen=True)

@@ -17,8 +17,8 @@ from pathlib import Path
 
 from PIL import Image
 
+from judge.core.request import Picture
 from judge.model.images import decode
-from judge.request import Picture
 
 SIDE = 1600
 """Pixels of the longer side, at most."""

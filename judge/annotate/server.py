@@ -25,7 +25,7 @@ from typing import Any
 
 from judge.annotate.session import Refused, Session
 from judge.errors import UserError
-from judge.image_files import ImageRefused
+from judge.io.image_paths import ImageRefused
 
 HOST = "127.0.0.1"
 BODY = 64 * 1024

@@ -16,10 +16,10 @@ from judge.annotate.criteria import Criterion, criteria, valid
 from judge.annotate.items import Item
 from judge.annotate.pictures import Album
 from judge.annotate.store import Store
+from judge.core.request import Picture, Segment, Text
+from judge.core.rubric import Rubric
 from judge.errors import UserError
-from judge.human import SCORES
-from judge.request import Picture, Segment, Text
-from judge.rubric import Rubric
+from judge.io.human_scores import SCORES
 
 LONGEST = 50_000
 """Characters of a text that are shown; no judge reads so many."""

@@ -25,10 +25,10 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from judge import human, samples
+from judge.core.request import Segment, Text
 from judge.errors import UserError
-from judge.human import HumanScore, Who
-from judge.request import Segment, Text
+from judge.io import human_scores, samples
+from judge.io.human_scores import HumanScore, Who
 
 _START = b'{"id": "'
 LOCK_WAIT = 30
@@ -137,7 +137,7 @@ class Store:
         status = self.path.stat()
         seen = (status.st_ino, status.st_size, status.st_mtime_ns)
         if seen != self._seen:
-            self._scores = human.standing(self.path)
+            self._scores = human_scores.standing(self.path)
             self._seen = seen
 
     def _append(self, rows: list[dict[str, Any]]) -> None:

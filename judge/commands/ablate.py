@@ -18,20 +18,21 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from judge import human
-from judge.ablation import Judged, Variant, judge_all, variants
-from judge.benchmark import Answer, Benchmark, find, names
+from judge.core.benchmark import Answer, Benchmark, find, names
 from judge.engines import Engine
 from judge.engines.loading import TOKENIZER_VARIABLE, default_tokenizer, is_address, load
 from judge.engines.replay import PREFIX
 from judge.errors import UserError
-from judge.responses import read
-from judge.results import pairs, results
-from judge.results.agreement import RESAMPLES
-from judge.results.effects import effect, findings
-from judge.results.pairs import Whose
+from judge.io import human_scores
+from judge.io.responses import read
+from judge.results import results
 from judge.results.statistics import CONFIDENCE
-from judge.runner import default_judge, default_rubric
+from judge.scoring.pipeline import default_judge, default_rubric
+from judge.validity import pairing
+from judge.validity.ablation import Judged, Variant, judge_all, variants
+from judge.validity.ablation_report import effect, findings
+from judge.validity.agreement import RESAMPLES
+from judge.validity.pairing import Whose
 
 FILE = "ablation.json"
 WIDTH = 118
@@ -70,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
     if args.resamples < 100:
         raise UserError(f"--resamples {args.resamples}: an interval needs at least 100")
     benchmark = _benchmark(args.benchmark)
-    scores = human.read(args.humans) if args.humans else []
+    scores = human_scores.read(args.humans) if args.humans else []
     responses = _responses(args.responses, args.image_root, scores)
     # the rubric is looked at before a judge is loaded; a judge behind an address has its small files elsewhere
     args.tokenizer = args.tokenizer or default_tokenizer()
@@ -103,13 +104,13 @@ def _benchmark(name: str | None) -> Benchmark:
 
 
 def _responses(
-    given: Sequence[str], image_root: Path | None, scores: Sequence[human.HumanScore]
+    given: Sequence[str], image_root: Path | None, scores: Sequence[human_scores.HumanScore]
 ) -> dict[str, list[Answer]]:
     """Answers by model under test. A file without a name is of the one model people scored, or named after itself."""
     models = list(dict.fromkeys(score.model for score in scores))
     responses: dict[str, list[Answer]] = {}
     for word in given:
-        model, file = pairs.named(word)
+        model, file = pairing.named(word)
         if model is None:
             model = models[0] if len(models) == 1 else file.stem
         if scores and model not in models:
@@ -124,11 +125,11 @@ def _responses(
     return responses
 
 
-def _people(whole: Judged, scores: Sequence[human.HumanScore]) -> dict[Whose, float]:
+def _people(whole: Judged, scores: Sequence[human_scores.HumanScore]) -> dict[Whose, float]:
     """People's mean score of every answer that they and the judge have scored."""
     if not scores:
         return {}
-    joined = pairs.join(whole.verdicts, scores)
+    joined = pairing.join(whole.verdicts, scores)
     if not joined.pairs:
         raise UserError("--humans: no answer in it has a score by the judge", fix="give the scores of these answers")
     return {pair.whose: pair.human for pair in joined.pairs}

@@ -5,9 +5,9 @@
     mmjudge agree out humans.jsonl --beside base=out-base --clip openai/clip-vit-base-patch32 --out out/agreement
 
 VERDICTS is a results folder of `mmjudge score`, its `verdicts.jsonl`, or a folder that holds one results folder for
-each model under test. HUMANS is the human-scored JSONL (`judge.human`). Ten coefficients with bootstrap intervals,
-overall, by category and by model; beside them baselines and other judges on the same answers, and people among
-themselves where several scored one answer. `--out DIR` writes all of it to DIR/agreement.json.
+each model under test. HUMANS is the human-scored JSONL (`judge.io.human_scores`). Ten coefficients with bootstrap
+intervals, overall, by category and by model; beside them baselines and other judges on the same answers, and people
+among themselves where several scored one answer. `--out DIR` writes all of it to DIR/agreement.json.
 """
 
 from __future__ import annotations
@@ -20,16 +20,17 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from judge import human
-from judge.baselines import ClipScore, words
-from judge.benchmark import Answer
+from judge.core.benchmark import Answer
 from judge.errors import UserError
-from judge.results import pairs, results, ruler
-from judge.results.agreement import RESAMPLES, includes_zero
-from judge.results.coefficients import PAIRED
-from judge.results.pairs import Joined
-from judge.results.ruler import Beside
+from judge.io import human_scores
+from judge.results import results
 from judge.results.statistics import Estimate
+from judge.validity import agreement_report, pairing
+from judge.validity.agreement import RESAMPLES, includes_zero
+from judge.validity.agreement_report import Beside
+from judge.validity.baselines import ClipScore, words
+from judge.validity.coefficients import PAIRED
+from judge.validity.pairing import Joined
 
 FILE = "agreement.json"
 WIDTH = 118
@@ -66,10 +67,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     if args.resamples < 100:
         raise UserError(f"--resamples {args.resamples}: an interval needs at least 100")
-    scores = human.read(args.humans, args.image_root)
-    judged = pairs.read(args.verdicts, scores)
+    scores = human_scores.read(args.humans, args.image_root)
+    judged = pairing.read(args.verdicts, scores)
     others = _others(args.beside, scores)
-    joined = pairs.join(judged.verdicts, scores)
+    joined = pairing.join(judged.verdicts, scores)
     if not joined.pairs:
         raise UserError(
             f"no answer has both a score by people and one by the judge: {_left_out(joined.left_out())}",
@@ -77,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
             fix="give the verdicts on the answers that people scored",
         )
     clip = ClipScore(args.clip) if args.clip else None
-    content = ruler.measure(
+    content = agreement_report.measure(
         joined,
         {**_own(joined), **others, **_baselines(joined, clip)},
         signature=None if judged.signature is None else str(judged.signature),
@@ -92,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _others(given: Sequence[str], scores: Sequence[human.HumanScore]) -> dict[str, Beside]:
+def _others(given: Sequence[str], scores: Sequence[human_scores.HumanScore]) -> dict[str, Beside]:
     """The verdicts of other judges; `--beside` of one name belong together."""
     named: dict[str, list[str]] = {}
     for word in given:
@@ -104,7 +105,7 @@ def _others(given: Sequence[str], scores: Sequence[human.HumanScore]) -> dict[st
         named.setdefault(name, []).append(where)
     beside = {}
     for name, paths in named.items():
-        judged = pairs.read(paths, scores)
+        judged = pairing.read(paths, scores)
         values = {
             (verdict.id, model): float(verdict.score)
             for model, verdicts in judged.verdicts.items()
@@ -125,7 +126,7 @@ def _own(joined: Joined) -> dict[str, Beside]:
 
 
 def _baselines(joined: Joined, clip: ClipScore | None) -> dict[str, Beside]:
-    found = {"constant": ruler.constant(joined.pairs)}
+    found = {"constant": agreement_report.constant(joined.pairs)}
     if counted := _each(joined, words):
         found["words"] = Beside("length of the answer in words", counted, "other")
     if clip is not None:
@@ -136,7 +137,7 @@ def _baselines(joined: Joined, clip: ClipScore | None) -> dict[str, Beside]:
     return found
 
 
-def _each(joined: Joined, measure: Callable[[Answer], float | None]) -> dict[pairs.Whose, float]:
+def _each(joined: Joined, measure: Callable[[Answer], float | None]) -> dict[pairing.Whose, float]:
     """The measure of every answer that the people's file holds and that has one."""
     values = {pair.whose: measure(pair.answer) for pair in joined.pairs if pair.answer is not None}
     return {whose: value for whose, value in values.items() if value is not None}
@@ -243,9 +244,9 @@ def _some(missing: Mapping[str, Any]) -> str:
     if not missing["answers"]:
         return ""
     first = [
-        f"{one['id']} of {one['model']}" if one["model"] else one["id"] for one in missing["answers"][: pairs.NAMED]
+        f"{one['id']} of {one['model']}" if one["model"] else one["id"] for one in missing["answers"][: pairing.NAMED]
     ]
-    return f": {', '.join(first)}{' …' if missing['n'] > pairs.NAMED else ''}"
+    return f": {', '.join(first)}{' …' if missing['n'] > pairing.NAMED else ''}"
 
 
 def _count(n: int, noun: str) -> str:

@@ -19,7 +19,7 @@ from judge.annotate import items as choice
 from judge.annotate.server import Server
 from judge.annotate.session import Session
 from judge.annotate.store import Store
-from judge.benchmark import find, names
+from judge.core.benchmark import find, names
 from judge.errors import UserError
 
 NAMED = 3

@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from judge.core.signature import RUN_PARTS
 from judge.errors import UserError
 from judge.results.compare import Comparison, Row, Run, compare, read_run
-from judge.signature import RUN_PARTS
 
 NAMED = 5
 """So many ids are written out; --out has all."""

@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from judge.errors import UserError
-    from judge.model import convert, source
+    from judge.model.weights import convert, source
 
     folder = source.resolve(args.source).folder
     to = convert.direction(folder)

@@ -23,12 +23,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from judge.benchmark import Benchmark, find, names
+from judge.core.benchmark import Benchmark, find, names
 from judge.engines.loading import TOKENIZER_VARIABLE, default_tokenizer, is_address
 from judge.engines.replay import PREFIX
 from judge.errors import UserError
 from judge.results.results import versions
-from judge.runner import default_judge, default_rubric
+from judge.scoring.pipeline import default_judge, default_rubric
 
 PACKAGES = ("torch", "torchvision", "transformers", "safetensors", "datasets", "huggingface_hub", "pillow")
 
@@ -138,7 +138,7 @@ def _judge(benchmark: Benchmark) -> Iterator[str]:
         yield from _endpoints(judge)
         return
     try:
-        from judge.engines.transformers import check_judge
+        from judge.engines.local import check_judge
 
         size = check_judge(judge)
         name = default_rubric(judge)

@@ -1,7 +1,7 @@
 """`mmjudge probe JUDGE`: can this judge be steered by what it judges, and does it tell good answers from bad?
 
 Judges the reference answers of a benchmark, the same spoilt, and the same with instructions to the judge inside
-(`judge.probe`), and prints how far each change moved the score. With `--out DIR`, DIR/probe.json holds it all.
+(`judge.validity.probe`), and prints how far each change moved the score. With `--out DIR`, DIR/probe.json holds it all.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ import argparse
 import json
 from pathlib import Path
 
-from judge.benchmark import Benchmark, find, names
+from judge.core.benchmark import Benchmark, find, names
 from judge.errors import UserError
-from judge.probe import Outcome, Report, probe, references
-from judge.runner import default_rubric
+from judge.scoring.pipeline import default_rubric
+from judge.validity.probe import Outcome, Report, probe, references
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     benchmark = _benchmark(args.benchmark)
     requests = references(benchmark, args.data, args.n)
     rubric = benchmark.rubric(args.rubric or default_rubric(args.judge))
-    from judge.engines.transformers import load_engine
+    from judge.engines.local import load_engine
 
     engine = load_engine(args.judge, device=args.device, dtype=args.dtype, batch_size=args.batch_size)
     report = probe(engine, rubric, requests, progress=True)

@@ -12,8 +12,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from judge.benchmark import find
 from judge.commands.score import share
+from judge.core.benchmark import find
 from judge.publish import details, plan
 from judge.publish.hub import Hub, Repo
 from judge.publish.ready import refuse_unready

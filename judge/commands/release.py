@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from judge.errors import UserError
-from judge.runner import RUBRIC_FILE, default_rubric
+from judge.scoring.pipeline import RUBRIC_FILE, default_rubric
 
 if TYPE_CHECKING:
     from judge.release.held_out import Comparison, Side
@@ -56,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from judge.model import convert
+    from judge.model.weights import convert
     from judge.release import card, export, held_out, trained
 
     statement = _read(args.statement) if args.statement else None
@@ -106,7 +106,7 @@ def _compared(args: argparse.Namespace, run: Trained, folder: Path) -> Compariso
     own = default_rubric(str(run.base)) if (run.base / RUBRIC_FILE).is_file() else run.about["rubric"]
 
     def judged(name: str, judge: Path, rubric: str) -> Side:
-        from judge.engines.transformers import load_engine
+        from judge.engines.local import load_engine
 
         print(f"the {name} on {len(run.held_out)} held-out answers", file=sys.stderr)
         engine = load_engine(str(judge), device=args.device, dtype=args.dtype, batch_size=args.batch_size)
@@ -123,7 +123,7 @@ def _held_out(run: Trained) -> str:
 
 def _about(run: Trained, comparison: Comparison, folder: Path) -> dict[str, Any]:
     """mmjudge.json."""
-    from judge.model import checkpoint
+    from judge.model.weights import checkpoint
 
     kept = ("rubric", "rubric_sha256", "base_weights", "data_sha256", "recipe_sha256", "method", "steps", "seed")
     return {

@@ -1,6 +1,6 @@
 """`mmjudge score FILE --benchmark mmie --out DIR`: saved responses in, `verdicts.jsonl` and `results.json` out.
 
-Beside them goes `samples.jsonl`, questions and answers to be read in a report (`judge.samples`).
+Beside them goes `samples.jsonl`, questions and answers to be read in a report (`judge.io.samples`).
 
 No model under test runs here. `verdicts.jsonl` is the journal: killed at any point, the same command goes on and
 judges nothing twice. `results.json` appears when everything is decided. Exit codes: 0; 2 for input that must be mended;
@@ -10,7 +10,7 @@ The rubric is, in this order: `--rubric`; what `mmjudge.json` in the judge's fol
 judge is asked in the words that it was trained on); "official", the wording of the published judge.
 
 Several GPUs are used at once, one process each (`judge.engines.processes`). As ranks of `accelerate launch`,
-`torchrun` or `srun` the processes share the work through DIR (`judge.ranks`).
+`torchrun` or `srun` the processes share the work through DIR (`judge.scoring.ranks`).
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from judge import ranks
-from judge.benchmark import Answer, Benchmark, Dataset, Source, find, names
+from judge.core.benchmark import Answer, Benchmark, Dataset, Source, find, names
+from judge.core.request import Request
+from judge.core.rubric import Rubric
 from judge.engines import Engine
 from judge.engines.loading import TOKENIZER_VARIABLE, default_tokenizer, is_address, load
 from judge.engines.replay import PREFIX, Replay
 from judge.errors import UserError
-from judge.journal import Journal
-from judge.model.source import check_name
-from judge.request import Request
-from judge.responses import read
+from judge.io.presentation import keep_samples
+from judge.io.responses import read
+from judge.model.weights.source import check_name
 from judge.results import results
-from judge.rubric import Rubric
-from judge.runner import JUDGE_VARIABLE, default_judge, default_rubric, make_signature
-from judge.runner import run as run_all
-from judge.view import keep_samples
+from judge.scoring import ranks
+from judge.scoring.journal import Journal
+from judge.scoring.pipeline import JUDGE_VARIABLE, default_judge, default_rubric, make_signature
+from judge.scoring.pipeline import run as run_all
 
 TOO_MANY_UNSCORED = 3
 ENGINE_PACKAGES = ("pillow", "safetensors", "torch", "transformers")

@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from judge.engines.transformers import load_engine
+    from judge.engines.local import load_engine
     from judge.model import verify
 
     golden = verify.Golden.read(args.golden)

@@ -12,8 +12,8 @@ import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
-from judge.request import Picture, Request
-from judge.rubric import Piece
+from judge.core.request import Picture, Request
+from judge.core.rubric import Piece
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,8 +29,8 @@ class Completion:
     """What an engine gave back for one prompt.
 
     text: the generated text, stop token cut off. stopped: the stop token was reached (False: token limit).
-    score_probs: probabilities of 0…6 at the score position, or None. unscored: a reason code of `judge.verdict` where
-    there is no text to parse (image refused, request too long, engine error, no feedback); `note` says more.
+    score_probs: probabilities of 0…6 at the score position, or None. unscored: a reason code of `judge.core.verdict`
+    where there is no text to parse (image refused, request too long, engine error, no feedback); `note` says more.
     """
 
     text: str | None

@@ -2,7 +2,7 @@
 
 replay:FILE                          judge.engines.replay        recorded feedback
 http://a:8000/v1,http://b:8000/v1    judge.engines.server        endpoints
-MMIE/MMIE-Score, out/my-judge        judge.engines.transformers  here; with several devices judge.engines.processes
+MMIE/MMIE-Score, out/my-judge        judge.engines.local  here; with several devices judge.engines.processes
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def load(
     """Load or connect to a judge. Raises UserError for whatever the user can mend.
 
     workers: processes, or None for one a GPU. tokenizer: for endpoints, the judge that they serve, a folder or a
-    repository. options: for `judge.engines.transformers.load_engine`.
+    repository. options: for `judge.engines.local.load_engine`.
     """
     if judge.startswith(PREFIX):
         return Replay(judge.removeprefix(PREFIX))
@@ -47,7 +47,7 @@ def load(
         return connect(judge, tokenizer, under_way=batch_size)
     devices = _devices(device, workers)
     if len(devices) == 1:
-        from judge.engines.transformers import load_engine
+        from judge.engines.local import load_engine
 
         return load_engine(judge, device=devices[0], batch_size=batch_size, **options)
     from judge.engines.processes import Processes

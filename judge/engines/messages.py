@@ -35,10 +35,10 @@ from typing import Any
 
 from PIL import Image
 
+from judge.core.request import IMAGE_PLACEHOLDER, Picture, Text
+from judge.core.rubric import Piece
 from judge.model import conversation, images
 from judge.model.tokenizer import HEADING, clean
-from judge.request import IMAGE_PLACEHOLDER, Picture, Text
-from judge.rubric import Piece
 
 TEMPLATE = Path(__file__).with_name("internvl2.jinja")
 """The chat template to start a server with: `vllm serve … --chat-template FILE`."""

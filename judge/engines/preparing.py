@@ -34,7 +34,7 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
-from judge.image_files import ImageRefused
+from judge.io.image_paths import ImageRefused
 from judge.model import images
 from judge.model.cache import Regions
 

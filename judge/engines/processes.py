@@ -1,7 +1,7 @@
 """The judge in several processes, one a GPU, fed from one list: nobody waits for the slowest.
 
     engine = Processes("MMIE/MMIE-Score", ["cuda:0", "cuda:1"])
-    engine.identity   that of `judge.engines.transformers`: how many there are changes no answer
+    engine.identity   that of `judge.engines.local`: how many there are changes no answer
 
 Each process loads the judge by `load_engine` and talks over a pipe of its own (a queue that processes share stays
 locked when one dies inside it). Prompts go out longest first, in units that shrink as the list does: large ones keep
@@ -223,7 +223,7 @@ def _answers(engine: Engine, prompts: Sequence[Prompt]) -> Iterator[tuple[int, C
 def _load(judge: str, *, device: str, threads: int | None, **options: Any) -> Engine:
     import torch
 
-    from judge.engines.transformers import load_engine
+    from judge.engines.local import load_engine
 
     if threads is not None and "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(threads)

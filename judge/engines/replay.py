@@ -13,9 +13,9 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from judge.core.verdict import REASONS
 from judge.engines import Completion, Prompt
 from judge.errors import UserError
-from judge.verdict import REASONS
 
 PREFIX = "replay:"
 

@@ -39,13 +39,14 @@ from judge.engines import Completion, Prompt, rough_length
 from judge.engines.endpoints import Address, Client, Failed, Kind, Refused, Reply, Served, addresses
 from judge.engines.messages import Message, chat, message, prompt_length
 from judge.errors import UserError
-from judge.image_files import ImageRefused
-from judge.model import conversation, images, layout, source
+from judge.io.image_paths import ImageRefused
+from judge.model import conversation, images
 from judge.model.tokenizer import Tokenizer
+from judge.model.weights import original_layout, source
 
 MAX_NEW_TOKENS = 1024
 MAX_TILES = 12
-"""Both as the official scorer (MMIE repository, main.py); `judge.engines.transformers` has the same."""
+"""Both as the official scorer (MMIE repository, main.py); `judge.engines.local` has the same."""
 
 UNDER_WAY = 64
 """Requests at one endpoint at once, its queue included: more than fit its memory together, so that it never waits."""
@@ -78,7 +79,7 @@ class Known:
     """The judge that is served, as far as its small files tell."""
 
     tokenizer: Tokenizer
-    layout: layout.Layout
+    layout: original_layout.Layout
 
     @property
     def system(self) -> str:
@@ -92,7 +93,7 @@ class Known:
     def of(cls, judge: str) -> Known:
         """Raises UserError for a judge that is not there or not in the layout of InternVL2."""
         folder = source.resolve(judge, weights=False).folder
-        return cls(Tokenizer.from_folder(folder), layout.read(folder))
+        return cls(Tokenizer.from_folder(folder), original_layout.read(folder))
 
 
 class Endpoint:

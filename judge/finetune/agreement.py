@@ -14,15 +14,15 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from judge.benchmark import Profile
+from judge.core.benchmark import Profile
+from judge.core.rubric import Rubric
+from judge.core.score_text import parse_score
 from judge.engines import Completion
-from judge.engines.transformers import TransformersEngine
+from judge.engines.local import TransformersEngine
 from judge.finetune.dataset import Judged, prompts
-from judge.model.layout import Layout
-from judge.model.parse import parse_score
 from judge.model.tokenizer import Tokenizer
-from judge.results.agreement import RESAMPLES, agree
-from judge.rubric import Rubric
+from judge.model.weights.original_layout import Layout
+from judge.validity.agreement import RESAMPLES, agree
 
 MAX_UNSCORED = 0.05
 WORST = {"mae": 6.0, "mse": 36.0}

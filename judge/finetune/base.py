@@ -8,9 +8,9 @@ from typing import Any
 
 from judge.errors import UserError
 from judge.finetune.recipe import Recipe
-from judge.model import checkpoint, layout, source
-from judge.model.layout import Layout
 from judge.model.tokenizer import Tokenizer
+from judge.model.weights import checkpoint, original_layout, source
+from judge.model.weights.original_layout import Layout
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Base:
         return cls(
             found.folder,
             name if local else str(found),
-            layout.read(found.folder),
+            original_layout.read(found.folder),
             Tokenizer.from_folder(found.folder),
             checkpoint.weights_sha256(found.folder),
         )

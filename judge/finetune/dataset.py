@@ -23,19 +23,20 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from judge import human
-from judge.benchmark import Answer, Benchmark, Profile
+from judge.core import score_text
+from judge.core.benchmark import Answer, Benchmark, Profile
+from judge.core.request import Picture, Request
+from judge.core.rubric import Rubric
 from judge.engines import Prompt
-from judge.engines.transformers import MAX_TILES
+from judge.engines.local import MAX_TILES
 from judge.errors import UserError
 from judge.finetune.recipe import Recipe
 from judge.finetune.split import Key, held_out, of_model
-from judge.human import HumanScore
-from judge.image_files import ImageRefused
-from judge.model import conversation, distribution, images, parse
+from judge.io import human_scores
+from judge.io.human_scores import HumanScore
+from judge.io.image_paths import ImageRefused
+from judge.model import conversation, distribution, images
 from judge.model.tokenizer import Chunk, Tokenizer
-from judge.request import Picture, Request
-from judge.rubric import Rubric
 
 if TYPE_CHECKING:
     import numpy as np
@@ -90,7 +91,7 @@ class Row:
 
 def load(recipe: Recipe, benchmark: Benchmark) -> Material:
     """Read the recipe's data and split it. Raises UserError for what does not fit together."""
-    scores = human.read(recipe.data, recipe.image_root or None)
+    scores = human_scores.read(recipe.data, recipe.image_root or None)
     dropped = [((score.id, score.model), "no_response") for score in scores if score.answer is None]
     answers = _answers(scores)
     dataset = benchmark.load(Path(recipe.questions) if recipe.questions else None)
@@ -186,7 +187,7 @@ class Encoder:
         return kept
 
     def prompt(self, request: Request) -> tuple[tuple[int, ...], tuple[Path, ...]]:
-        """Ids of the prompt, the same that `judge.engines.transformers` makes, and the pictures in order."""
+        """Ids of the prompt, the same that `judge.engines.local` makes, and the pictures in order."""
         pieces = self.rubric.render(request)
         paths = tuple(piece.path for piece in pieces if isinstance(piece, Picture))
         counts = [len(self.tiles(path)) for path in paths]
@@ -246,7 +247,7 @@ class Encoder:
         if len(prompt) + len(completion) > self.window:
             return "request_too_long"
         # what is learned must be read back as that score
-        read, reason = parse.parse_score(self.tokenizer.decode(completion[:-1]), stopped=True, profile="strict")
+        read, reason = score_text.parse_score(self.tokenizer.decode(completion[:-1]), stopped=True, profile="strict")
         if read != value:
             return reason or "another_score_read"
         return Row(item.key, item.request.category, prompt, completion, pictures, score.score, place)

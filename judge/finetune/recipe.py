@@ -1,7 +1,7 @@
 """A recipe: everything that fixes a fine-tuning run, in one TOML file of plain keys.
 
     base = "OpenGVLab/InternVL2-4B"      # folder, or repository[@revision], in the original layout
-    data = "scores.jsonl"                # human scores, see judge.human
+    data = "scores.jsonl"                # human scores, see judge.io.human_scores
     out = "out/judge"
     method = "lora"
 
@@ -19,11 +19,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from judge import benchmark
+from judge.core import benchmark
 from judge.errors import UserError
 
 METRICS = ("pearson", "spearman", "kendall_b", "kappa_quadratic", "mae", "mse")
-"""What training can be stopped by: names of `judge.results.coefficients.PAIRED`. The last two are errors."""
+"""What training can be stopped by: names of `judge.validity.coefficients.PAIRED`. The last two are errors."""
 
 CHOICES: Mapping[str, tuple[str, ...]] = {
     "profile": ("strict", "reference"),

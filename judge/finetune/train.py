@@ -21,8 +21,9 @@ import torch
 import transformers
 from transformers import TrainerCallback
 
-from judge import benchmark
-from judge.engines.transformers import load_engine
+from judge.core import benchmark
+from judge.core.rubric import Rubric
+from judge.engines.local import load_engine
 from judge.errors import UserError
 from judge.finetune import dataset
 from judge.finetune.agreement import Measured
@@ -31,9 +32,9 @@ from judge.finetune.dataset import Material
 from judge.finetune.loss import Lesson
 from judge.finetune.recipe import Recipe
 from judge.finetune.trainer import JudgeTrainer
-from judge.model import checkpoint, conversation
-from judge.rubric import Rubric
-from judge.runner import RUBRIC_FILE
+from judge.model import conversation
+from judge.model.weights import checkpoint
+from judge.scoring.pipeline import RUBRIC_FILE
 
 STARTED, FINISHED = "started.json", "training.json"
 COPIED = (

@@ -15,7 +15,8 @@ from typing import Any
 import torch
 from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, TrainingArguments
 
-from judge.benchmark import Profile
+from judge.core.benchmark import Profile
+from judge.core.rubric import Rubric
 from judge.errors import UserError
 from judge.finetune import agreement, batches
 from judge.finetune.agreement import Measured
@@ -24,7 +25,6 @@ from judge.finetune.dataset import Encoder, Judged, Material, Row
 from judge.finetune.loss import Lesson
 from judge.finetune.optimiser import muon_and_adamw
 from judge.finetune.recipe import Recipe
-from judge.rubric import Rubric
 
 ERRORS = ("mae", "mse")
 """Metrics of which less is better."""
@@ -85,7 +85,7 @@ class JudgeTrainer(Trainer):
         return super().create_optimizer(model)
 
     def evaluate(self, *_: Any, metric_key_prefix: str = "eval", **__: Any) -> dict[str, float]:
-        """Judge the answers that stop the training; metrics by the names of `judge.results.coefficients.PAIRED`."""
+        """Judge the answers that stop the training; metrics by the names of `judge.validity.coefficients.PAIRED`."""
         was_training = self.model.training
         self.model.eval()
         measured = self.judge(self.watched)

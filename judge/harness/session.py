@@ -16,20 +16,20 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from judge.benchmark import Answer, Benchmark, Dataset
+from judge.core.benchmark import Answer, Benchmark, Dataset
+from judge.core.request import Request
+from judge.core.rubric import Rubric
+from judge.core.signature import Signature
+from judge.core.verdict import Verdict
 from judge.engines import Engine
 from judge.engines.loading import is_address, load
 from judge.engines.replay import PREFIX, Replay
 from judge.errors import UserError
 from judge.harness.settings import Settings
-from judge.journal import Journal, read, rule_key
-from judge.request import Request
+from judge.io.presentation import keep_samples
 from judge.results import results
-from judge.rubric import Rubric
-from judge.runner import default_judge, default_rubric, judge_requests, make_signature, request_keys
-from judge.signature import Signature
-from judge.verdict import Verdict
-from judge.view import keep_samples
+from judge.scoring.journal import Journal, read, rule_key
+from judge.scoring.pipeline import default_judge, default_rubric, judge_requests, make_signature, request_keys
 
 SLOW_ON_CPU = 2**30
 """Bytes of weights from which a judge on a CPU takes days for what an accelerator does in minutes."""
@@ -60,7 +60,7 @@ class Session:
         if self.judge.startswith(PREFIX):
             Replay(self.judge.removeprefix(PREFIX))
             return
-        from judge.engines.transformers import check_judge
+        from judge.engines.local import check_judge
 
         size = check_judge(self.judge, _device(self.settings), self.settings.dtype)
         if size > SLOW_ON_CPU and self.settings.device is None and _device(self.settings) == "cpu":

@@ -21,7 +21,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import get_args
 
-from judge.benchmark import Profile
+from judge.core.benchmark import Profile
 from judge.errors import UserError
 
 

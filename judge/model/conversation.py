@@ -15,10 +15,10 @@ import dataclasses
 import itertools
 from collections.abc import Sequence
 
+from judge.core.request import IMAGE_PLACEHOLDER, Picture, Text
+from judge.core.rubric import Piece
 from judge.errors import UserError
 from judge.model.tokenizer import Chunk, Tokenizer
-from judge.request import IMAGE_PLACEHOLDER, Picture, Text
-from judge.rubric import Piece
 
 SYSTEM_MESSAGE = (
     "你是由上海人工智能实验室联合商汤科技开发的书生多模态大模型，英文名叫InternVL, 是一个有用无害的人工智能助手。"
@@ -48,7 +48,7 @@ def encode(
     tokens_per_tile: int,
     system: str = SYSTEM_MESSAGE,
 ) -> Encoded:
-    """Ids of the prompt around `pieces` (see `judge.rubric.Rubric.render`).
+    """Ids of the prompt around `pieces` (see `judge.core.rubric.Rubric.render`).
 
     Special and image tokens come from the template and from pictures alone: see `Tokenizer.encode_untrusted` for what
     text may become, and for the one difference from the reference. tiles_per_picture: tiles, thumbnail included, of

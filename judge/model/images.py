@@ -30,7 +30,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFile
 
-from judge.image_files import ImageRefused
+from judge.io.image_paths import ImageRefused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

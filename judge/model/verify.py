@@ -21,9 +21,10 @@ from typing import Any
 import numpy as np
 
 from judge.errors import UserError
-from judge.image_files import ImageRefused
-from judge.model import conversation, generate, images, layout
+from judge.io.image_paths import ImageRefused
+from judge.model import conversation, generate, images
 from judge.model.tokenizer import Tokenizer
+from judge.model.weights import original_layout
 
 VISION_TOLERANCE = 1e-5
 LOGIT_TOLERANCE = 5e-5
@@ -42,7 +43,7 @@ class Golden:
 
     @classmethod
     def read(cls, folder: Path) -> Golden:
-        content = layout.read_json(folder / "cases.json")
+        content = original_layout.read_json(folder / "cases.json")
         try:
             meta, cases = content["meta"], tuple(content["cases"])
             with np.load(folder / "arrays.npz") as arrays:
@@ -86,7 +87,7 @@ class CaseResult:
         return line + "".join(f"\n     {check}: {problem}" for check, problem in self.differences.items())
 
 
-def verify(model: Any, tokenizer: Tokenizer, described: layout.Layout, golden: Golden) -> Iterator[CaseResult]:
+def verify(model: Any, tokenizer: Tokenizer, described: original_layout.Layout, golden: Golden) -> Iterator[CaseResult]:
     """Run all cases one by one, then all together."""
     prepared = [_prepare(tokenizer, described, golden, case) for case in golden.cases]
     rows = [row for row, _ in prepared]
@@ -100,7 +101,7 @@ def verify(model: Any, tokenizer: Tokenizer, described: layout.Layout, golden: G
 
 
 def _prepare(
-    tokenizer: Tokenizer, described: layout.Layout, golden: Golden, case: Mapping[str, Any]
+    tokenizer: Tokenizer, described: original_layout.Layout, golden: Golden, case: Mapping[str, Any]
 ) -> tuple[generate.Row, dict[str, str]]:
     """The row of a case as this install builds it, and how it differs from the recording."""
     try:

@@ -19,13 +19,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from judge import samples
+from judge.core.request import Picture, Text
+from judge.core.signature import RUN_PARTS
 from judge.errors import UserError
-from judge.request import Picture, Text
+from judge.io import samples
+from judge.io.samples import Sample
 from judge.results import results
 from judge.results.compare import VERDICTS, Run
-from judge.samples import Sample
-from judge.signature import RUN_PARTS
 
 RESPONSES, REPORT = "responses.jsonl", "report.html"
 
@@ -84,7 +84,7 @@ def files(run: Run, folder: str) -> list[File]:
 
 
 def responses(answered: list[Sample]) -> bytes:
-    """`responses.jsonl` (see `judge.responses`) from the samples' answers."""
+    """`responses.jsonl` (see `judge.io.responses`) from the samples' answers."""
     lines = (
         {"id": sample.id, "index": sample.index, "response": [_part(piece) for piece in sample.answer]}
         for sample in answered

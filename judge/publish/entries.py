@@ -24,10 +24,10 @@ from typing import Any
 
 import yaml
 
-from judge.benchmark import Benchmark
+from judge.core.benchmark import Benchmark
+from judge.core.signature import Signature
 from judge.errors import UserError
 from judge.results.compare import Run
-from judge.signature import Signature
 
 FOLDER = ".eval_results"
 SOURCE_NAME = "mmjudge"

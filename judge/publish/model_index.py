@@ -20,11 +20,11 @@ from typing import Any
 
 import yaml
 
-from judge.benchmark import Benchmark
+from judge.core.benchmark import Benchmark
+from judge.core.signature import Signature
 from judge.errors import UserError
 from judge.publish import entries
 from judge.results.compare import Run
-from judge.signature import Signature
 
 FILE = "README.md"
 KEY = "model-index"

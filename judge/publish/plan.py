@@ -18,7 +18,7 @@ import dataclasses
 import difflib
 from collections.abc import Callable, Mapping, Sequence
 
-from judge.benchmark import Benchmark
+from judge.core.benchmark import Benchmark
 from judge.errors import UserError
 from judge.publish import details, entries, model_index
 from judge.publish.details import Digests, File

@@ -6,7 +6,7 @@ too many answers without a score are refused here, whatever the notes say.
 
 from __future__ import annotations
 
-from judge.benchmark import Benchmark
+from judge.core.benchmark import Benchmark
 from judge.errors import UserError
 from judge.results import results
 from judge.results.compare import Run

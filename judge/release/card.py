@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Literal
 from judge.release import held_out
 from judge.release.export import Merged
 from judge.release.held_out import Comparison
-from judge.results.agreement import agree, includes_zero
-from judge.results.coefficients import PAIRED
-from judge.results.ruler import FEW
+from judge.validity.agreement import agree, includes_zero
+from judge.validity.agreement_report import FEW
+from judge.validity.coefficients import PAIRED
 
 if TYPE_CHECKING:
     from judge.finetune.dataset import Judged

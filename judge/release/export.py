@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from judge.errors import UserError
-from judge.model import checkpoint, convert, layout
+from judge.model.weights import checkpoint, convert, original_layout
 from judge.release.trained import Trained
-from judge.runner import RUBRIC_FILE
+from judge.scoring.pipeline import RUBRIC_FILE
 
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 
@@ -45,12 +45,12 @@ def original(trained: Trained, folder: Path, *, device: str = "cpu") -> Merged |
     from judge.finetune.train import COPIED
 
     if trained.adapter is None:
-        layout.read(trained.model)
+        original_layout.read(trained.model)
         shutil.copytree(trained.model, folder)
-        checkpoint.check(folder, layout.read(folder))
+        checkpoint.check(folder, original_layout.read(folder))
         return None
     model, differences = merged(trained.base, trained.adapter, device=device)
-    described = layout.read(trained.base)
+    described = original_layout.read(trained.base)
     exact = convert.last_logits(model, described, device)
     import torch
 
@@ -78,7 +78,7 @@ def merged(base: Path, adapter: Path, *, device: str = "cpu") -> tuple[Any, Merg
     missing = [name for name in ADAPTER_FILES if not (adapter / name).is_file()]
     if missing:
         raise UserError(f"lacks {', '.join(missing)}", file=adapter, fix="train again, or copy the whole folder")
-    described = layout.read(base)
+    described = original_layout.read(base)
     plain = checkpoint.load(base, device=device)
     untuned = convert.last_logits(plain, described, device)
     try:

@@ -5,7 +5,7 @@
 
 Better means: the 95% interval of the difference in one named coefficient, judge minus base, lies above 0 (for an
 error: base minus judge). The difference is paired and its bootstrap resamples questions with all their answers
-(`judge.results.agreement.differences`).
+(`judge.validity.agreement.differences`).
 
 An answer without a score counts as the mean of the scores that its judge gave: it says nothing about that answer, and
 a judge gains nothing by passing over the hard ones. A correlation that is undefined for the base, because it says the
@@ -21,14 +21,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from judge.core.rubric import Rubric
+from judge.core.signature import Signature
 from judge.engines import Engine
-from judge.journal import Journal
-from judge.results.agreement import agree, differences
-from judge.results.coefficients import PAIRED, ZERO_IS_CHANCE
 from judge.results.statistics import Estimate
-from judge.rubric import Rubric
-from judge.runner import judge_requests, make_signature
-from judge.signature import Signature
+from judge.scoring.journal import Journal
+from judge.scoring.pipeline import judge_requests, make_signature
+from judge.validity.agreement import agree, differences
+from judge.validity.coefficients import PAIRED, ZERO_IS_CHANCE
 
 if TYPE_CHECKING:
     from judge.finetune.dataset import Judged

@@ -14,11 +14,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from judge import benchmark
-from judge.benchmark import Benchmark, Profile
-from judge.benchmark import Source as Questions
+from judge.core import benchmark
+from judge.core.benchmark import Benchmark, Profile
+from judge.core.benchmark import Source as Questions
 from judge.errors import UserError
-from judge.model import checkpoint, layout, source
+from judge.model.weights import checkpoint, original_layout, source
 
 if TYPE_CHECKING:
     from judge.finetune.dataset import Judged, Material
@@ -84,7 +84,7 @@ def read(
     file = folder / FILE
     if not file.is_file():
         raise UserError("is not there: this is no finished run of `mmjudge train`", file=file)
-    about = layout.read_json(file)
+    about = original_layout.read_json(file)
     missing = [name for name in _TEXTS if not isinstance(about.get(name), str)]
     if missing or not isinstance(about.get("recipe"), dict):
         raise UserError("is missing", file=file, field=(missing or ["recipe"])[0])

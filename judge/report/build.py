@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import judge
-from judge import samples
-from judge.benchmark import find
+from judge.core.benchmark import find
 from judge.errors import UserError
+from judge.io import samples
+from judge.io.presentation import view_of
 from judge.report import browser, content, findings
 from judge.report.content import Entry, Section
 from judge.report.pictures import Album
 from judge.results.compare import read_run
-from judge.view import view_of
 
 SIZE = 28_000_000
 """Bytes of a report, at most: what mail takes."""

@@ -6,17 +6,17 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from judge.benchmark import Benchmark
+from judge.core.benchmark import Benchmark
+from judge.core.request import Picture, Text
+from judge.core.verdict import REASONS, Verdict
 from judge.errors import UserError
+from judge.io.presentation import Metric, View
+from judge.io.samples import Piece, Question, Sample
 from judge.report import charts, findings, published
 from judge.report.browser import clip
 from judge.report.findings import Fragments
 from judge.report.pictures import Album
-from judge.request import Picture, Text
 from judge.results.compare import Comparison, Run, compare
-from judge.samples import Piece, Question, Sample
-from judge.verdict import REASONS, Verdict
-from judge.view import Metric, View
 
 CARD_TEXT = 1000
 """Characters of a text among the answers to look at."""

@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from judge.io.presentation import Metric
 from judge.results.compare import Comparison
-from judge.view import Metric
 
 Fragments = list[tuple[str, bool]]
 """Text in order; True stands out."""

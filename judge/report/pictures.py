@@ -16,9 +16,9 @@ import os
 from pathlib import Path
 from urllib.parse import quote
 
-from judge.image_files import ImageRefused
+from judge.core.request import Picture
+from judge.io.image_paths import ImageRefused
 from judge.model.images import decode
-from judge.request import Picture
 
 SIDE = 384
 """Pixels of the longer side of a small copy."""

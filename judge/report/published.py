@@ -21,7 +21,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from judge.signature import Signature
+from judge.core.signature import Signature
 
 
 @dataclasses.dataclass(frozen=True)

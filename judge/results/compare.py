@@ -19,13 +19,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from judge import journal
-from judge.benchmark import find
+from judge.core.benchmark import find
+from judge.core.signature import Signature
+from judge.core.verdict import Verdict
 from judge.errors import UserError
 from judge.results import results
 from judge.results.paired import Difference, differences, join
-from judge.signature import Signature
-from judge.verdict import Verdict
+from judge.scoring import journal
 
 VERDICTS = "verdicts.jsonl"
 KINDS = {"benchmark": str, "signature": str, "metrics": dict, "categories": dict, "unscored": dict}

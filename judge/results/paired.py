@@ -26,9 +26,9 @@ from typing import Any
 
 import numpy as np
 
-from judge.estimate import Estimate
+from judge.core.estimate import Estimate
+from judge.core.tally import Ratio, Tally
 from judge.results.statistics import CONFIDENCE, detectable, wilson
-from judge.tally import Ratio, Tally
 
 RESAMPLES = 10_000
 ROUNDING = 1e-9

@@ -25,11 +25,11 @@ from pathlib import Path
 from typing import Any
 
 import judge
-from judge.benchmark import Benchmark, Dataset, Source
+from judge.core.benchmark import Benchmark, Dataset, Source
+from judge.core.estimate import Estimate
+from judge.core.signature import Signature
+from judge.core.verdict import REASONS, Verdict
 from judge.errors import UserError
-from judge.estimate import Estimate
-from judge.signature import Signature
-from judge.verdict import REASONS, Verdict
 
 FILE = "results.json"
 WIDTH = 100

@@ -17,7 +17,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from judge.estimate import EMPTY, Estimate
+from judge.core.estimate import EMPTY, Estimate
 
 CONFIDENCE = 0.95
 Z = NormalDist().inv_cdf(0.5 + CONFIDENCE / 2)

@@ -18,12 +18,12 @@ from typing import Any
 
 from PIL import Image
 
-from judge.benchmark import Dataset
+from judge.core.benchmark import Dataset
+from judge.core.verdict import Verdict
+from judge.harness.lmms_eval.tasks import Row, Tasks, Units, unscored_row
 from judge.harness.session import say
-from judge.harness.tasks import Row, Tasks, Units, unscored_row
-from judge.image_files import ImageRefused
+from judge.io.image_paths import ImageRefused
 from judge.model.images import decode, probe
-from judge.verdict import Verdict
 from mmie_tasks import prompts
 from mmie_tasks.benchmark import BENCHMARK
 from mmie_tasks.demo import demo_dir, judge_dir

@@ -20,11 +20,11 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from judge.benchmark import Dataset
+from judge.core.benchmark import Dataset
+from judge.core.verdict import Verdict
 from judge.errors import UserError
-from judge.harness.deferred import Item
-from judge.harness.tasks import Refusal, Row, Tasks, Units, unscored_row
-from judge.verdict import Verdict
+from judge.harness.lmms_eval.deferred import Item
+from judge.harness.lmms_eval.tasks import Refusal, Row, Tasks, Units, unscored_row
 from mmvu_tasks import prompts
 from mmvu_tasks.benchmark import BENCHMARK
 from mmvu_tasks.demo import demo_dir

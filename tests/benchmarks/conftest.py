@@ -5,12 +5,12 @@ from __future__ import annotations
 import importlib.util
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from types import ModuleType
 
+import folders
 import pytest
 
-FOLDER = Path(__file__).parents[2] / "benchmarks"
+FOLDER = folders.ROOT / "benchmarks"
 
 
 @pytest.fixture(scope="module")

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import importlib.util
-from pathlib import Path
 
+import folders
 import numpy as np
 import pytest
 
 
 @pytest.fixture(scope="module")
 def benchmark():
-    path = Path(__file__).parents[2] / "benchmarks" / "agreement_coverage.py"
+    path = folders.ROOT / "benchmarks" / "agreement_coverage.py"
     spec = importlib.util.spec_from_file_location("agreement_coverage", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from pathlib import Path
 
+import folders
 import pytest
 
 
 @pytest.fixture(scope="module")
 def bfloat16():
-    path = Path(__file__).parents[2] / "benchmarks" / "bfloat16.py"
+    path = folders.ROOT / "benchmarks" / "bfloat16.py"
     spec = importlib.util.spec_from_file_location("bfloat16", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

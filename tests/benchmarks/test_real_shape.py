@@ -6,17 +6,18 @@ import importlib.util
 import json
 import sys
 from collections import namedtuple
-from pathlib import Path
 
+import folders
 import pytest
 import torch
 
-from judge.model import checkpoint, images
+from judge.model import images
+from judge.model.weights import checkpoint
 
 
 @pytest.fixture(scope="module")
 def real_shape():
-    path = Path(__file__).parents[2] / "benchmarks" / "real_shape.py"
+    path = folders.ROOT / "benchmarks" / "real_shape.py"
     spec = importlib.util.spec_from_file_location("real_shape", path)
     module = importlib.util.module_from_spec(spec)
     sys.modules["real_shape"] = module  # where dataclasses look their annotations up

@@ -39,7 +39,7 @@ def test_records_are_read_without_torch_and_without_a_harness():
 
 def test_our_tasks_alone_are_indexed_from_our_files_alone(monkeypatch):
     tasks = pytest.importorskip("lmms_eval.tasks", reason="lmms-eval is not installed")
-    from judge.benchmark import find
+    from judge.core.benchmark import find
 
     folder = find("mmie").task_dir
     read = set()

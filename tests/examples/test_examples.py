@@ -209,7 +209,7 @@ def letters():
 
 
 def test_the_line_of_answers_is_one_that_is_read(tmp_path):
-    from judge.responses import read
+    from judge.io.responses import read
 
     (snippet,) = snippets("json")
     (tmp_path / "responses.jsonl").write_text(snippet)

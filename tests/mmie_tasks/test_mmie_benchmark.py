@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from judge import benchmark as registry
-from judge.benchmark import Answer
+from judge.core import benchmark as registry
+from judge.core.benchmark import Answer
+from judge.core.request import Request, Text
+from judge.core.verdict import Verdict
 from judge.errors import UserError
-from judge.request import Request, Text
-from judge.verdict import Verdict
 from mmie_tasks.benchmark import BENCHMARK
 
 HERE = Path(__file__).parent

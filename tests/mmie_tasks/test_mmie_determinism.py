@@ -7,8 +7,8 @@ import random
 import pytest
 
 from judge.engines import Prompt
-from judge.engines import transformers as engines
-from judge.runner import default_rubric
+from judge.engines import local as engines
+from judge.scoring.pipeline import default_rubric
 from mmie_tasks.benchmark import BENCHMARK
 from mmie_tasks.demo import judge_dir
 

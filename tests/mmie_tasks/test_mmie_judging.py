@@ -1,21 +1,21 @@
 """Requests in both profiles: the recorded output of the official scorer, and that nothing leaves the image root."""
 
 import json
-from pathlib import Path
 
+import folders
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from judge.benchmark import Answer
-from judge.image_files import ImageRefused
-from judge.request import Request, Text
-from judge.verdict import Verdict
+from judge.core.benchmark import Answer
+from judge.core.request import Request, Text
+from judge.core.verdict import Verdict
+from judge.io.image_paths import ImageRefused
 from mmie_tasks import judging, responses
 from mmie_tasks.benchmark import BENCHMARK
 from mmie_tasks.records import Part, Record
 
-GOLDEN = Path(__file__).parents[1] / "golden_requests"
+GOLDEN = folders.GOLDEN_REQUESTS
 ROWS = json.loads((GOLDEN / "data.json").read_text(encoding="utf-8"))
 RECORDED = json.loads((GOLDEN / "reference_requests.json").read_text(encoding="utf-8"))
 

@@ -11,8 +11,8 @@ import huggingface_hub
 import pytest
 from huggingface_hub import constants, errors
 
-from judge import hub_data
 from judge.errors import UserError
+from judge.io import hub_dataset
 from mmie_tasks import location
 
 ROW = {
@@ -159,8 +159,8 @@ def test_a_broken_archive_is_named(tmp_path, cut):
 def test_one_unpacks_and_the_others_wait(tmp_path, monkeypatch):
     root = folder(tmp_path)
     archive = pack(root / "images.tar.gz", member("images/a.jpg", data=b"picture"))
-    calls, untar = [], hub_data._untar
-    monkeypatch.setattr(hub_data, "_untar", lambda *args: calls.append(args) or untar(*args))
+    calls, untar = [], hub_dataset._untar
+    monkeypatch.setattr(hub_dataset, "_untar", lambda *args: calls.append(args) or untar(*args))
     threads = [threading.Thread(target=location.HUB.unpack, args=(archive, root)) for _ in range(4)]
     for thread in threads:
         thread.start()

@@ -1,17 +1,17 @@
 """Scores by hand, and the published averages of all 20 systems."""
 
 import json
-from pathlib import Path
 
+import folders
 import pytest
 
-from judge.benchmark import Dataset, Source
+from judge.core.benchmark import Dataset, Source
+from judge.core.verdict import Verdict
 from judge.results.statistics import EMPTY
-from judge.verdict import Verdict
 from mmie_tasks import metrics
 from mmie_tasks.records import Part, Record
 
-SHARED = Path(__file__).parents[3] / "shared" / "data" / "published_results.json"
+SHARED = folders.SHARED / "data" / "published_results.json"
 
 
 def verdict(id_, score, reason=None, **details):

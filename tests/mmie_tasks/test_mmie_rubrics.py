@@ -6,9 +6,9 @@ import urllib.error
 
 import pytest
 
+from judge.core.request import Request, Text
+from judge.core.rubric import Literal
 from judge.errors import UserError
-from judge.request import Request, Text
-from judge.rubric import Literal
 from mmie_tasks import rubrics
 
 STAND_IN = b"""# a comment

@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import folders
 import pytest
 from PIL import Image
 
-PUBLISHED = Path(__file__).parents[3] / "shared" / "data" / "mmr-v1" / "MMR-benchmark.json"
+PUBLISHED = folders.SHARED / "data" / "mmr-v1" / "MMR-benchmark.json"
 needs_published = pytest.mark.skipif(not PUBLISHED.is_file(), reason="../shared/data/mmr-v1 is absent")
 
 QUESTION = "Is the clock round?\nA. It is square.\nB.It is round.\nC. It is oval.\nD. There is no clock."

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from mmvu_sample import PUBLISHED, QUESTION, needs_published, pair, row, write
 
-from judge.benchmark import Answer, Dataset, Summary, find
+from judge.core.benchmark import Answer, Dataset, Summary, find
+from judge.core.request import Request
+from judge.core.verdict import Verdict
 from judge.errors import UserError
-from judge.request import Request
-from judge.verdict import Verdict
 from mmvu_tasks.benchmark import BENCHMARK, verdict
 from mmvu_tasks.pairs import Half, Pair, join, tally
 from mmvu_tasks.records import Record

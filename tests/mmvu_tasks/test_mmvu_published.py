@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from judge.verdict import Verdict
+from judge.core.verdict import Verdict
 from mmvu_tasks.categories import CATEGORIES
 from mmvu_tasks.metrics import mr, ra, summarise
 

@@ -5,8 +5,8 @@ import random
 import numpy as np
 import pytest
 
-from judge.tally import Unit
-from judge.verdict import Verdict
+from judge.core.tally import Unit
+from judge.core.verdict import Verdict
 from mmvu_tasks.metrics import summarise
 from mmvu_tasks.tallies import OUTCOMES, tallies
 

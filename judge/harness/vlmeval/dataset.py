@@ -18,12 +18,12 @@ from typing import Any, ClassVar
 import pandas
 from vlmeval.dataset.image_base import ImageBaseDataset
 
-from judge.benchmark import Answer, Benchmark, Dataset
+from judge.core.benchmark import Answer, Benchmark, Dataset
+from judge.core.verdict import Verdict
 from judge.errors import UserError
 from judge.harness import settings
 from judge.harness.session import Session
 from judge.harness.vlmeval.predictions import Prediction, read
-from judge.verdict import Verdict
 
 FAILED = "Failed to obtain answer"
 """How VLMEvalKit's wrappers say that there is no answer."""

@@ -3,7 +3,7 @@
 import pytest
 
 from judge.annotate.criteria import Criterion, criteria, valid
-from judge.rubric import Rubric
+from judge.core.rubric import Rubric
 from mmie_tasks.benchmark import BENCHMARK
 
 RUBRIC = BENCHMARK.rubric("mmjudge")

@@ -6,9 +6,9 @@ import pytest
 from annotating import MODELS, both, responses
 
 from judge.annotate.items import Item, collect, drawn, ordered
-from judge.benchmark import find
+from judge.core.benchmark import find
+from judge.core.request import Request
 from judge.errors import UserError
-from judge.request import Request
 from mmie_tasks.benchmark import BENCHMARK
 from mmie_tasks.demo import demo_dir
 

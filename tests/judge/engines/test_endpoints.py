@@ -14,6 +14,8 @@ from fake_endpoint import FakeEndpoint, Fault, hashed, said
 from PIL import Image
 
 from judge import cli
+from judge.core.request import Picture, Request, Text
+from judge.core.rubric import Literal
 from judge.engines import Completion, Prompt, endpoints
 from judge.engines import server as module
 from judge.engines.endpoints import Address, addresses
@@ -21,8 +23,6 @@ from judge.engines.messages import message
 from judge.engines.server import ATTEMPTS, FIRST_REFUSALS, Pace, Server, connect
 from judge.errors import UserError
 from judge.model import conversation, images
-from judge.request import Picture, Request, Text
-from judge.rubric import Literal
 from mmie_tasks.benchmark import BENCHMARK
 from mmie_tasks.demo import demo_dir, judge_dir
 
@@ -67,7 +67,7 @@ MANY = [prompt(number) for number in range(40)]
 def in_process():
     """The bundled judge, its prompts for the demo's references, and what it says to them."""
     torch = pytest.importorskip("torch", reason="the hf extra is not installed")
-    from judge.engines.transformers import load_engine
+    from judge.engines.local import load_engine
 
     torch.set_num_threads(1)
     engine = load_engine(str(judge_dir()), device="cpu")

@@ -7,20 +7,21 @@ import io
 import json
 from pathlib import Path
 
+import folders
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from judge.core.request import Picture, Text
+from judge.core.rubric import Literal
 from judge.engines.messages import JOINER, SPECIAL, TEMPLATE, broken_up, chat, data_url, message, prompt_length
-from judge.image_files import ImageRefused
+from judge.io.image_paths import ImageRefused
 from judge.model import conversation, images
 from judge.model.tokenizer import HEADING, Tokenizer, clean
-from judge.request import Picture, Text
-from judge.rubric import Literal
 
-GOLDEN = Path(__file__).parents[2] / "golden"
+GOLDEN = folders.GOLDEN
 TOKENIZER = Tokenizer.from_folder(GOLDEN / "tiny-internvl2")
 CASES = json.loads((GOLDEN / "cases.json").read_text(encoding="utf-8"))["cases"]
 HOSTILE = [
@@ -71,7 +72,7 @@ def test_the_template_continues_a_conversation():
 
 
 def test_the_documentation_shows_the_template():
-    assert TEMPLATE.read_text(encoding="utf-8") in (GOLDEN.parents[1] / "docs" / "scale.md").read_text(encoding="utf-8")
+    assert TEMPLATE.read_text(encoding="utf-8") in (folders.ROOT / "docs" / "scale.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])

@@ -15,7 +15,7 @@ from PIL import Image
 
 from judge.engines import preparing
 from judge.engines.preparing import Cutter
-from judge.image_files import ImageRefused
+from judge.io.image_paths import ImageRefused
 from judge.model import images
 
 SIZE = 28

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from judge import cli
+from judge.core.request import Request, Text
+from judge.core.rubric import Literal
 from judge.engines import Completion, Prompt, loading
 from judge.engines.processes import Processes
 from judge.errors import UserError
-from judge.request import Request, Text
-from judge.rubric import Literal
 from mmie_tasks.demo import demo_dir, judge_dir
 
 PROMPTS = [Prompt(Request(f"q{n}", "T", (), ()), (Literal(f"{n} "), Text("word " * (n % 7)))) for n in range(60)]

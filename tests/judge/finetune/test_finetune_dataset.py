@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 from scored import scored_rows, write_rows
 
-from judge import benchmark
-from judge.engines.transformers import load_engine
+from judge.core import benchmark, score_text
+from judge.engines.local import load_engine
 from judge.errors import UserError
 from judge.finetune import dataset
 from judge.finetune.base import Base
 from judge.finetune.dataset import Encoder, Material
 from judge.finetune.recipe import Recipe
-from judge.model import conversation, parse
+from judge.model import conversation
 from mmie_tasks.demo import judge_dir
 
 Changed = Callable[..., Recipe]
@@ -119,8 +119,8 @@ def test_criteria_are_lines_whose_sum_is_the_score(changed: Changed, encoder: En
     assert completion(encoder, stray) == "\n".join(["### Feedback", *lines, "### Score", "0<|end|>"])
     for row in learned:
         said = encoder.tokenizer.decode(row.completion[:-1])
-        assert parse.parse_score(said, stopped=True, profile="strict") == (row.score, None)
-        assert parse.parse_score(said, stopped=True, profile="reference") == (row.score, None)
+        assert score_text.parse_score(said, stopped=True, profile="strict") == (row.score, None)
+        assert score_text.parse_score(said, stopped=True, profile="reference") == (row.score, None)
 
 
 def test_feedback_can_become_no_structure(changed: Changed, encoder: Encoder) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import folders
 import numpy as np
 import pytest
 import torch
@@ -15,9 +16,10 @@ import torch
 from judge.finetune.batches import Collator
 from judge.finetune.dataset import Row
 from judge.finetune.loss import Lesson, distances
-from judge.model import checkpoint, images
+from judge.model import images
+from judge.model.weights import checkpoint
 
-GOLDEN = Path(__file__).parents[2] / "golden"
+GOLDEN = folders.GOLDEN
 RECORDED = json.loads((GOLDEN / "cases.json").read_text())
 TOLERANCE = 5e-5  # tests/golden/README.md: what a faithful float32 loader meets
 

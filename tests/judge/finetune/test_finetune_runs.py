@@ -18,7 +18,7 @@ from judge import cli
 from judge.errors import UserError
 from judge.finetune import agreement, train
 from judge.finetune.recipe import Recipe
-from judge.model import checkpoint
+from judge.model.weights import checkpoint
 from mmie_tasks.demo import demo_dir, judge_dir
 
 

@@ -8,9 +8,10 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import folders
 import pytest
 
-GOLDEN = Path(__file__).parents[2] / "golden"
+GOLDEN = folders.GOLDEN
 TOKENIZER_FILES = ("added_tokens.json", "special_tokens_map.json", "tokenizer_config.json", "tokenizer.model")
 
 
@@ -25,11 +26,12 @@ class Judge:
 def load(folder: Path, **options: Any) -> Judge:
     import torch
 
-    from judge.model import checkpoint, layout
     from judge.model.tokenizer import Tokenizer
+    from judge.model.weights import checkpoint, original_layout
 
     torch.set_num_threads(1)  # these models are so small that threads wait for each other
-    return Judge(folder, checkpoint.load(folder, **options), Tokenizer.from_folder(folder), layout.read(folder))
+    described = original_layout.read(folder)
+    return Judge(folder, checkpoint.load(folder, **options), Tokenizer.from_folder(folder), described)
 
 
 @pytest.fixture(scope="session")
@@ -47,7 +49,7 @@ def second_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Tiles of 84 pixels (9 tokens), 6 heads on 3, qk norm, 640 rows for 580 tokens, no <s>, no rstrip, one shard."""
     import torch
 
-    from judge.model import checkpoint, layout
+    from judge.model.weights import checkpoint, original_layout
 
     source, folder = GOLDEN / "tiny-internvl2", tmp_path_factory.mktemp("second") / "judge"
     folder.mkdir()
@@ -78,7 +80,7 @@ def second_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "original_max_position_embeddings": 112,
     }
     (folder / "config.json").write_text(json.dumps(raw))
-    model = checkpoint.new_model(layout.read(folder), seed=0)
+    model = checkpoint.new_model(original_layout.read(folder), seed=0)
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         # the usual initial values leave everything small and many parts zero, which hides mistakes

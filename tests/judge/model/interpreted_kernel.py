@@ -7,8 +7,9 @@ from pathlib import Path
 
 import torch
 
-from judge.model import attention, checkpoint, decode_kernel, generate
+from judge.model import attention, decode_kernel, generate
 from judge.model.cache import KeyValues
+from judge.model.weights import checkpoint
 
 decode_kernel.SPLIT, decode_kernel.BLOCK = 32, 16
 

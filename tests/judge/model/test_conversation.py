@@ -4,15 +4,16 @@ import json
 import re
 from pathlib import Path
 
+import folders
 import pytest
 
+from judge.core.request import Picture, Request, Text
+from judge.core.rubric import Literal, Rubric
 from judge.errors import UserError
 from judge.model.conversation import SYSTEM_MESSAGE, chat_text, encode, encode_chat_text
 from judge.model.tokenizer import Tokenizer
-from judge.request import Picture, Request, Text
-from judge.rubric import Literal, Rubric
 
-CHECKPOINT = Path(__file__).parents[2] / "golden" / "tiny-internvl2"
+CHECKPOINT = folders.GOLDEN / "tiny-internvl2"
 GOLDEN = json.loads((CHECKPOINT.parent / "cases.json").read_text(encoding="utf-8"))
 PICTURE = Picture(Path("/data/a.png"), "a.png")
 TOKENS_PER_TILE = GOLDEN["meta"]["num_image_token"]

@@ -10,16 +10,17 @@ import pytest
 import torch
 from PIL import Image
 
+from judge.core.request import Picture, Request, Text
+from judge.core.rubric import Literal
+from judge.core.score_text import parse_score
 from judge.engines import Prompt
+from judge.engines.local import MAX_TILES, TransformersEngine, check_judge, load_engine, tokens_that_fit
 from judge.engines.preparing import Cutter
-from judge.engines.schedule import plan
-from judge.engines.transformers import MAX_TILES, TransformersEngine, check_judge, load_engine, tokens_that_fit
+from judge.engines.scheduler import plan
 from judge.errors import UserError
-from judge.model import checkpoint, distribution, generate, packed, rope
+from judge.model import distribution, generate, packed, rope
 from judge.model.cache import KeyValues
-from judge.model.parse import parse_score
-from judge.request import Picture, Request, Text
-from judge.rubric import Literal
+from judge.model.weights import checkpoint
 
 NEW = 10
 WORDS = ["the", "small", "red", "cat", "follows", "bright", "boat", "and", "it", "reads", "round", "lamp"]

@@ -10,9 +10,10 @@ import plain_model
 import pytest
 import torch
 
-from judge.model import checkpoint, conversation, distribution, generate, images, verify
-from judge.request import Picture, Text
-from judge.rubric import Literal
+from judge.core.request import Picture, Text
+from judge.core.rubric import Literal
+from judge.model import conversation, distribution, generate, images, verify
+from judge.model.weights import checkpoint
 
 NEW = 12
 

@@ -10,18 +10,18 @@ import sys
 import tracemalloc
 import zlib
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
+import folders
 import numpy as np
 import PIL
 import pytest
 from PIL import Image, ImageFile
 
-from judge.image_files import ImageRefused
+from judge.io.image_paths import ImageRefused
 from judge.model import images
 from judge.model.images import LIMITS, Limits, count_tiles, decode, digest, grid, pixel_values, probe, tiles
 
-GOLDEN = Path(__file__).parents[2] / "golden"
+GOLDEN = folders.GOLDEN
 CASES = [case for case in json.loads((GOLDEN / "cases.json").read_text(encoding="utf-8"))["cases"] if case["images"]]
 INSTALLED = int(PIL.__version__.split(".")[0])
 
@@ -353,6 +353,6 @@ def test_what_is_no_file_neither_hangs_nor_crashes(tmp_path, make, reason):
 
 
 def test_neither_torch_nor_transformers_is_needed():
-    code = "import sys, judge.model.images, judge.model.conversation, judge.model.parse; print('torch' in sys.modules)"
+    code = "import sys, judge.model.images, judge.model.conversation; print('torch' in sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout == "False\n"

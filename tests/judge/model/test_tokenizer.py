@@ -5,12 +5,13 @@ import shutil
 import struct
 from pathlib import Path
 
+import folders
 import pytest
 
 from judge.errors import UserError
 from judge.model.tokenizer import Tokenizer
 
-CHECKPOINT = Path(__file__).parents[2] / "golden" / "tiny-internvl2"
+CHECKPOINT = folders.GOLDEN / "tiny-internvl2"
 CASES = json.loads((CHECKPOINT.parent / "cases.json").read_text(encoding="utf-8"))["cases"]
 # Recorded with LlamaTokenizer.from_pretrained(folder)(text).input_ids and .decode(ids, skip_special_tokens=True) of the
 # versions named in the file; "rstrip" and "lstrip" are those of the four chat tokens, "listed" puts these among the

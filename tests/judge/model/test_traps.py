@@ -118,14 +118,14 @@ BY_VERIFICATION = [
     ),
     trap(
         "T11_rms_eps",  # 3.8e-4, greedy still 13/13
-        "judge.model.layout",
+        "judge.model.weights.original_layout",
         '"rms_norm_eps", *lengths)},',
         "*lengths)}, rms_norm_eps=1e-6,",
         "prefill logits",
     ),
     trap(
         "T11_layer_norm_eps",  # 1.8e-4, greedy still 13/13
-        "judge.model.layout",
+        "judge.model.weights.original_layout",
         '"norm_type", "layer_norm_eps", "image_size", "patch_size")},',
         '"norm_type", "image_size", "patch_size")}, layer_norm_eps=1e-5,',
         "vision features",
@@ -147,12 +147,13 @@ def mutate(monkeypatch, module_name, line, instead):
 
 def run(golden_folder):
     """Load judge and recording afresh and verify: mode → checks that failed in some case."""
-    from judge.model import checkpoint, layout, tokenizer
+    from judge.model import tokenizer
+    from judge.model.weights import checkpoint, original_layout
 
     folder = golden_folder / "tiny-internvl2"
     golden = verify.Golden.read(golden_folder)
     found = {"single": set(), "batch": set()}
-    judge = checkpoint.load(folder), tokenizer.Tokenizer.from_folder(folder), layout.read(folder)
+    judge = checkpoint.load(folder), tokenizer.Tokenizer.from_folder(folder), original_layout.read(folder)
     for result in verify.verify(*judge, golden):
         found[result.mode] |= set(result.differences)
     return found
@@ -173,7 +174,7 @@ def test_verification_fails_without_the_line(monkeypatch, golden_folder, trap):
 
 def test_t6_head_tied_to_the_embedding(monkeypatch, golden_folder):
     """15.0. The native default is tied. Loading fills both in their places; training from `new_model` would not."""
-    from judge.model import checkpoint
+    from judge.model.weights import checkpoint
 
     def tied():
         model = checkpoint.new_model(golden_folder / "tiny-internvl2", seed=0)
@@ -181,7 +182,7 @@ def test_t6_head_tied_to_the_embedding(monkeypatch, golden_folder):
 
     assert not tied()
     line = "        tie_word_embeddings=False,  # the native default is True and would overwrite the head in silence\n"
-    mutate(monkeypatch, "judge.model.layout", line, "")
+    mutate(monkeypatch, "judge.model.weights.original_layout", line, "")
     assert tied()
 
 
@@ -205,7 +206,7 @@ def test_t6_head_tied_to_the_embedding(monkeypatch, golden_folder):
     ],
 )
 def test_strict_names_refuse(monkeypatch, golden_folder, line, instead, error, message):
-    mutate(monkeypatch, "judge.model.layout", line, instead)
+    mutate(monkeypatch, "judge.model.weights.original_layout", line, instead)
     with pytest.raises(error, match=message):
         run(golden_folder)
 

@@ -5,16 +5,17 @@ import json
 import shutil
 from pathlib import Path
 
+import folders
 import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
+from judge.core.request import Picture, Request, Text
+from judge.core.rubric import Rubric
 from judge.model.conversation import SYSTEM_MESSAGE, encode, encode_chat_text
 from judge.model.tokenizer import HEADING, Tokenizer, clean
-from judge.request import Picture, Request, Text
-from judge.rubric import Rubric
 
-CHECKPOINT = Path(__file__).parents[2] / "golden" / "tiny-internvl2"
+CHECKPOINT = folders.GOLDEN / "tiny-internvl2"
 CONFIG = json.loads((CHECKPOINT / "tokenizer_config.json").read_text(encoding="utf-8"))
 SPECIAL = [token["content"] for token in CONFIG["added_tokens_decoder"].values()]
 HEADINGS = ["### Question", "### Answer", "### Correct Answer", "### Feedback", "### Score"]

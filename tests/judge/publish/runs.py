@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from judge.benchmark import Source
+from judge.core.benchmark import Source
+from judge.core.verdict import Verdict
 from judge.results import results
-from judge.runner import make_signature
-from judge.verdict import Verdict
+from judge.scoring.pipeline import make_signature
 from mmvu_tasks.benchmark import BENCHMARK
 from mmvu_tasks.categories import CATEGORIES
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import sys
 import types
-from pathlib import Path
 
+import folders
 import pytest
 import runs
 import yaml
@@ -230,7 +230,7 @@ def test_metadata_that_cannot_be_edited(result):
 
 
 def test_the_entry_in_the_documentation_is_one_we_make(folder):
-    document = (Path(__file__).parents[3] / "docs" / "publishing.md").read_text()
+    document = (folders.ROOT / "docs" / "publishing.md").read_text()
     (shown,) = yaml.safe_load(re.search(r"```yaml\n(.*?)```", document, re.DOTALL)[1])
     made = entries.build(read_run(folder), BENCHMARK, "https://huggingface.co/datasets/ORG/mmjudge-details")[0]
     assert list(shown) == list(made)

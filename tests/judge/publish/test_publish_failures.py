@@ -12,9 +12,9 @@ import pytest
 from fake_hub import DROP
 from huggingface_hub import constants
 
-from judge import samples
-from judge.request import Picture
-from judge.samples import Sample
+from judge.core.request import Picture
+from judge.io import samples
+from judge.io.samples import Sample
 
 MODEL, DATASET = ("model", "org/net"), ("dataset", "org/details")
 READ, PRS = "GET /api/models/org/net$", "GET .*/discussions"

@@ -10,10 +10,10 @@ import runs
 import yaml
 from huggingface_hub import parse_eval_result_entries
 
-from judge import samples
+from judge.core.request import Picture, Text
+from judge.io import samples
+from judge.io.samples import Missing, Sample
 from judge.publish import plan
-from judge.request import Picture, Text
-from judge.samples import Missing, Sample
 
 MODEL, DATASET = ("model", "org/net"), ("dataset", "org/details")
 ENTRIES = ".eval_results/mmvu.yaml"

@@ -10,12 +10,12 @@ import types
 import pytest
 import yaml
 
+from judge.core.request import Request, Text
+from judge.core.signature import Signature
 from judge.finetune.dataset import Judged
-from judge.human import HumanScore
+from judge.io.human_scores import HumanScore
 from judge.release import card, held_out
 from judge.release.held_out import Side
-from judge.request import Request, Text
-from judge.signature import Signature
 
 SIGNATURE = Signature({"benchmark": "toy", "judge": "a`b|c"})
 

@@ -10,7 +10,7 @@ import yaml
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from judge.cli import main
-from judge.model import checkpoint, convert, layout
+from judge.model.weights import checkpoint, convert, original_layout
 
 
 def test_both_folders_and_the_numbers_are_there(released):
@@ -58,7 +58,7 @@ def test_it_is_better_than_its_base_by_merit(released):
 
 
 def test_the_native_folder_is_the_same_judge(released):
-    described = layout.read(released / "original")
+    described = original_layout.read(released / "original")
     ours = checkpoint.load(released / "original")
     theirs = AutoModelForImageTextToText.from_pretrained(released / "native", dtype=torch.float32)
     for name, prompt in convert.prompts(described).items():

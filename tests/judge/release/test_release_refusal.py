@@ -12,9 +12,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from judge.cli import main
-from judge.engines.transformers import TransformersEngine
+from judge.engines.local import TransformersEngine
 from judge.errors import UserError
-from judge.model import checkpoint, convert
+from judge.model.weights import checkpoint, convert
 from judge.release import export, trained
 
 
@@ -210,9 +210,9 @@ def test_merging_is_w_plus_b_a(world, merged):
 
 def test_merged_logits_are_those_of_base_and_adapter(world, merged, released):
     """peft applies the adapter beside the base; what was merged and what was released say the same."""
-    from judge.model import layout
+    from judge.model.weights import original_layout
 
-    described = layout.read(world.base)
+    described = original_layout.read(world.base)
     adapted = peft.PeftModel.from_pretrained(checkpoint.load(world.base), str(world.run / "adapter")).eval()
     wanted = convert.last_logits(adapted, described)
     largest = max(float(logits.abs().max()) for logits in wanted.values())

@@ -9,14 +9,14 @@ from pathlib import Path
 
 from PIL import Image
 
-from judge import samples
-from judge.benchmark import Source, find
-from judge.request import Picture, Text
+from judge.core.benchmark import Source, find
+from judge.core.request import Picture, Text
+from judge.core.signature import Signature
+from judge.core.verdict import Verdict
+from judge.io import samples
+from judge.io.presentation import view_of
+from judge.io.samples import Missing, Sample
 from judge.results import results
-from judge.samples import Missing, Sample
-from judge.signature import Signature
-from judge.verdict import Verdict
-from judge.view import view_of
 from mmie_tasks.records import CATEGORIES
 from mmvu_tasks.categories import CATEGORIES as MMVU_CATEGORIES
 

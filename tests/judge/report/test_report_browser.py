@@ -5,12 +5,12 @@ import json
 import pytest
 from synthetic import mmie
 
-from judge import samples
-from judge.benchmark import find
+from judge.core.benchmark import find
+from judge.io import samples
+from judge.io.presentation import view_of
 from judge.report import browser
 from judge.report.pictures import Album
 from judge.results.compare import read_run
-from judge.view import view_of
 
 
 @pytest.mark.parametrize(

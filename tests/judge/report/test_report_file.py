@@ -14,7 +14,7 @@ pytest.importorskip("matplotlib", reason="the extra 'report' is not installed")
 from synthetic import mmie, mmvu
 
 from judge import cli
-from judge.benchmark import find
+from judge.core.benchmark import find
 from judge.report import build
 from mmvu_tasks.demo import demo_dir
 

@@ -4,10 +4,10 @@ import types
 
 import pytest
 
+from judge.io.presentation import Metric
 from judge.report import findings
 from judge.results.paired import Difference
 from judge.results.statistics import Estimate
-from judge.view import Metric
 
 RA = Metric("robustness accuracy", "pairs")
 MR = Metric("misleading rate", "pairs", higher_is_better=False)

@@ -4,9 +4,9 @@ import math
 
 import pytest
 
-from judge.benchmark import find
+from judge.core.benchmark import find
+from judge.io.presentation import view_of
 from judge.report import published
-from judge.view import view_of
 from mmie_tasks.metrics import published_average
 from mmvu_tasks.categories import EDITIONS
 

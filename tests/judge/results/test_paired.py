@@ -5,10 +5,10 @@ import pytest
 from scipy import stats
 from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
 
+from judge.core.tally import Ratio, Tally, Unit, tally_scores
+from judge.core.verdict import Verdict
 from judge.results.paired import Difference, differences, join, mcnemar
 from judge.results.statistics import Estimate, detectable, proportion
-from judge.tally import Ratio, Tally, Unit, tally_scores
-from judge.verdict import Verdict
 
 PP, PN, NP, NN = range(4)
 RA = Ratio((1, 0, 0, 0), (1, 1, 1, 1))

@@ -1,0 +1,132 @@
+"""What a benchmark brings: its data, how an answer becomes a verdict or a request, and its metrics.
+
+Benchmarks register under the entry-point group `mmjudge.benchmarks`; `judge/` knows none of them by name.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from judge.core.estimate import Estimate
+from judge.core.request import Request
+from judge.core.rubric import Rubric
+from judge.core.tally import Tally
+from judge.core.verdict import Verdict
+from judge.errors import UserError
+
+Profile = Literal["reference", "strict"]
+GROUP = "mmjudge.benchmarks"
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """Where the questions came from. revision: resolved Hub commit, or "local:<first 12 of the file's SHA-256>"."""
+
+    repo: str
+    revision: str
+    edition: str
+    note: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Dataset:
+    """Records of one benchmark in published order; `records[i]` is what lmms-eval calls doc i."""
+
+    source: Source
+    records: Sequence[Any]
+    image_root: Path | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """One response as read from a file (see `judge.io.responses`).
+
+    response: text, a list of {"text", "image"} parts, or None where the model gave nothing.
+    record: the question that came with the answer (official to-eval files), else None.
+    image_root: the folder below which images of the response may lie.
+    """
+
+    id: str | None
+    index: int | None
+    response: str | list[dict[str, Any]] | None
+    image_root: Path
+    record: Mapping[str, Any] | None = None
+    where: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Summary:
+    """Metrics of a set of verdicts. Percent metrics are 0-100; see the benchmark for names.
+
+    metrics: headline name → estimate; categories: category → name → estimate; groups: further breakdowns,
+    e.g. {"level": {"attribute": {...}}} or {"field": {"Health": {...}}}; notes: what a reader must know.
+    """
+
+    metrics: Mapping[str, Estimate]
+    categories: Mapping[str, Mapping[str, Estimate]]
+    groups: Mapping[str, Mapping[str, Mapping[str, Estimate]]] = dataclasses.field(default_factory=dict)
+    extra: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    notes: Sequence[str] = ()
+
+
+class Benchmark(Protocol):
+    name: str
+    title: str
+    repo: str
+    license: str
+    citation: str
+    categories: Sequence[str]
+    editions: Mapping[str, int]
+    """Published editions, name → how many questions; a result of another, or of a part, is not published."""
+    headline: Sequence[str]
+    """Metric names in the order of the printed table."""
+    judged: bool
+    """Whether answers go to the judge (MMIE) or a rule decides (MMVU)."""
+    task_dir: Path
+    """Folder of lmms-eval task files."""
+
+    def load(self, data: Path | None = None) -> Dataset:
+        """Records from `data`, else from the benchmark's environment variable, else from the Hub. Raises UserError."""
+        ...
+
+    def assess(
+        self, answers: Sequence[Answer], dataset: Dataset | None, profile: Profile, *, bare: bool = False
+    ) -> list[Request | Verdict]:
+        """One verdict (a rule decided, or nothing to judge) or one request for every answer, in order.
+
+        dataset None: only where answers bring their own record, or `bare` is set. bare: do not look at questions or
+        images (an engine that replays needs none). Raises UserError for duplicate, unknown or disagreeing ids.
+        """
+        ...
+
+    def rubric(self, name: str) -> Rubric:
+        """The rubric called `name` ("mmjudge" or "official"). Raises UserError where it cannot be had."""
+        ...
+
+    def signature_parts(self, profile: Profile) -> Mapping[str, str]:
+        """Parts this benchmark adds to the signature, e.g. {"extraction": "careful-1"}."""
+        ...
+
+    def summarise(self, verdicts: Sequence[Verdict], dataset: Dataset | None) -> Summary: ...
+
+    def tallies(self, verdicts: Sequence[Verdict]) -> Sequence[Tally]:
+        """What `mmjudge compare` counts; always the same tallies in the same order. Metric names as in `summarise`."""
+        ...
+
+
+def names() -> list[str]:
+    return sorted(point.name for point in importlib.metadata.entry_points(group=GROUP))
+
+
+def find(name: str) -> Benchmark:
+    """The benchmark registered under `name`. Raises UserError with the known names."""
+    for point in importlib.metadata.entry_points(group=GROUP):
+        if point.name == name:
+            benchmark: Benchmark = point.load()
+            return benchmark
+    known = ", ".join(names()) or "none"
+    raise UserError(f"no benchmark called {name!r}; installed: {known}", fix="pip install mmjudge")

@@ -1,0 +1,275 @@
+"""The judge in this process: native InternVL classes of transformers, on CPU or CUDA.
+
+    engine = load_engine("MMIE/MMIE-Score")
+    engine.identity   {"judge": "MMIE/MMIE-Score@9e8d…", "weights": "5b1c…", "tiles": "12x448",
+                       "decoding": "greedy-1024", "dtype": "bfloat16", "rope": "reference", "engine": "transformers"}
+
+Prompts are planned from the headers of their pictures, longest first, prepared ahead of the device and generated side
+by side within a budget of cached tokens; what a finished one leaves is filled at once (`judge.engines.scheduler`).
+Nothing that only changes speed changes an answer in float32: see `judge.model.generate`. `engine.counters` says what
+was done (`judge.model.counters`). How it works, and what was not tried: docs/engine.md.
+"""
+
+from __future__ import annotations
+
+import collections
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from judge.core import score_text
+from judge.core.request import Picture, Text
+from judge.core.rubric import Literal
+from judge.engines import Completion, Prompt
+from judge.engines.preparing import Cutter
+from judge.engines.scheduler import THREADS, Planned, Ready, Schedule, failed, plan
+from judge.errors import UserError
+from judge.io.image_paths import ImageRefused
+from judge.model import conversation, distribution, generate, rope
+from judge.model.cache import token_bytes
+from judge.model.counters import Counters
+from judge.model.tokenizer import Tokenizer
+from judge.model.weights import checkpoint, original_layout, source
+
+MAX_NEW_TOKENS = 1024
+"""As the official scorer's `generation_config` (MMIE repository, main.py)."""
+
+MAX_TILES = 12
+"""Tiles of a picture, thumbnail apart: the official scorer's `load_image`. What config.json says is for training."""
+
+ITEM_BYTES = {"float32": 4, "bfloat16": 2}
+
+# A quarter of this many prompts of 1,000 tokens at the real size fits the memory of a desktop machine.
+CPU_TOKENS = 16_384
+# Of a device's free memory: for activations and shared openings, and the share of the rest that is for cached tokens.
+# By what is read, half of it would be nine tenths as fast; but a step should last longer than launching it takes.
+RESERVED_BYTES = 6 << 30
+CACHE_SHARE = 0.8
+# Processes that cut pictures for a GPU. One GPU looks at some eight pictures a second, a core cuts thirty.
+CUTTERS = 4
+
+
+def load_engine(
+    judge: str,
+    device: str | None = None,
+    dtype: str | None = None,
+    batch_size: int | None = None,
+    rope: rope.Regime = "reference",
+    max_new_tokens: int = MAX_NEW_TOKENS,
+    stop_at_score: bool = False,
+) -> TransformersEngine:
+    """Load a judge: a folder or `ORG/NAME[@REVISION]`. Defaults: CUDA where there is one; bfloat16 there, float32 on
+    a CPU. batch_size, stop_at_score: see `TransformersEngine`. Raises UserError for whatever the user can mend."""
+    device, dtype = _placed(device, dtype)
+    found = source.resolve(judge)
+    described = original_layout.read(found.folder)
+    tokenizer = _tokenizer(found.folder, described)
+    model = checkpoint.load(found.folder, device=device, dtype=dtype, regime=rope)
+    identity = {
+        "judge": str(found),
+        "weights": checkpoint.weights_sha256(found.folder)[:12],
+        "tiles": f"{MAX_TILES}x{described.tile_size}",
+        # the score of profile `reference` is the same, but feedback kept, and what is read from it, is not
+        "decoding": f"greedy-{max_new_tokens}{'-to-score' if stop_at_score else ''}",
+        "dtype": dtype,
+        "rope": rope,
+        "engine": "transformers",
+    }
+    return TransformersEngine(
+        model, tokenizer, described, identity, max_new_tokens, batch_size, stop_at_score=stop_at_score
+    )
+
+
+def check_judge(judge: str, device: str | None = None, dtype: str | None = None) -> int:
+    """Look at a judge without loading it; returns the bytes its weights will take.
+
+    Fetches no weights. Raises UserError for a judge that is missing, gated or not in the layout this engine reads.
+    """
+    _, dtype = _placed(device, dtype)
+    found = source.resolve(judge, weights=False)
+    described = original_layout.read(found.folder)
+    _tokenizer(found.folder, described)
+    local = found.revision.startswith("local-")
+    parameters = checkpoint.check(found.folder, described) if local else checkpoint.parameters(described)
+    return parameters * ITEM_BYTES[dtype]
+
+
+class TransformersEngine:
+    """See the module. Built by `load_engine`. counters: of all that was judged so far."""
+
+    reads = True
+
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Tokenizer,
+        described: original_layout.Layout,
+        identity: Mapping[str, str],
+        max_new_tokens: int = MAX_NEW_TOKENS,
+        batch_size: int | None = None,
+        *,
+        cache_tokens: int | None = None,
+        cutters: int | None = None,
+        stop_at_score: bool = False,
+    ) -> None:
+        """cache_tokens: the budget, prompts and what they may write; None: by the memory. batch_size: the most prompts
+        generated together, None: as many as the budget holds. cutters: processes that cut pictures, 0: threads of this
+        one; None: by the device. stop_at_score: end an answer where profile `reference` has its score for certain.
+        """
+        self.model, self.tokenizer, self.layout = model, tokenizer, described
+        self.max_new_tokens = max_new_tokens
+        self.counters = Counters()
+        self._identity = dict(identity)
+        self._stop = tokenizer.special[conversation.STOP]
+        self._watch = distribution.score_tokens(tokenizer)
+        self._ends = self._has_score if stop_at_score else None
+        on_cpu = model.lm_head.weight.device.type == "cpu"
+        self._batch_size = batch_size
+        self._budget = cache_tokens or (CPU_TOKENS if on_cpu else self._tokens_that_fit())
+        # beside a CPU's own work processes would only take turns with it
+        self._cutters = cutters if cutters is not None else 0 if on_cpu else min(CUTTERS, os.cpu_count() or 1)
+
+    @property
+    def identity(self) -> Mapping[str, str]:
+        return self._identity
+
+    def complete(self, prompts: Sequence[Prompt]) -> Iterator[tuple[int, Completion]]:
+        """Completions as they are done, longest prompts first: what does not fit is found out early."""
+        planned, refused = plan(prompts, self.layout, MAX_TILES)
+        yield from refused
+        openings = self._openings(prompts)
+        with Cutter(self.layout.tile_size, MAX_TILES, self._cutters) as cutter:
+            schedule = Schedule(
+                planned,
+                lambda item: self._prepare(item, prompts[item.number], cutter, openings),
+                self._generator,
+                self._completion,
+                tile_bytes=3 * self.layout.tile_size**2,
+                max_new_tokens=self.max_new_tokens,
+                budget=self._budget,
+                most=self._batch_size,
+                threads=self._cutters or THREADS,
+                counters=self.counters,
+            )
+            try:
+                yield from schedule.run()
+            finally:
+                self._budget = schedule.budget
+
+    def _prepare(
+        self, planned: Planned, prompt: Prompt, cutter: Cutter, openings: Mapping[str, tuple[int, ...]]
+    ) -> Ready | Completion:
+        """Ids and tiles of one prompt, or why there are none."""
+        described, tiles = self.layout, None
+        try:
+            paths = [piece.path for piece in prompt.pieces if isinstance(piece, Picture)]
+            tiles = cutter.cut(paths, planned.tiles)
+            counts = tiles.counts if tiles else ()
+            encoded = conversation.encode(
+                self.tokenizer, prompt.pieces, counts, described.tokens_per_tile, self._system
+            )
+        except Exception as error:
+            if tiles is not None:
+                tiles.release()
+            if isinstance(error, ImageRefused):
+                return Completion(None, unscored=error.reason, note=error.message)
+            return failed(error)
+        row = generate.Row(encoded.ids, tiles.array if tiles else None, openings.get(_opening(prompt), ()))
+        ready = Ready(planned.number, row, tiles)
+        room = described.window - self.max_new_tokens
+        if len(row.ids) > room:
+            ready.release()
+            return Completion(None, unscored="request_too_long", note=f"{len(row.ids)} tokens, room for {room}")
+        return ready
+
+    def _openings(self, prompts: Sequence[Prompt]) -> dict[str, tuple[int, ...]]:
+        """First words of a prompt → the ids it begins with as others do: those of the system line and the rubric.
+
+        An opening that goes on where a shorter one ends (the label of a picture that a question begins with) gets the
+        ids of the shorter one. One that nobody shares is not there.
+        """
+        counts = collections.Counter(filter(None, map(_opening, prompts)))
+        shortest: dict[str, str] = {}
+        for text in sorted(counts, key=len):
+            shortest[text] = next((other for other in shortest if text.startswith(other)), text)
+        uses = collections.Counter[str]()
+        for text, other in shortest.items():
+            uses[other] += counts[text]
+        ids = {}
+        for text in {other for other, count in uses.items() if count > 1}:
+            encoded = conversation.encode(self.tokenizer, [Literal(text), Text("x")], (), 1, self._system)
+            ids[text] = encoded.ids[: encoded.spans[0][0]]
+        return {text: ids[other] for text, other in shortest.items() if other in ids}
+
+    def _generator(self, tokens: int) -> generate.Generator:
+        return generate.Generator(
+            self.model,
+            stop=self._stop,
+            max_new_tokens=self.max_new_tokens,
+            tokens=tokens,
+            watch=self._watch,
+            ends=self._ends,
+            counters=self.counters,
+        )
+
+    def _has_score(self, ids: Sequence[int]) -> bool:
+        """Whether the score can be read from what was generated so far, and nothing that follows would change it."""
+        # a line has just ended, or nothing has that was not seen at the token before
+        if ids[-1] >= len(self.tokenizer) or "\n" not in self.tokenizer.text_of(ids[-1:]):
+            return False
+        return score_text.settled(self.tokenizer.decode(ids).split(conversation.STOP)[0])
+
+    def _completion(self, generated: generate.Generated) -> Completion:
+        return Completion(
+            text=generate.text(self.tokenizer, generated),
+            stopped=generated.stopped or len(generated.ids) < self.max_new_tokens,
+            new_tokens=len(generated.ids),
+            score_probs=distribution.score_distribution(self.tokenizer, generated.ids, generated.watched),
+        )
+
+    @property
+    def _system(self) -> str:
+        return str(self.layout.raw.get("system_message") or conversation.SYSTEM_MESSAGE)
+
+    def _tokens_that_fit(self) -> int:
+        import torch
+
+        free, _ = torch.cuda.mem_get_info(self.model.lm_head.weight.device)
+        return tokens_that_fit(free, token_bytes(self.model))
+
+
+def tokens_that_fit(free: int, token: int) -> int:
+    """The budget for `free` bytes, where keys and values of a token take `token`; where memory is short, out of memory
+    halves it."""
+    return int(CACHE_SHARE * max(free - RESERVED_BYTES, free / 4) / token)
+
+
+def _placed(device: str | None, dtype: str | None) -> tuple[str, str]:
+    import torch
+
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise UserError(f"no CUDA device here for --device {device}", fix="leave --device out, or give --device cpu")
+    dtype = dtype or ("float32" if device == "cpu" else "bfloat16")
+    if dtype not in ITEM_BYTES:
+        raise UserError(f"dtype {dtype!r} is not one of {', '.join(ITEM_BYTES)}")
+    return device, dtype
+
+
+def _tokenizer(folder: Path, described: original_layout.Layout) -> Tokenizer:
+    tokenizer = Tokenizer.from_folder(folder)
+    needed = ("<|system|>", "<|user|>", "<|assistant|>", "<|end|>", "<img>", "<IMG_CONTEXT>", "</img>")
+    missing = [content for content in needed if content not in tokenizer.special]
+    if missing:
+        raise UserError(f"the tokenizer lacks {', '.join(missing)}", file=folder)
+    rows = described.text["vocab_size"]
+    if len(tokenizer) > rows:
+        raise UserError(f"the tokenizer has {len(tokenizer)} tokens, the model rows for {rows}", file=folder)
+    return tokenizer
+
+
+def _opening(prompt: Prompt) -> str:
+    """The words of the protocol that a prompt begins with."""
+    first = prompt.pieces[0] if prompt.pieces else None
+    return first.text if isinstance(first, Literal) else ""

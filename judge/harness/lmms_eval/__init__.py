@@ -1,0 +1,1 @@
+"""lmms-eval: the benchmarks as tasks, and two models that need no weights."""

@@ -1,0 +1,185 @@
+"""A benchmark as a task of lmms-eval: documents, one row of the result table per metric and category, aggregation.
+
+A task module is thin (see `mmie_tasks/lmms_eval/task.py`): it says how data is loaded, how a record is asked, and which
+rows there are; its task files name the functions of `Tasks` with absolute `!function` paths, since a relative path
+would run a fresh copy of the module for each function.
+
+A document is a pointer, `{"mmjudge_task": "mmvu", "index": 404, "id": "context/abstract/22"}`; the record stays in
+Python, so no text is pressed through Arrow. Every value in the table is one that `Benchmark.summarise` gives for the
+row's verdicts, the value `results.json` has; what is added here is which items lmms-eval takes its standard error
+over (it reads the key "score"; `evaluator_utils.py` :134-162 of lmms-eval 0.7.3).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from judge.core.benchmark import Answer, Benchmark, Dataset
+from judge.core.verdict import Verdict
+from judge.errors import UserError
+from judge.harness import settings
+from judge.harness.lmms_eval.deferred import Item, Queue, answers, verdicts
+from judge.harness.session import Session
+
+TASK_COLUMN = "mmjudge_task"
+STUB = {"data_files": str(Path(__file__).with_name("stub.jsonl"))}
+"""What lmms-eval loads as the dataset, with its builder "json", before `process_docs` puts ours in its place."""
+OUTPUT_FOLDER = "mmjudge"
+Units = Callable[[Sequence[Verdict]], Mapping[int, float]]
+"""From verdicts to {position: value}: the units a standard error is taken over, on the scale of the metric."""
+
+
+class Refusal(SystemExit):
+    """Ends the run with a message and exit code 1. lmms-eval retries ordinary exceptions and then exits with 0."""
+
+    def __init__(self, problem: UserError | str) -> None:
+        super().__init__(f"mmjudge: {problem}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """A row of lmms-eval's table. metric: its name in `Summary.metrics`, or a function of the verdicts.
+
+    category: of the questions in it; None for all of them.
+    """
+
+    name: str
+    metric: str | Callable[[Sequence[Verdict]], float | None]
+    units: Units
+    category: str | None = None
+    only: Callable[[Any], bool] = lambda record: True
+    higher_is_better: bool = True
+
+
+class Tasks:
+    """The tasks of one benchmark: the real one, its alias, its demo. They share rows and everything but their data.
+
+    The first row is of all questions; its aggregation also prints and writes the results.
+    """
+
+    def __init__(self, benchmark: Benchmark, rows: Sequence[Row]) -> None:
+        self._benchmark, self._rows = benchmark, rows
+        self._loaded: dict[str, tuple[Session, Run, Queue]] = {}
+
+    def __deepcopy__(self, memo: Any) -> Tasks:
+        return self  # lmms-eval copies its configuration with every function in it
+
+    def __repr__(self) -> str:
+        return f"Tasks({self._benchmark.name!r})"
+
+    def session(self, name: str) -> Session:
+        """Of the task `name`, whose documents were loaded in this process."""
+        return self._loaded[name][0]
+
+    def record(self, doc: Mapping[str, Any]) -> Any:
+        """The benchmark's record behind a document."""
+        return self.session(doc[TASK_COLUMN]).dataset.records[doc["index"]]
+
+    def image_root(self, doc: Mapping[str, Any]) -> Path | None:
+        """The folder that names of the record's images are relative to; None where nobody will look at them."""
+        session, run = self._loaded[doc[TASK_COLUMN]][:2]
+        return session.dataset.image_root if run.asks else None
+
+    def documents(self, name: str, load: Callable[[bool], Dataset], judge: str | None = None) -> Callable[[Any], Any]:
+        """The `process_docs` of the task `name`: checks data and judge, before anything is generated.
+
+        load: the data; pictures, too, if its argument says that something will be asked. judge: used where the
+        environment names none. What it is called with, and ignores, is the stub; it returns a `datasets.Dataset`.
+        """
+
+        def process_docs(stub: Any) -> Any:
+            import datasets
+
+            run = running()
+            try:
+                read = settings.read()
+                read = dataclasses.replace(read, image_root=run.image_root or read.image_root)
+                session = Session(name, self._benchmark, load(run.asks), read, judge)
+                if not run.predict_only:
+                    session.check()
+            except UserError as error:
+                raise Refusal(error) from None
+            self._loaded[name] = session, run, Queue(session.decide)
+            ids = [record.id for record in session.dataset.records]
+            columns = {TASK_COLUMN: [name] * len(ids), "index": list(range(len(ids))), "id": ids}
+            return datasets.Dataset.from_dict(columns)
+
+        return process_docs
+
+    def process_results(self, doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, Item]:
+        """An item for every row this document belongs to. Nothing is judged yet."""
+        session, _, queue = self._loaded[doc[TASK_COLUMN]]
+        pending = queue.add(Answer(doc["id"], doc["index"], results[0], session.settings.image_root))
+        record = session.dataset.records[doc["index"]]
+        rows = (row for row in self._rows if row.category in (None, record.category) and row.only(record))
+        return {row.name: Item(session.task, queue, pending, brief=row is not self._rows[0]) for row in rows}
+
+    def metric_list(self) -> list[dict[str, Any]]:
+        """The task files' key of this name."""
+        return [
+            {"metric": row.name, "aggregation": self._aggregation(row), "higher_is_better": row.higher_is_better}
+            for row in self._rows
+        ]
+
+    def _aggregation(self, row: Row) -> Callable[..., float | None]:
+        def aggregate(items: list[dict[str, Any]], args: Any = None) -> float | None:
+            session = self.session(items[0]["task"])
+            decided = verdicts(items)
+            for position, value in row.units(decided).items():
+                items[position]["score"] = value
+            if row is self._rows[0]:
+                output = getattr(args, "output_path", None)
+                folder = Path(output) / OUTPUT_FOLDER / session.task if output else None
+                given = answers(items, session.settings.image_root) if folder else []
+                session.publish(decided, folder, given)
+            if callable(row.metric):
+                return row.metric(decided)
+            return self._benchmark.summarise(decided, session.dataset).metrics[row.metric].value
+
+        return aggregate
+
+
+def unscored_row() -> Row:
+    """Share of answers without a score, percent."""
+
+    def units(decided: Sequence[Verdict]) -> dict[int, float]:
+        return {position: 100.0 * (verdict.score is None) for position, verdict in enumerate(decided)}
+
+    def rate(decided: Sequence[Verdict]) -> float | None:
+        values = units(decided).values()
+        return math.fsum(values) / len(values) if values else None
+
+    return Row("unscored", rate, units, higher_is_better=False)
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """What the run around us is about. asks: whether a model will look at questions and pictures."""
+
+    predict_only: bool = False
+    asks: bool = True
+    image_root: Path | None = None
+
+
+def running() -> Run:
+    """The lmms-eval run that is loading its tasks now.
+
+    Neither the command line nor the Python interface hands its arguments to a task, so they are read off the stack.
+    """
+    frame: FrameType | None = sys._getframe()
+    while frame is not None:
+        if frame.f_code.co_name == "simple_evaluate":
+            model = frame.f_locals.get("lm")
+            return Run(
+                bool(frame.f_locals.get("predict_only")),
+                getattr(model, "asks", True),
+                getattr(model, "image_root", None),
+            )
+        frame = frame.f_back
+    return Run()

@@ -1,0 +1,108 @@
+"""How a benchmark wants to be read: what its metrics mean, which charts say it best, which answers to look at first.
+
+    View(about="Does a model that sees the answer stand by it when the question misleads?",
+         metrics={"RA": Metric("robustness accuracy", "pairs", "both questions of a pair answered right"), …},
+         by_category=("RA", "MR"), plane=("RA", "MR"), contrast=("POS", "NEG"), samples=…, singled_out=…)
+
+A benchmark may have such a `view`; without one it is read with the plain defaults. Reports are made from it, and
+`mmjudge score` takes from it what to keep for them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from judge.core.benchmark import Answer, Benchmark, Dataset
+from judge.core.verdict import Verdict
+from judge.io import samples
+from judge.io.samples import Question, Sample
+
+
+@dataclasses.dataclass(frozen=True)
+class Metric:
+    """label: its name in a sentence; unit: what its n counts; meaning: what is counted, as a phrase; top: end of its
+    scale, which starts at 0."""
+
+    label: str
+    unit: str = "answers"
+    meaning: str = ""
+    higher_is_better: bool = True
+    top: float = 100.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Group:
+    """Answers to look at. items: questions that are shown together, such as the two of a pair; total: how many there
+    are in all, of which `items` are a choice."""
+
+    title: str
+    meaning: str
+    items: Sequence[tuple[Question, ...]]
+    total: int
+
+
+def _nothing(verdicts: Sequence[Verdict]) -> Sequence[Group]:
+    return ()
+
+
+def _no_samples(answers: Sequence[Answer], dataset: Dataset | None) -> Sequence[Sample]:
+    return ()
+
+
+@dataclasses.dataclass(frozen=True)
+class View:
+    """about: what the benchmark asks, one sentence. by_category: metrics charted by category. plane: two metrics
+    (across, up) that belong together. contrast: two that are told apart. histogram: scores of the integer scale that
+    are counted by category, 0 to this; None for none. details: what is shown of `Verdict.details`, key → label;
+    words: values of theirs in plain words.
+    samples: questions and answers for reading, one an answer; never raises for a picture. singled_out: depends on the
+    verdicts alone, so that what `mmjudge score` keeps is what a report shows. published: tables of published systems,
+    see `judge.report.published`.
+    """
+
+    about: str = ""
+    metrics: Mapping[str, Metric] = dataclasses.field(default_factory=dict)
+    by_category: Sequence[str] = ()
+    plane: tuple[str, str] | None = None
+    contrast: tuple[str, str] | None = None
+    histogram: int | None = None
+    details: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    words: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    samples: Callable[[Sequence[Answer], Dataset | None], Sequence[Sample]] = _no_samples
+    singled_out: Callable[[Sequence[Verdict]], Sequence[Group]] = _nothing
+    published: Path | None = None
+
+    def detail(self, verdict: Verdict, name: str) -> str | None:
+        """One of `details` of a verdict, for reading."""
+        value = verdict.details.get(name)
+        return None if value is None else self.words.get(str(value), str(value))
+
+    def metric(self, name: str) -> Metric:
+        return self.metrics.get(name) or Metric(name)
+
+
+def view_of(benchmark: Benchmark) -> View:
+    """The benchmark's `view`, or one that charts its first metric by category."""
+    found = getattr(benchmark, "view", None)
+    return found if isinstance(found, View) else View(by_category=tuple(benchmark.headline[:1]))
+
+
+def keep_samples(
+    folder: Path,
+    benchmark: Benchmark,
+    answers: Sequence[Answer],
+    dataset: Dataset | None,
+    verdicts: Sequence[Verdict],
+    *,
+    keep_images: bool = False,
+) -> None:
+    """Write `samples.jsonl` and its pictures beside the verdicts on `answers`, for reports; no file for no samples.
+
+    Raises UserError.
+    """
+    view = view_of(benchmark)
+    singled_out = {key for group in view.singled_out(verdicts) for item in group.items for key in item}
+    if made := view.samples(answers, dataset):
+        samples.write(folder, made, singled_out, keep_images=keep_images)

@@ -1,0 +1,193 @@
+"""What a reader wants beside a verdict: the question as it was asked, the answer as it was given, their pictures.
+
+    {"id": "PBL-2896694", "index": 3, "category": "PBL", "truth": null,
+     "question": [{"text": "Step 1: open the lid."}, {"image": "images/9f2c07d1e4a85b36.jpg"}],
+     "answer": [{"text": "Step 2: pour."}, {"missing": "out/7.png"}]}
+
+`samples.jsonl` lies beside `verdicts.jsonl`, a line an answer in the order of the answers. Pictures are hard links (or
+copies) in `images/`, named by the first 16 hex digits of their SHA-256, so that a results folder can be moved or sent
+alone. All are kept where they come to at most 64 MiB together; beyond that only those of the samples that a report
+singles out, unless all are asked for. The others are named: {"missing": NAME}.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from judge.core.request import Picture, Text
+from judge.errors import UserError
+
+FILE, IMAGES = "samples.jsonl", "images"
+KEPT_BYTES = 64 * 2**20
+"""Pictures of one results folder that are kept without being asked for."""
+KEPT_NAME = re.compile(r"images/[0-9a-f]{16}(\.[a-z0-9]{1,5})?")
+"""The only pictures of a results folder that are ever opened or referred to."""
+
+_SUFFIX = re.compile(r"\.[a-z0-9]{1,5}")
+Question = tuple[str, int | None]
+"""id and index."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Missing:
+    """A picture that is not to be had; `name` as the record or the response has it."""
+
+    name: str
+
+
+Piece = Text | Picture | Missing
+
+
+@dataclasses.dataclass(frozen=True)
+class Sample:
+    """One question with one answer. truth: the reference answer as text, where there is one."""
+
+    id: str
+    index: int | None
+    category: str | None
+    question: tuple[Piece, ...]
+    answer: tuple[Piece, ...]
+    truth: str | None = None
+
+    @property
+    def key(self) -> Question:
+        return self.id, self.index
+
+    @property
+    def pictures(self) -> tuple[Picture, ...]:
+        return tuple(piece for piece in (*self.question, *self.answer) if isinstance(piece, Picture))
+
+
+def write(
+    folder: Path, samples: Sequence[Sample], singled_out: Collection[Question] = (), *, keep_images: bool = False
+) -> Path:
+    """Write `folder/samples.jsonl` and the pictures to be kept; return the path.
+
+    singled_out: questions whose pictures are always kept. keep_images: all of them. Raises UserError where the disk
+    does not take them; a picture that has gone meanwhile becomes missing.
+    """
+    sizes = {picture.path: _size(picture.path) for sample in samples for picture in sample.pictures}
+    every = keep_images or sum(sizes.values()) <= KEPT_BYTES
+    kept: dict[Path, str | None] = {}
+    path = folder / FILE
+    unfinished = path.with_name(f".{FILE}.unfinished")
+    try:
+        with unfinished.open("w", encoding="ascii", newline="\n") as file:
+            for sample in samples:
+                if every or sample.key in singled_out:
+                    for picture in sample.pictures:
+                        if picture.path not in kept:
+                            kept[picture.path] = keep(picture.path, folder)
+                file.write(json.dumps(_row(sample, kept)) + "\n")
+        unfinished.replace(path)
+    except OSError as error:
+        raise UserError(f"cannot be written ({error.strerror})", file=path, fix="make room, try again") from error
+    return path
+
+
+def read(folder: Path) -> list[Sample]:
+    """The samples of a results folder, [] where it has none. A kept picture's path lies in `folder`/images.
+
+    The folder may be anybody's: a picture under another name than ours is missing. Raises UserError with the line.
+    """
+    path = folder / FILE
+    samples = []
+    try:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, 1):
+                try:
+                    samples.append(_sample(json.loads(line), folder))
+                except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+                    raise UserError(
+                        f"line {number} is not a sample ({type(error).__name__}: {error})",
+                        file=path, fix="write the folder again: mmjudge score … --out DIR",
+                    ) from error  # fmt: skip
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise UserError(f"cannot be read ({error.strerror})", file=path) from error
+    return samples
+
+
+def _row(sample: Sample, kept: Mapping[Path, str | None]) -> dict[str, Any]:
+    return {
+        "id": sample.id,
+        "index": sample.index,
+        "category": sample.category,
+        "truth": sample.truth,
+        "question": [_piece(piece, kept) for piece in sample.question],
+        "answer": [_piece(piece, kept) for piece in sample.answer],
+    }
+
+
+def _piece(piece: Piece, kept: Mapping[Path, str | None]) -> dict[str, str]:
+    if isinstance(piece, Text):
+        return {"text": piece.text}
+    if isinstance(piece, Picture) and (name := kept.get(piece.path)):
+        return {"image": name}
+    return {"missing": piece.name}
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def keep(path: Path, folder: Path) -> str | None:
+    """The picture as a file of `folder`: its name relative to it, or None where it has gone. Raises OSError where
+    `folder` does not take it."""
+    try:
+        with path.open("rb") as file:
+            digest = hashlib.sha256()
+            while block := file.read(1 << 20):
+                digest.update(block)
+    except OSError:
+        return None
+    suffix = path.suffix.lower()
+    name = f"{IMAGES}/{digest.hexdigest()[:16]}{suffix if _SUFFIX.fullmatch(suffix) else ''}"
+    target = folder / name
+    if not target.exists():
+        target.parent.mkdir(exist_ok=True)
+        unfinished = target.with_name(f".{target.name}.unfinished")
+        unfinished.unlink(missing_ok=True)
+        try:
+            os.link(path.resolve(), unfinished)  # the link of a link would break where the folder is moved to
+        except OSError:  # another file system, or one without links
+            shutil.copyfile(path, unfinished)
+        unfinished.replace(target)
+    return name
+
+
+def _sample(row: Any, folder: Path) -> Sample:
+    index, category, truth = row["index"], row["category"], row["truth"]
+    if not isinstance(row["id"], str) or not isinstance(index, int | None):
+        raise ValueError("id must be text, index a number or null")
+    if not isinstance(category, str | None) or not isinstance(truth, str | None):
+        raise ValueError("category and truth must be text or null")
+    question, answer = (tuple(_pieces(row[field], folder)) for field in ("question", "answer"))
+    return Sample(row["id"], index, category, question, answer, truth)
+
+
+def _pieces(rows: Iterable[Mapping[str, Any]], folder: Path) -> Iterable[Piece]:
+    for row in rows:
+        ((kind, value),) = row.items()
+        if not isinstance(value, str):
+            raise ValueError(f"{kind} must be text")
+        if kind == "text":
+            yield Text(value)
+        elif kind == "image" and KEPT_NAME.fullmatch(value):
+            yield Picture(folder / value, value)
+        elif kind in ("image", "missing"):
+            yield Missing(value)
+        else:
+            raise ValueError(f"unknown part {kind!r}")

@@ -1,0 +1,301 @@
+"""Weights of a judge: from the original InternVL2-4B layout into native transformers classes, and back.
+
+No code from the folder is run and no pickle is opened: safetensors only. Names are compared strictly, because
+transformers merely warns about a missing tensor and leaves it random.
+
+    vision_model.encoder.layers.0.attn.qkv.weight (3·h, h)  →  ….attention.{q,k,v}_proj.weight, three blocks of rows
+    language_model.model.layers.0.self_attn.qkv_proj.weight →  model.language_model.layers.0.self_attn.qkv_proj.weight
+    mlp1.1.weight                                           →  model.multi_modal_projector.linear_1.weight
+
+Source of the map: OpenGVLab/InternVL, `internvl_chat/tools/internvl_custom2hf.py`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+import struct
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from judge.errors import UserError
+from judge.model import rope
+from judge.model.weights import original_layout
+
+# Original name → native name, first match wins; applied to whole prefixes or suffixes.
+_RENAMES: tuple[tuple[str, str], ...] = (
+    (r"^language_model\.lm_head\.", "lm_head."),
+    (r"^language_model\.model\.", "model.language_model."),
+    (r"^mlp1\.0\.", "model.multi_modal_projector.layer_norm."),
+    (r"^mlp1\.1\.", "model.multi_modal_projector.linear_1."),
+    (r"^mlp1\.3\.", "model.multi_modal_projector.linear_2."),
+    (r"^vision_model\.embeddings\.class_embedding$", "model.vision_tower.embeddings.cls_token"),
+    (r"^vision_model\.embeddings\.position_embedding$", "model.vision_tower.embeddings.position_embeddings"),
+    (
+        r"^vision_model\.embeddings\.patch_embedding\.",
+        "model.vision_tower.embeddings.patch_embeddings.projection.",
+    ),
+)
+_VISION_LAYER = re.compile(r"^vision_model\.encoder\.layers\.(\d+)\.(.+)$")
+_VISION_PARTS: tuple[tuple[str, str], ...] = (
+    ("attn.proj.", "attention.projection_layer."),
+    ("attn.q_norm.", "attention.q_norm."),
+    ("attn.k_norm.", "attention.k_norm."),
+    ("norm1.", "layernorm_before."),
+    ("norm2.", "layernorm_after."),
+    ("ls1", "lambda_1"),
+    ("ls2", "lambda_2"),
+    ("mlp.", "mlp."),
+)
+_QKV = "attn.qkv."
+
+FLOATS = frozenset({"F64", "F32", "F16", "BF16"})
+"""Number types of safetensors that weights may have."""
+
+
+def native_names(name: str) -> tuple[str, ...]:
+    """Native names of one original tensor, in the order of its blocks of rows; empty where the name is unknown."""
+    for pattern, replacement in _RENAMES:
+        renamed, count = re.subn(pattern, replacement, name)
+        if count:
+            return (renamed,)
+    match = _VISION_LAYER.match(name)
+    if match:
+        prefix, rest = f"model.vision_tower.encoder.layer.{match[1]}.", match[2]
+        if rest.startswith(_QKV):
+            return tuple(f"{prefix}attention.{part}_proj.{rest[len(_QKV) :]}" for part in "qkv")
+        for original, native in _VISION_PARTS:
+            if rest.startswith(original):
+                return (prefix + native + rest[len(original) :],)
+    return ()
+
+
+def original_names(natives: Iterable[str], layers: int) -> dict[str, tuple[str, ...]]:
+    """The inverse: original name → native names, for all native tensors of a model with `layers` vision layers."""
+    wanted = set(natives)
+    candidates = {"vision_model.embeddings.class_embedding", "vision_model.embeddings.position_embedding"}
+    for kind in ("weight", "bias"):
+        candidates |= {f"vision_model.embeddings.patch_embedding.{kind}", *(f"mlp1.{n}.{kind}" for n in (0, 1, 3))}
+        for layer in range(layers):
+            prefix = f"vision_model.encoder.layers.{layer}."
+            parts = ("attn.qkv", "attn.proj", "attn.q_norm", "attn.k_norm", "mlp.fc1", "mlp.fc2", "norm1", "norm2")
+            candidates |= {f"{prefix}{part}.{kind}" for part in parts} | {f"{prefix}ls1", f"{prefix}ls2"}
+    prefixes = {"model.language_model.": "language_model.model.", "lm_head.": "language_model.lm_head."}
+    for native, original in prefixes.items():
+        candidates |= {original + name[len(native) :] for name in wanted if name.startswith(native)}
+    found = {name: native_names(name) for name in sorted(candidates)}
+    found = {name: parts for name, parts in found.items() if wanted.issuperset(parts)}
+    left = wanted.difference(*found.values())
+    if left:
+        raise ValueError(f"no original name for {sorted(left)}")
+    return found
+
+
+def shards(folder: Path) -> list[Path]:
+    """The safetensors files of a judge folder, in order of name. Raises UserError where there are none."""
+    index = folder / "model.safetensors.index.json"
+    if index.exists():
+        names = set(original_layout.read_json(index).get("weight_map", {}).values())
+        bad = sorted(name for name in names if not isinstance(name, str) or Path(name).name != name)
+        if bad:
+            raise UserError(f"names files outside the folder: {bad[:3]}", file=index, field="weight_map")
+        files = [folder / name for name in sorted(names)]
+    else:
+        files = sorted(folder.glob("*.safetensors"))
+    missing = [file.name for file in files if not file.exists()]
+    if missing:
+        raise UserError(f"shards are missing: {', '.join(missing)}", file=index, fix="download the judge folder again")
+    if not files:
+        pickles = sorted(file.name for pattern in ("*.bin", "*.pt", "*.pth") for file in folder.glob(pattern))
+        raise UserError(
+            f"holds weights only as pickle ({', '.join(pickles)}), which can run code when opened"
+            if pickles
+            else "holds no *.safetensors",
+            file=folder,
+            fix="give a folder with safetensors weights",
+        )
+    return files
+
+
+def headers(folder: Path) -> dict[str, tuple[Path, tuple[int, ...]]]:
+    """Original tensor name → (file, shape), from the headers alone."""
+    found: dict[str, tuple[Path, tuple[int, ...]]] = {}
+    for file in shards(folder):
+        try:
+            with file.open("rb") as stream:
+                (length,) = struct.unpack("<Q", stream.read(8))
+                if length > 100_000_000:  # the limit of the format itself
+                    raise ValueError("header too long")
+                entries = json.loads(stream.read(length))
+            entries.pop("__metadata__", None)
+            quantised = sorted({entry["dtype"] for entry in entries.values()} - FLOATS)
+            if quantised:  # copied as they are, such numbers are not what was trained
+                raise ValueError(f"it holds {', '.join(quantised)}, and only {', '.join(sorted(FLOATS))} can be read")
+            rows = {name: tuple(entry["shape"]) for name, entry in entries.items()}
+            size = 8 + length + max((entry["data_offsets"][1] for entry in entries.values()), default=0)
+            if file.stat().st_size != size:
+                raise ValueError(f"{file.stat().st_size} bytes instead of {size}")
+        except (struct.error, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise UserError(
+                f"is not a safetensors file of weights: {error}", file=file, fix="download it again"
+            ) from None
+        twice = sorted(found.keys() & rows.keys())
+        if twice:
+            raise UserError(f"tensors given twice: {_some(twice)}", file=file)
+        found |= {name: (file, shape) for name, shape in rows.items()}
+    return found
+
+
+def check(folder: Path, described: original_layout.Layout) -> int:
+    """Compare names and shapes of all tensors with what the config asks for; returns the number of parameters.
+
+    Reads headers only. Raises UserError that names missing, unknown and wrongly shaped tensors.
+    """
+    found = headers(folder)
+    expected = original_shapes(described)
+    missing = sorted(expected.keys() - found.keys())
+    extra = sorted(found.keys() - expected.keys())
+    shapes = [
+        f"{name} is {list(found[name][1])}, expected {list(expected[name])}"
+        for name in sorted(expected.keys() & found.keys())
+        if found[name][1] != expected[name]
+    ]
+    problems = [
+        f"{len(names)} tensors {what}: {_some(names)}"
+        for what, names in (("missing", missing), ("unknown", extra), ("of another shape", shapes))
+        if names
+    ]
+    if problems:
+        raise UserError(
+            "weights do not fit config.json: " + "; ".join(problems),
+            file=folder,
+            fix="download the judge folder again, or give a judge in the InternVL2-4B layout",
+        )
+    return parameters(described)
+
+
+def parameters(described: original_layout.Layout) -> int:
+    """Number of parameters the config asks for."""
+    return sum(math.prod(shape) for shape in original_shapes(described).values())
+
+
+def original_shapes(described: original_layout.Layout) -> dict[str, tuple[int, ...]]:
+    """Original name → shape of every tensor the config asks for."""
+    state = _empty(described).state_dict()
+    names = original_names(state, described.vision["num_hidden_layers"])
+    return {
+        name: (sum(state[native].shape[0] for native in natives), *state[natives[0]].shape[1:])
+        for name, natives in names.items()
+    }
+
+
+def original_parts(described: original_layout.Layout) -> dict[str, tuple[str, ...]]:
+    """Original name → native names, block by block, of every tensor the config asks for."""
+    return original_names(_empty(described).state_dict(), described.vision["num_hidden_layers"])
+
+
+def load(folder: Path, *, device: str = "cpu", dtype: str = "float32", regime: rope.Regime = "reference") -> Any:
+    """A native `InternVLForConditionalGeneration` in evaluation mode, with per-row rope installed.
+
+    Tensors are read one at a time straight into their place, so the peak is one model and one tensor.
+    """
+    import torch
+    from safetensors import safe_open
+
+    described = original_layout.read(folder)
+    check(folder, described)
+    model = _empty(described).to(getattr(torch, dtype)).to_empty(device=device)
+    target = model.state_dict()
+    with torch.no_grad():
+        for file in shards(folder):
+            with safe_open(str(file), framework="pt") as tensors:
+                for name in tensors.keys():  # noqa: SIM118 (not a mapping)
+                    natives = native_names(name)
+                    for native, block in zip(natives, tensors.get_tensor(name).chunk(len(natives)), strict=True):
+                        target[native].copy_(block)
+    # transformers would stop at any of [2, 32000, 32007] from generation_config.json; chat() stops at <|end|> alone,
+    # so that file is not read and judge.model.generate is given its one stop token
+    rope.install(model, regime)
+    unset = sorted(name for name, _ in model.named_buffers() if name not in target)
+    if unset:
+        raise RuntimeError(f"this transformers version computes {unset}, which loading does not fill")
+    return model.eval()
+
+
+def weights_sha256(folder: Path) -> str:
+    """SHA-256 over the bytes of all shards in order of name."""
+    return _sha256(shards(folder))
+
+
+def description_sha256(folder: Path) -> str:
+    """SHA-256 over config and tokenizer files: what else decides what a local folder answers."""
+    names = ("config.json", "added_tokens.json", "special_tokens_map.json", "tokenizer_config.json", "tokenizer.model")
+    return _sha256([folder / name for name in names if (folder / name).exists()])
+
+
+def save_original(model: Any, folder: Path, raw: Mapping[str, Any]) -> None:
+    """Write a native model in the original layout: `config.json` from `raw`, and one safetensors file in its dtype.
+
+    The tokenizer's files are the caller's to copy.
+    """
+    import torch
+    from safetensors.torch import save_file
+
+    folder.mkdir(parents=True, exist_ok=True)
+    state = model.state_dict()
+    tensors = {
+        name: torch.cat([state[native] for native in natives]).contiguous().cpu()
+        for name, natives in original_names(state, raw["vision_config"]["num_hidden_layers"]).items()
+    }
+    save_file(tensors, str(folder / "model.safetensors"), metadata={"format": "pt"})
+    (folder / "config.json").write_text(json.dumps(raw, indent=2) + "\n", encoding="utf-8")
+
+
+def new_model(folder_or_layout: Path | original_layout.Layout, *, seed: int) -> Any:
+    """A model of the folder's shape with random weights, float32: where training starts, and for tests."""
+    import torch
+    from transformers import InternVLForConditionalGeneration
+
+    described = (
+        folder_or_layout
+        if isinstance(folder_or_layout, original_layout.Layout)
+        else original_layout.read(folder_or_layout)
+    )
+    torch.manual_seed(seed)
+    model = InternVLForConditionalGeneration(original_layout.native_config(described))
+    rope.install(model)
+    return model
+
+
+def _empty(described: original_layout.Layout) -> Any:
+    """The native model without storage. Raises UserError where the config's numbers do not go together."""
+    import torch
+    from transformers import InternVLForConditionalGeneration
+
+    try:
+        with torch.device("meta"):
+            return InternVLForConditionalGeneration(original_layout.native_config(described))
+    except Exception as error:  # transformers and torch have no error of their own for that
+        why = " ".join(str(error).split())
+        raise UserError(f"describes a model that cannot be built: {why}", file="config.json") from None
+
+
+def _sha256(files: Sequence[Path]) -> str:
+    digest = hashlib.sha256()
+    for block in _blocks(files):
+        digest.update(block)
+    return digest.hexdigest()
+
+
+def _blocks(files: Sequence[Path]) -> Iterator[bytes]:
+    for file in files:
+        with file.open("rb") as stream:
+            while block := stream.read(1 << 22):
+                yield block
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

@@ -1,0 +1,103 @@
+"""Where a judge comes from: a local folder, or a Hub repository at one revision.
+
+    resolve("MMIE/MMIE-Score@main")   ->  Source(…/snapshots/9e8d…, name="MMIE/MMIE-Score", revision="9e8d…")
+    resolve("out/my-judge")           ->  Source(out/my-judge, name="my-judge", revision="local-3fa2c1d0")
+
+Only configuration, tokenizer and safetensors files are ever fetched: no code, no pickles.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from pathlib import Path
+
+from judge.errors import UserError
+from judge.model.weights import checkpoint
+
+DESCRIPTION = ("*.json", "tokenizer.model")
+WEIGHTS = ("*.safetensors",)
+
+_REPOSITORY = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?")
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """folder: local files. revision: a Hub commit, or "local-" and a hash of the files that describe the judge."""
+
+    folder: Path
+    name: str
+    revision: str
+
+    def __str__(self) -> str:
+        # a signature separates its parts by "|"
+        return f"{self.name}@{self.revision}".replace("|", "_")
+
+
+def resolve(judge: str, *, weights: bool = True) -> Source:
+    """Find or fetch a judge. weights=False fetches its description only. Raises UserError that says what to do."""
+    folder = Path(judge).expanduser()
+    if folder.is_dir():
+        return Source(folder, folder.resolve().name, f"local-{checkpoint.description_sha256(folder)[:8]}")
+    return _fetched(*_repository(judge), weights)
+
+
+def check_name(judge: str) -> None:
+    """Raise UserError for what is neither a folder here nor the name of a repository; the Hub is not asked."""
+    if not Path(judge).expanduser().is_dir():
+        _repository(judge)
+
+
+def _repository(judge: str) -> tuple[str, str | None]:
+    match = _REPOSITORY.fullmatch(judge)
+    if match is None or judge.startswith(".") or not _is_name(match["repo"]):
+        raise UserError(
+            "no such folder, and not a Hub repository (ORG/NAME or ORG/NAME@REVISION)",
+            file=judge,
+            fix="give the folder that holds the judge's config.json, or a repository",
+        )
+    return match["repo"], match["revision"]
+
+
+def _is_name(repo: str) -> bool:
+    """Whether the Hub could have a repository of that name."""
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id
+
+    try:
+        validate_repo_id(repo)
+    except HFValidationError:
+        return False
+    return True
+
+
+def _fetched(repo: str, revision: str | None, weights: bool) -> Source:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HfHubHTTPError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    page = f"https://huggingface.co/{repo}"
+    patterns = [*DESCRIPTION, *WEIGHTS] if weights else list(DESCRIPTION)
+    try:
+        folder = Path(snapshot_download(repo, revision=revision, allow_patterns=patterns))
+    except GatedRepoError:
+        problem = "is gated, and this machine has no access to it"
+        fix = f"ask for access on {page}, then log in: hf auth login"
+    except RepositoryNotFoundError:
+        problem = "is not a folder here, and not on the Hub, or private"
+        fix = f"check the name; if {page} asks for it, request access and log in: hf auth login"
+    except RevisionNotFoundError:
+        problem, fix = f"has no revision {revision!r}", f"choose one from {page}/commits"
+    except LocalEntryNotFoundError:
+        problem = "is not on this machine, and the Hub cannot be reached (offline, or HF_HUB_OFFLINE is set)"
+        fix = f"fetch it where there is a network: hf download {repo}; or give a local folder"
+    except (HfHubHTTPError, OSError) as error:
+        problem, fix = f"cannot be fetched from the Hub: {error}", "try again, or give a local folder"
+    else:
+        return Source(folder, repo, folder.name)
+    raise UserError(problem, file=repo, fix=fix)

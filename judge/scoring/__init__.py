@@ -1,0 +1,1 @@
+"""One request becomes one verdict, once: grading, the journal, and the order of things."""

@@ -1,0 +1,281 @@
+"""Several processes of one job on a shared folder: every rank judges its share, the first one joins them.
+
+    OUT/ranks/0.jsonl … 7.jsonl    what each rank has judged: journals like verdicts.jsonl (`judge.scoring.journal`)
+    OUT/ranks/3.alive              a line that changes every few seconds while rank 3 is at work, and says how it ended
+    OUT/verdicts.jsonl             written by rank 0 when all is judged, in the end as if it had judged alone
+
+`accelerate launch` and `torchrun` say who is who by RANK and WORLD_SIZE, a step of `srun` by SLURM_PROCID and
+SLURM_STEP_NUM_TASKS. No rank talks to another but through the folder, and none writes another's file, so the folder
+need not know locks. Shares are dealt from the longest request to the shortest, the same in every rank.
+
+A killed job goes on when it is started again, with as many ranks as you like: each finds in the folder what any rank
+has judged. Rank 0 waits for the others as long as they show life; what a dead rank leaves, it judges itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from judge.core.benchmark import Profile
+from judge.core.request import Picture, Request
+from judge.core.rubric import Rubric
+from judge.core.signature import Signature
+from judge.core.verdict import Verdict
+from judge.engines import Engine
+from judge.errors import UserError
+from judge.scoring.journal import Journal, read
+from judge.scoring.keys import request_keys
+from judge.scoring.pipeline import judge_requests
+
+FOLDER = "ranks"
+BEAT_SECONDS = 5.0
+Sign = tuple[str, ...]
+"""A process and its count, or how it ended: ("3f…", "17"), ("3f…", "done"), or nothing."""
+
+PATIENCE = 300.0
+"""Seconds without a sign of life after which a rank counts as dead: slow shared folders show changes late."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Rank:
+    """One process of a job of `size`. local: its number on this machine, which chooses its GPU."""
+
+    number: int = 0
+    size: int = 1
+    local: int = 0
+
+    @property
+    def alone(self) -> bool:
+        return self.size == 1
+
+
+def here(environment: Mapping[str, str] | None = None) -> Rank:
+    """Which rank this process is. Raises UserError for numbers that make no sense.
+
+    A batch script of SLURM has SLURM_NTASKS and SLURM_PROCID=0 itself; only in a step (`srun`) do they say more.
+    """
+    values = os.environ if environment is None else environment
+    if "RANK" in values and "WORLD_SIZE" in values:
+        names = ("RANK", "WORLD_SIZE", "LOCAL_RANK")
+    elif "SLURM_PROCID" in values and "SLURM_STEP_ID" in values:
+        size = "SLURM_STEP_NUM_TASKS" if "SLURM_STEP_NUM_TASKS" in values else "SLURM_NTASKS"
+        names = ("SLURM_PROCID", size, "SLURM_LOCALID")
+    else:
+        return Rank()
+    number, size_, local = (values.get(name, default) for name, default in zip(names, ("0", "1", "0"), strict=True))
+    if not all(value.isdecimal() for value in (number, size_, local)) or int(number) >= int(size_):
+        said = ", ".join(f"{name}={values.get(name)}" for name in names)
+        raise UserError(f"{said}: not a rank of a job", fix=f"unset {names[0]} and {names[1]} to run alone")
+    return Rank(int(number), int(size_), int(local))
+
+
+def device(rank: Rank, wanted: str | None) -> str | None:
+    """The device of a rank that shares its machine: its own GPU or else the CPU, unless a certain one was named."""
+    if rank.alone or wanted not in (None, "cuda"):
+        return wanted
+    import torch
+
+    gpus = torch.cuda.device_count()
+    return f"cuda:{rank.local % gpus}" if gpus else wanted or "cpu"
+
+
+def judge_share(
+    requests: Sequence[Request],
+    engine: Engine,
+    rubric: Rubric | None,
+    profile: Profile,
+    signature: Signature,
+    out: Path,
+    rank: Rank,
+    *,
+    retry_unscored: bool = False,
+) -> int:
+    """Judge this rank's share of all requests into its own journal; how many these are.
+
+    Raises UserError where another process holds that journal, and whatever ends the engine.
+    """
+    ours = share(requests, rank)
+    with Journal(_journal(out, rank.number)) as journal, _Alive(_alive(out, rank.number)):
+        # what others have judged in an earlier run: it may have had other shares
+        for verdict in _known(ours, engine, rubric, signature, out, besides=journal.path)[0].values():
+            before = journal.get(verdict.key or "")
+            if before is None or _weight(before) < _weight(verdict):
+                journal.record(verdict)
+        for _ in judge_requests(
+            ours,
+            engine,
+            rubric,
+            profile,
+            signature,
+            journal,
+            retry_unscored=retry_unscored,
+            progress=rank.number == 0,
+        ):
+            pass
+    return len(ours)
+
+
+def join(
+    requests: Sequence[Request],
+    engine: Engine,
+    rubric: Rubric | None,
+    signature: Signature,
+    journal: Journal,
+    out: Path,
+    rank: Rank,
+    before: Mapping[int, Sign],
+    *,
+    retry_unscored: bool = False,
+) -> None:
+    """Wait for the other ranks and put all that was judged into `journal`. What dead ranks owe is missing there.
+
+    before: `signs` when this process began.
+    """
+    known, whole = _known(requests, engine, rubric, signature, out)
+    if retry_unscored or not whole:
+        dead = await_others(out, rank, before, PATIENCE)
+        if dead:
+            say(f"ranks {', '.join(map(str, dead))} have died: rank {rank.number} judges what they owe")
+        known, _ = _known(requests, engine, rubric, signature, out)
+    for verdict in known.values():
+        journal.record(verdict)
+
+
+def share(requests: Sequence[Request], rank: Rank) -> list[Request]:
+    """The requests that are this rank's: dealt from the longest to the shortest, to and fro; like ones to one rank."""
+    alike: dict[tuple[object, ...], list[Request]] = {}
+    for request in requests:
+        alike.setdefault((request.category, request.question, request.answer, request.gt_answer), []).append(request)
+    # sorted is stable: the same order in every rank
+    order = sorted(alike.values(), key=lambda group: _rough_length(group[0]), reverse=True)
+    turns = {rank.number, 2 * rank.size - 1 - rank.number}
+    return [request for place, group in enumerate(order) if place % (2 * rank.size) in turns for request in group]
+
+
+def _rough_length(request: Request) -> int:
+    segments = (*request.question, *request.answer)
+    return sum(8_000 if isinstance(segment, Picture) else len(segment.text) for segment in segments)
+
+
+def _known(
+    requests: Sequence[Request],
+    engine: Engine,
+    rubric: Rubric | None,
+    signature: Signature,
+    out: Path,
+    besides: Path | None = None,
+) -> tuple[dict[str, Verdict], bool]:
+    """What any rank, or a single process, has judged of these requests, and whether that is all of them.
+
+    key → the best verdict: one with a score goes before one without, one about the answer before one about a failed
+    attempt.
+    """
+    files = [out / "verdicts.jsonl", *sorted((out / FOLDER).glob("*.jsonl"))]
+    verdicts = [verdict for file in files if file != besides and file.exists() for verdict in read(file)]
+    # keys take reading every picture: only where there may be something under them
+    names = {verdict.id for verdict in verdicts}
+    named = [request for request in requests if request.id in names]
+    wanted = set(request_keys(named, engine, rubric, signature))
+    found: dict[str, Verdict] = {}
+    for verdict in verdicts:
+        if verdict.key in wanted:
+            before = found.get(verdict.key)
+            if before is None or _weight(verdict) >= _weight(before):
+                found[verdict.key] = verdict
+    settled = {key for key, verdict in found.items() if verdict.stands}
+    return found, len(named) == len(requests) and settled == wanted
+
+
+def _weight(verdict: Verdict) -> int:
+    return 2 * (verdict.score is not None) + verdict.stands
+
+
+def signs(out: Path, rank: Rank) -> dict[int, Sign]:
+    """The other ranks' signs of life as they are now; those of an earlier job among them."""
+    return {number: _sign(_alive(out, number)) for number in range(rank.size) if number != rank.number}
+
+
+def await_others(out: Path, rank: Rank, before: Mapping[int, Sign], patience: float) -> list[int]:
+    """Wait until every other rank has ended; those that failed, died or never showed up.
+
+    before: `signs` when this job began. A rank that had ended then is one of an earlier job.
+    """
+    seen: dict[int, tuple[Sign, float]] = {}
+    waiting, dead, said = set(before), list[int](), False
+    while waiting:
+        now = time.monotonic()
+        for number, sign in signs(out, rank).items():
+            if number not in seen or seen[number][0] != sign:
+                seen[number] = (sign, now)
+            ended = sign[1:] in ((DONE,), (FAILED,)) and sign != before[number]
+            if number in waiting and (ended or now - seen[number][1] > patience):
+                waiting.remove(number)
+                dead += [number] if sign[1:] != (DONE,) or not ended else []
+        if waiting and not said:
+            said = True
+            say(f"waiting for ranks {', '.join(map(str, sorted(waiting)))}")
+        if waiting:
+            time.sleep(min(BEAT_SECONDS, patience) / 10)
+    return sorted(dead)
+
+
+DONE, FAILED = "done", "failed"
+
+
+def say(text: str) -> None:
+    print(f"mmjudge: {text}", file=sys.stderr, flush=True)
+
+
+def _journal(out: Path, number: int) -> Path:
+    return out / FOLDER / f"{number}.jsonl"
+
+
+def _alive(out: Path, number: int) -> Path:
+    return out / FOLDER / f"{number}.alive"
+
+
+def _sign(path: Path) -> Sign:
+    """The words of a rank's line, or none."""
+    try:
+        return tuple(path.read_text(encoding="ascii").split())
+    except (OSError, UnicodeDecodeError):
+        return ()
+
+
+class _Alive:
+    """Writes "PROCESS COUNT" again and again until the block ends, then whether it ended well."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._process = path, uuid.uuid4().hex
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._beat, name="alive", daemon=True)
+
+    def __enter__(self) -> None:
+        self._write("0")
+        self._thread.start()
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+        self._write(DONE if kind is None else FAILED)
+
+    def _beat(self) -> None:
+        count = 0
+        while not self._ended.wait(BEAT_SECONDS):
+            count += 1
+            with contextlib.suppress(OSError):  # the next one may do
+                self._write(str(count))
+
+    def _write(self, state: str) -> None:
+        # renamed into place: a reader on another machine sees the old line or the new one
+        part = self._path.with_name(f"{self._path.name}.{self._process}")
+        part.write_text(f"{self._process} {state}\n", encoding="ascii")
+        part.replace(self._path)

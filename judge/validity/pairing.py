@@ -1,0 +1,209 @@
+"""A judge's verdicts and people's scores of the same answers, joined by question and by model under test.
+
+    verdicts  {"id": "PBL-2896694", "score": 3, …}             of the answers of anole-7b, as whoever asks says
+    humans    {"id": "PBL-2896694", "model": "anole-7b", "annotator": "a1", "score": 4}
+              {"id": "PBL-2896694", "model": "anole-7b", "annotator": "a2", "score": 5}
+    ->        Pair(id="PBL-2896694", model="anole-7b", category="PBL", given=3, ratings={"a1": 4, "a2": 5})
+
+A verdict does not say whose answer it is about, so a results folder comes with that name:
+
+    out/anole-7b                  the one model that people scored
+    anole-7b=out/anole            by name
+    out                           holds a results folder for each model, named after it
+
+What cannot be joined is kept and counted: answers that people scored and the judge left unscored, and those that only
+one side has. That both sides saw the same answer cannot be checked: a verdict does not hold it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from judge.core.benchmark import Answer
+from judge.core.signature import Signature
+from judge.core.verdict import Verdict
+from judge.errors import UserError
+from judge.io.human_scores import HumanScore
+from judge.results import results
+from judge.results.compare import VERDICTS, read_run
+from judge.scoring import journal
+
+Whose = tuple[str, str]
+"""id of the question, model under test: one answer."""
+
+NAMED = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class Pair:
+    """One answer that both have scored. given: the judge's; expected: the expectation of its score's probabilities.
+
+    ratings: annotator → score. answer: as the people's file has it, None where it has none.
+    """
+
+    id: str
+    model: str
+    category: str
+    given: int
+    expected: float | None
+    ratings: Mapping[str, float]
+    answer: Answer | None = None
+
+    @property
+    def whose(self) -> Whose:
+        return self.id, self.model
+
+    @property
+    def human(self) -> float:
+        """The mean of the annotators' scores."""
+        return math.fsum(self.ratings.values()) / len(self.ratings)
+
+
+@dataclasses.dataclass(frozen=True)
+class Judged:
+    """The verdicts of one judge by model under test. signature: None where none of the files has one."""
+
+    verdicts: Mapping[str, Sequence[Verdict]]
+    signature: Signature | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Joined:
+    """pairs in the order of the people's file. unscored: the reason by answer; no_verdict, no_human: one side only."""
+
+    pairs: Sequence[Pair]
+    unscored: Mapping[Whose, str]
+    no_verdict: Sequence[Whose]
+    no_human: Sequence[Whose]
+
+    def left_out(self) -> dict[str, Any]:
+        """As in `agreement.json`: counts, reasons and names."""
+        return {
+            "unscored": {
+                "n": len(self.unscored),
+                "reasons": dict(Counter(self.unscored.values())),
+                "answers": _names(self.unscored),
+            },
+            "without_verdict": {"n": len(self.no_verdict), "answers": _names(self.no_verdict)},
+            "without_human_score": {"n": len(self.no_human), "answers": _names(self.no_human)},
+        }
+
+
+def folder_name(model: str) -> str:
+    """A model's name as the name of a folder: "org/model" → "org_model"."""
+    return re.sub(r"[^\w.-]", "_", model).lstrip(".") or "model"
+
+
+def named(given: str) -> tuple[str | None, Path]:
+    """ "MODEL=PATH" or "PATH", which may itself hold "=": (model or None, path)."""
+    model, sign, path = given.partition("=")
+    return (model, Path(path)) if sign and not Path(given).exists() else (None, Path(given))
+
+
+def read(given: Sequence[str], humans: Sequence[HumanScore]) -> Judged:
+    """The verdicts in files and folders, each `PATH` or `MODEL=PATH`.
+
+    Raises UserError for a model that nobody scored, a path that may be about several, and verdicts that were made in
+    different ways.
+    """
+    models = list(dict.fromkeys(score.model for score in humans))
+    verdicts: dict[str, list[Verdict]] = {}
+    signature: Signature | None = None
+    first: Path | None = None
+    for word in given:
+        for model, path in _paths(word, models):
+            if model in verdicts:
+                raise UserError(f"a second set of verdicts on {_shown(model)}", file=path, fix="give one a model")
+            verdicts[model], own = _read(path)
+            if signature is not None and own is not None and (differing := signature.differences(own)):
+                raise UserError(
+                    f"was not judged as {first} was: {', '.join(differing)} differ",
+                    file=path,
+                    fix="score the answers of every model with the same command and version",
+                )
+            if signature is None:
+                signature, first = own, path
+    return Judged(verdicts, signature)
+
+
+def _paths(word: str, models: Sequence[str]) -> list[tuple[str, Path]]:
+    model, path = named(word)
+    if model is not None:
+        if model not in models:
+            known = ", ".join(map(_shown, models[:NAMED])) + (" …" if len(models) > NAMED else "")
+            raise UserError(f"nobody scored answers of {model!r}; people scored: {known}", file=path)
+        return [(model, path)]
+    if path.is_dir() and not (path / VERDICTS).exists():
+        found = [(name, path / folder_name(name)) for name in models]
+        found = [(name, folder) for name, folder in found if (folder / VERDICTS).is_file()]
+        if found:
+            return found
+    if len(models) > 1:
+        example = models[0] or "MODEL"
+        raise UserError(
+            f"does not say whose answers it is about; people scored {len(models)} models",
+            file=path,
+            fix=f"write {example}={path}",
+        )
+    return [(models[0], path)]
+
+
+def _read(path: Path) -> tuple[list[Verdict], Signature | None]:
+    """A results folder, or a file of verdicts: with the signature of the results beside it, if there are any."""
+    if path.is_dir():
+        run = read_run(path)
+        verdicts, signature = list(run.verdicts), run.signature
+    else:
+        verdicts, signature = journal.read(path), None
+        if path.name == VERDICTS and path.with_name(results.FILE).is_file():
+            signature = Signature.parse(results.read(path.with_name(results.FILE))["signature"])
+    twice = [name for name, times in Counter(verdict.id for verdict in verdicts).items() if times > 1]
+    if twice:
+        raise UserError(
+            f"{len(twice)} ids have several verdicts, first {twice[0]!r}: they cannot be joined with people's by id",
+            file=path,
+        )
+    return verdicts, signature
+
+
+def join(judged: Mapping[str, Sequence[Verdict]], humans: Sequence[HumanScore]) -> Joined:
+    """Verdicts by model, with people's scores. No error: what has no counterpart is listed."""
+    verdicts = {(verdict.id, model): verdict for model, some in judged.items() for verdict in some}
+    ratings: dict[Whose, dict[str, float]] = {}
+    answers: dict[Whose, Answer] = {}
+    for score in humans:
+        whose = score.id, score.model
+        ratings.setdefault(whose, {})[score.annotator] = score.score
+        if score.answer is not None:
+            answers.setdefault(whose, score.answer)
+    pairs: list[Pair] = []
+    unscored: dict[Whose, str] = {}
+    for whose, scores in ratings.items():
+        verdict = verdicts.get(whose)
+        if verdict is None:
+            continue
+        if verdict.score is None:
+            unscored[whose] = verdict.unscored or ""
+            continue
+        category = verdict.category or ""
+        pairs.append(Pair(*whose, category, verdict.score, verdict.expected, scores, answers.get(whose)))
+    return Joined(
+        pairs,
+        unscored,
+        [whose for whose in ratings if whose not in verdicts],
+        [whose for whose in verdicts if whose not in ratings],
+    )
+
+
+def _names(answers: Mapping[Whose, str] | Sequence[Whose]) -> list[dict[str, str]]:
+    return [{"id": name, "model": model} for name, model in answers]
+
+
+def _shown(model: str) -> str:
+    return repr(model) if model else "a model without a name"

@@ -1,0 +1,86 @@
+"""How MMIE is read: scores by category as histograms, and the worst and the best answers of each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from judge.core.benchmark import Answer, Dataset
+from judge.core.request import Text
+from judge.core.verdict import Verdict
+from judge.io.image_paths import ImageRefused
+from judge.io.presentation import Group, Metric, View
+from judge.io.samples import Missing, Piece, Sample
+from mmie_tasks import metrics
+from mmie_tasks.joining import answered, join
+from mmie_tasks.judging import locate
+from mmie_tasks.records import CATEGORIES, Part, category_of_id
+
+SHOWN_PER_CATEGORY = 2
+
+
+def samples(answers: Sequence[Answer], dataset: Dataset | None) -> list[Sample]:
+    """Question, answer and reference of every answer; no question where nobody looked at the data."""
+    data_root = None if dataset is None else dataset.image_root
+    made = []
+    for answer, (id_, record) in zip(answers, join(answers, dataset), strict=True):
+        root = data_root if answer.record is None else answer.image_root
+        question = [piece for part in record.question for piece in _pieces(part, root)] if record else []
+        given = [piece for part in answered(answer, id_) for piece in _pieces(part, answer.image_root)]
+        truth = "\n".join(part.text for part in record.answer if part.text) if record else ""
+        category = record.category if record else category_of_id(id_)
+        made.append(Sample(id_, None, category, tuple(question), tuple(given), truth or None))
+    return made
+
+
+def worst_and_best(verdicts: Sequence[Verdict]) -> list[Group]:
+    """The answers with the lowest and the highest scores of every category, the lowest and the highest of all first.
+
+    Among equals, the score's expectation decides, where the judge gave probabilities, then the id. No answer is in
+    both groups, none of 6 points among the lowest and none of 0 among the highest.
+    """
+    scored = sorted((verdict for verdict in verdicts if verdict.score is not None), key=_rank)
+    groups = []
+    for title, meaning, ordered, never in (
+        ("Lowest scores", "What the judge liked least in every category.", scored, metrics.TOP),
+        ("Highest scores", "What it liked best.", scored[::-1], 0),
+    ):
+        chosen = []
+        for name in CATEGORIES:
+            of = [verdict for verdict in ordered if verdict.category == name]
+            chosen += [v for v in of[: min(SHOWN_PER_CATEGORY, len(of) // 2)] if v.score != never]
+        chosen.sort(key=_rank, reverse=ordered is not scored)
+        groups.append(Group(title, meaning, [((v.id, v.index),) for v in chosen], len(scored)))
+    return groups
+
+
+def _rank(verdict: Verdict) -> tuple[int, float, str]:
+    assert verdict.score is not None
+    probs = verdict.score_probs
+    expected = sum(score * share for score, share in enumerate(probs)) if probs else float(verdict.score)
+    return verdict.score, expected, verdict.id
+
+
+def _pieces(part: Part, root: Path | None) -> list[Piece]:
+    pieces: list[Piece] = [Text(part.text)] if part.text else []
+    if part.image is not None:
+        try:
+            pieces.append(locate(part.image, root) if root is not None else Missing(part.image))
+        except ImageRefused:
+            pieces.append(Missing(part.image))
+    return pieces
+
+
+VIEW = View(
+    about="Questions and answers mix texts and pictures: a judge model reads each answer and gives it 0 to 6 points.",
+    metrics={
+        "score": Metric("score", "answers", "mean of the judge's points, as a share of the 6 that can be had"),
+        "mean": Metric("mean points", "answers", "mean of the judge's points, 0 to 6", top=metrics.TOP),
+    },
+    by_category=("score",),
+    histogram=metrics.TOP,
+    details={"field": "field", "form": "form", "steps_judged": "steps judged", "note": "note"},
+    samples=samples,
+    singled_out=worst_and_best,
+    published=Path(__file__).with_name("published.json"),
+)

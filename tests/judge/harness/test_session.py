@@ -1,0 +1,241 @@
+"""A judge that cannot be had is said before generation; one that fails leaves reasons, verdicts and a way on."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_endpoint import FakeEndpoint, hashed, said
+
+from judge.core.benchmark import Answer, Dataset, Source, Summary
+from judge.core.request import Request, Text
+from judge.core.rubric import Rubric
+from judge.core.verdict import Verdict
+from judge.engines import Completion, Prompt
+from judge.errors import UserError
+from judge.harness import session as module
+from judge.harness import settings
+from judge.harness.session import SLOW_ON_CPU, Session
+from judge.results.statistics import mean_score
+from judge.scoring.journal import Journal
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+    id: str
+    category: str = "T"
+
+
+class Toy:
+    """A judged benchmark of texts; "" is unscored by rule."""
+
+    name = title = "toy"
+    repo = "toy/toy"
+    categories = ("T",)
+    headline = ("mean",)
+    judged = True
+
+    def assess(self, answers: Sequence[Answer], *_: Any, **__: Any) -> list[Request | Verdict]:
+        return [
+            Request(str(a.id), "T", (Text("?"),), (Text(str(a.response)),))
+            if a.response
+            else Verdict(str(a.id), "judge", None, "empty_answer", "T")
+            for a in answers
+        ]
+
+    def rubric(self, name: str) -> Rubric:
+        return Rubric(name, {"T": "{question}{answer}"})
+
+    def signature_parts(self, profile: str) -> Mapping[str, str]:
+        return {}
+
+    def summarise(self, verdicts: Sequence[Verdict], dataset: Any) -> Summary:
+        counts = [sum(v.score == score for v in verdicts) for score in range(7)]
+        return Summary({"mean": mean_score({"T": counts})}, {})
+
+
+class Judge:
+    """Gives 3; fails for good at the prompt `fails_at`; counts what it was asked."""
+
+    reads = True
+    identity: Mapping[str, str] = {"judge": "toy-judge"}
+
+    def __init__(self, fails_at: int | None = None) -> None:
+        self.fails_at, self.asked = fails_at, 0
+
+    def complete(self, prompts: Sequence[Prompt]) -> Iterator[tuple[int, Completion]]:
+        for number, _ in enumerate(prompts):
+            if number == self.fails_at:
+                raise RuntimeError("CUDA out of memory")
+            self.asked += 1
+            yield number, Completion("### Feedback\nFine.\n### Score\n3")
+
+
+def make(tmp_path: Path, rank: int = 0, **environment: str) -> Session:
+    values = {"MMJUDGE_JOURNAL": str(tmp_path), "MMJUDGE_DEVICE": "cpu", "RANK": str(rank), **environment}
+    records = [Record(f"q{n}") for n in range(6)]
+    dataset: Dataset = Dataset(Source("toy/toy", "local:0", "v1"), records, tmp_path)
+    return Session("toy_task", Toy(), dataset, settings.read(values), judge="toy-judge")  # type: ignore[arg-type]
+
+
+def answers(*texts: str) -> list[Answer]:
+    return [Answer(f"q{n}", n, text, Path(".")) for n, text in enumerate(texts)]
+
+
+def use(monkeypatch: pytest.MonkeyPatch, judge: Judge) -> Judge:
+    monkeypatch.setattr(module, "_load", lambda *_: judge)
+    return judge
+
+
+def test_rules_decide_first_and_the_judge_what_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    judge = use(monkeypatch, Judge())
+    decided = make(tmp_path).decide(answers("a", "", "b"))
+    assert [(v.id, v.score, v.unscored) for v in decided] == [
+        ("q0", 3, None),
+        ("q1", None, "empty_answer"),
+        ("q2", 3, None),
+    ]
+    assert judge.asked == 2
+    assert all(verdict.key for verdict in decided)
+
+
+def test_a_second_session_judges_nothing_again_whatever_its_rank(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(monkeypatch, Judge())
+    first = make(tmp_path).decide(answers("a", "b", "c"))
+    judge = use(monkeypatch, Judge())
+    assert make(tmp_path, rank=1).decide(answers("a", "b", "c", "new"))[:3] == first
+    assert judge.asked == 1  # "new"
+
+
+def test_what_the_engine_failed_at_is_judged_by_the_next_run_whatever_its_rank(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Failing(Judge):
+        def complete(self, prompts: Sequence[Prompt]) -> Iterator[tuple[int, Completion]]:
+            for number, completion in super().complete(prompts):
+                yield number, Completion(None, unscored="engine_error") if number == 1 else completion
+
+    use(monkeypatch, Failing())
+    decided = make(tmp_path).decide(answers("a", "b", "c"))
+    assert [(v.score, v.unscored) for v in decided] == [(3, None), (None, "engine_error"), (3, None)]
+    for rank in (1, 0):  # rank 0 has the failure in its own journal, and rank 1's verdict beside it
+        judge = use(monkeypatch, Judge())
+        assert [v.score for v in make(tmp_path, rank=rank).decide(answers("a", "b", "c"))] == [3, 3, 3]
+        assert judge.asked == rank  # once in all
+
+
+def test_a_judge_that_dies_leaves_what_it_decided_and_reasons_for_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    use(monkeypatch, Judge(fails_at=1))
+    decided = make(tmp_path).decide(answers("a", "b", ""))
+    assert [(v.score, v.unscored) for v in decided] == [(3, None), (None, "engine_error"), (None, "empty_answer")]
+    assert decided[1].details["note"] == "RuntimeError: CUDA out of memory"
+    error = capsys.readouterr().err
+    assert "toy_task: 1 of 3 answers are not judged: RuntimeError: CUDA out of memory" in error
+    assert "mmjudge score" in error
+    assert "--predict_only" in error
+    # and the next run judges only the one that failed
+    judge = use(monkeypatch, Judge())
+    assert [v.score for v in make(tmp_path).decide(answers("a", "b", ""))] == [3, 3, None]
+    assert judge.asked == 1
+
+
+def test_a_judge_that_cannot_be_loaded_leaves_reasons(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> None:
+        raise UserError("weights are gone")
+
+    monkeypatch.setattr(module, "_load", fail)
+    decided = make(tmp_path).decide(answers("a", "b"))
+    assert [(v.id, v.unscored, v.category) for v in decided] == [
+        ("q0", "engine_error", "T"),
+        ("q1", "engine_error", "T"),
+    ]
+
+
+def test_a_journal_in_use_is_left_alone_and_another_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    use(monkeypatch, Judge())
+    busy = make(tmp_path)
+    busy.decide(answers("a"))
+    (path,) = tmp_path.glob("*.jsonl")
+    with Journal(path):
+        judge = use(monkeypatch, Judge())
+        assert [v.score for v in make(tmp_path).decide(answers("a", "b"))] == [3, 3]
+    assert judge.asked == 1  # "a" was read from the busy one
+    assert len(list(tmp_path.glob("*.jsonl"))) == 2
+
+
+def test_results_are_written_with_the_signature(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    use(monkeypatch, Judge())
+    session = make(tmp_path)
+    session.publish(session.decide(answers("a", "", "b")), tmp_path / "out")
+    result = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert (result["n"], result["unscored"]["n"], result["metrics"]["mean"]["value"]) == (3, 1, 3.0)
+    lines = (tmp_path / "out" / "verdicts.jsonl").read_text().splitlines()
+    assert [json.loads(line)["id"] for line in lines] == ["q0", "q1", "q2"]
+    error = capsys.readouterr().err
+    assert "33.3% unscored" in error
+    assert "judge:toy-judge" in "".join(error.split())
+
+
+def test_a_folder_that_cannot_be_written_is_said_and_ends_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    use(monkeypatch, Judge())
+    session = make(tmp_path)
+    (tmp_path / "file").write_text("")
+    session.publish(session.decide(answers("a")), tmp_path / "file" / "out")
+    assert "results of toy_task not written: NotADirectoryError" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("size", "device", "refused"), [
+    (SLOW_ON_CPU + 1, "", True),
+    (SLOW_ON_CPU, "", False),  # small enough for a CPU
+    (SLOW_ON_CPU + 1, "cpu", False),  # the user said so
+])  # fmt: skip
+def test_a_large_judge_without_an_accelerator_is_refused_with_the_two_commands(
+    size: int, device: str, refused: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = pytest.importorskip("judge.engines.local", reason="the hf extra is not installed")
+    monkeypatch.setattr(engine, "check_judge", lambda *_: size)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("sys.argv", ["lmms-eval", "--model", "m", "--tasks", "toy_task"])
+    session = make(tmp_path, MMJUDGE_DEVICE=device)
+    if not refused:
+        session.check()
+        return
+    with pytest.raises(UserError, match="needs an accelerator") as error:
+        session.check()
+    assert "lmms-eval --model m --tasks toy_task --predict_only --output_path OUT" in str(error.value)
+    score = "mmjudge score OUT/…_samples_toy_task.jsonl --benchmark toy --judge toy-judge --image-root . --out RESULTS"
+    assert score in str(error.value)
+
+
+def test_a_judge_behind_an_address(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with FakeEndpoint(hashed) as fake:
+        session = make(tmp_path, MMJUDGE_JUDGE=fake.url)
+        session.check()
+        decided = session.decide(answers("a", "", "b"))
+        assert [verdict.feedback for verdict in decided] == [said("?\na\n", []), None, said("?\nb\n", [])]
+        assert session.signature.parts["engine"] == "server"
+        make(tmp_path, rank=1, MMJUDGE_JUDGE=fake.url).decide(answers("a", "", "b"))
+        assert len(fake.asked) == 2
+
+
+@pytest.mark.parametrize(("judge", "message"), [
+    ("http://127.0.0.1:9/v1", "cannot be reached"),
+    ("http://127.0.0.1:9/v1#middle", "unknown option"),
+    ("replay:/nowhere/feedback.jsonl", "cannot be read"),
+    ("/nowhere/judge", "/nowhere/judge"),
+])  # fmt: skip
+def test_a_judge_that_is_not_there_is_refused(judge: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=message):
+        make(tmp_path, MMJUDGE_JUDGE=judge).check()

@@ -1,0 +1,137 @@
+"""samples.jsonl: what is kept, what is named, and what a folder of somebody else's may not do."""
+
+import hashlib
+import json
+
+import pytest
+
+from judge.core.request import Picture, Text
+from judge.errors import UserError
+from judge.io import samples
+from judge.io.samples import Missing, Sample
+
+
+def png(folder, name, content):
+    folder.mkdir(exist_ok=True)
+    path = folder / name
+    path.write_bytes(content)
+    return Picture(path, f"./{name}")
+
+
+@pytest.fixture
+def two(tmp_path):
+    data = tmp_path / "data"
+    first = Sample("a", 0, "X", (Text("Why?"), png(data, "a.PNG", b"one")), (Text("So."), Missing("out/7.png")), "B")
+    second = Sample("b", None, None, (png(data, "b.jpeg", b"two"),), ())
+    return [first, second]
+
+
+def kept(content, suffix):
+    return f"images/{hashlib.sha256(content).hexdigest()[:16]}{suffix}"
+
+
+def test_written_and_read_back(two, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    path = samples.write(out, two)
+    assert [json.loads(line) for line in path.read_text().splitlines()] == [
+        {"id": "a", "index": 0, "category": "X", "truth": "B",
+         "question": [{"text": "Why?"}, {"image": kept(b"one", ".png")}],
+         "answer": [{"text": "So."}, {"missing": "out/7.png"}]},
+        {"id": "b", "index": None, "category": None, "truth": None,
+         "question": [{"image": kept(b"two", ".jpeg")}], "answer": []},
+    ]  # fmt: skip
+    first, second = samples.read(out)
+    assert first.answer == two[0].answer
+    assert [picture.path.read_bytes() for picture in (*first.pictures, *second.pictures)] == [b"one", b"two"]
+    assert all(picture.path.is_relative_to(out / "images") for picture in first.pictures)
+
+
+@pytest.mark.parametrize(
+    ("singled_out", "keep", "names"),
+    [
+        ((), False, []),
+        ([("a", 0)], False, [kept(b"one", ".png")]),
+        ([("a", None)], False, []),  # another question
+        ((), True, [kept(b"one", ".png"), kept(b"two", ".jpeg")]),
+    ],
+)
+def test_of_many_pictures_those_singled_out_are_kept(two, tmp_path, monkeypatch, singled_out, keep, names):
+    monkeypatch.setattr(samples, "KEPT_BYTES", 5)  # the two pictures have 3 + 3 bytes
+    out = tmp_path / "out"
+    out.mkdir()
+    samples.write(out, two, singled_out, keep_images=keep)
+    assert sorted(str(path.relative_to(out)) for path in out.glob("images/*")) == sorted(names)
+    assert [picture.name for sample in samples.read(out) for picture in sample.pictures] == names
+
+
+def test_a_picture_that_has_gone_is_missing(two, tmp_path):
+    two[1].question[0].path.unlink()
+    samples.write(tmp_path, two)
+    assert samples.read(tmp_path)[1].question == (Missing("./b.jpeg"),)
+
+
+def test_a_link_to_a_picture_is_kept_as_the_picture(two, tmp_path):
+    """The commands' own paths have their links resolved (`judge.io.image_paths.below`); those of callers may not."""
+    target = two[0].question[1].path
+    moved = target.rename(target.with_name("blob"))
+    target.symlink_to("blob")
+    out = tmp_path / "out"
+    out.mkdir()
+    samples.write(out, two)
+    moved.unlink()
+    (picture,) = samples.read(out)[0].pictures
+    assert not picture.path.is_symlink()
+    assert picture.path.read_bytes() == b"one"
+
+
+def test_a_copy_that_was_interrupted_is_made_again(two, tmp_path, monkeypatch):
+    def no_links(*paths):
+        raise OSError
+
+    def half(source, target):
+        target.write_bytes(source.read_bytes()[:1])
+        raise KeyboardInterrupt
+
+    out = tmp_path / "out"
+    out.mkdir()
+    monkeypatch.setattr(samples.os, "link", no_links)
+    with monkeypatch.context() as dying:
+        dying.setattr(samples.shutil, "copyfile", half)
+        with pytest.raises(KeyboardInterrupt):
+            samples.write(out, two)
+    samples.write(out, two)
+    assert [picture.path.read_bytes() for sample in samples.read(out) for picture in sample.pictures] == [
+        b"one",
+        b"two",
+    ]
+    assert len(list((out / "images").iterdir())) == 2
+
+
+@pytest.mark.parametrize("name", ["../secret.png", "/etc/passwd", "images/../../secret.png", "images/x.png", ""])
+def test_a_picture_under_another_name_is_missing(tmp_path, name):
+    row = {"id": "a", "index": 0, "category": None, "truth": None, "question": [{"image": name}], "answer": []}
+    (tmp_path / "samples.jsonl").write_text(json.dumps(row) + "\n")
+    assert samples.read(tmp_path)[0].question == (Missing(name),)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "{",
+        "[]",
+        '{"id": "a"}',
+        '{"id": 1, "index": 0, "category": null, "truth": null, "question": [], "answer": []}',
+        '{"id": "a", "index": 0, "category": null, "truth": null, "question": [{"text": 1}], "answer": []}',
+        '{"id": "a", "index": 0, "category": null, "truth": null, "question": [{"sound": "x"}], "answer": []}',
+        '{"id": "a", "index": 0, "category": null, "truth": null, "question": [{}], "answer": []}',
+    ],
+)
+def test_a_broken_line_is_named(tmp_path, line):
+    (tmp_path / "samples.jsonl").write_text(line + "\n")
+    with pytest.raises(UserError, match="line 1 is not a sample"):
+        samples.read(tmp_path)
+
+
+def test_a_folder_without_samples(tmp_path):
+    assert samples.read(tmp_path) == []

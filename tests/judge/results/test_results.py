@@ -1,0 +1,179 @@
+"""results.json and its table."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from toy import Toy
+
+from judge import __version__
+from judge.core.benchmark import Source, Summary
+from judge.core.signature import Signature
+from judge.core.verdict import Verdict
+from judge.errors import UserError
+from judge.results import results
+from judge.results.statistics import EMPTY, Estimate
+
+SIGNATURE = Signature({"benchmark": "toy", "judge": "a/b"})
+SOURCE = Source("toy/toy", "4f0c", "v1", note="a local copy")
+VERDICTS = [
+    Verdict("q0", "judge", 6, category="A"),
+    Verdict("q1", "judge", 3, category="A"),
+    Verdict("q2", "judge", None, "truncated", category="A"),
+    Verdict("q3", "judge", None, "empty_answer", category="B"),
+    Verdict("q4", "judge", None, "truncated", category="B"),
+]
+
+
+@dataclasses.dataclass(frozen=True)
+class Summed(Toy):
+    summary: Summary = dataclasses.field(default_factory=lambda: Summary({}, {}))
+
+    def summarise(self, verdicts, dataset):
+        return self.summary
+
+
+SCORE = Estimate(75.0, 50.0, 100.0, 2)
+SUMMARY = Summary(
+    metrics={"score": SCORE, "mean": Estimate(4.5, 3.0, 6.0, 2)},
+    categories={"A": {"score": SCORE}, "B": {"score": EMPTY}},
+    groups={"field": {"Health": {"score": SCORE}}},
+    extra={"bounds": {"all": {"unscored_at_0": 30.0, "unscored_at_6": 90.0}}, "n": "never replaces the count"},
+    notes=["weighted by question"],
+)
+
+
+def built(verdicts=VERDICTS, summary=SUMMARY, source=SOURCE, **options):
+    return results.build(Summed(summary=summary), verdicts, None, source, SIGNATURE, **options)
+
+
+def test_the_contract():
+    estimate = {"value": 75.0, "ci_low": 50.0, "ci_high": 100.0, "n": 2}
+    result = built()
+    versions = result.pop("versions")
+    assert result == {
+        "benchmark": "toy",
+        "signature": "benchmark:toy|judge:a/b",
+        "n": 5,
+        "metrics": {"score": estimate, "mean": {"value": 4.5, "ci_low": 3.0, "ci_high": 6.0, "n": 2}},
+        "categories": {
+            "A": {"score": estimate},
+            "B": {"score": {"value": None, "ci_low": None, "ci_high": None, "n": 0}},
+        },
+        "groups": {"field": {"Health": {"score": estimate}}},
+        "unscored": {
+            "n": 3,
+            "rate": 0.6,  # 3 of 5
+            "reasons": {"empty_answer": 1, "truncated": 2},
+            "categories": {"A": {"n": 1, "rate": 1 / 3}, "B": {"n": 2, "rate": 1.0}},
+        },
+        "dataset": {"repo": "toy/toy", "revision": "4f0c", "edition": "v1"},
+        "bounds": {"all": {"unscored_at_0": 30.0, "unscored_at_6": 90.0}},
+        "notes": ["weighted by question", "a local copy"],
+    }
+    assert versions["mmjudge"] == __version__
+    assert versions.keys() == {"mmjudge", "python", "numpy"}
+
+
+def test_reasons_are_in_the_order_of_the_table():
+    assert list(built()["unscored"]["reasons"]) == ["empty_answer", "truncated"]
+
+
+def test_a_note_is_printed_once():
+    twice = dataclasses.replace(SUMMARY, notes=["a local copy"])
+    assert built(summary=twice)["notes"] == ["a local copy"]
+
+
+def test_nobody_looked_at_the_data():
+    assert built(source=None)["dataset"] == {"repo": "toy/toy", "revision": None, "edition": None}
+
+
+def test_nothing_at_all_is_null_not_nan(tmp_path):
+    nothing = Summary({"score": EMPTY}, {"A": {"score": EMPTY}})
+    result = built([], nothing)
+    assert result["unscored"] == {"n": 0, "rate": None, "reasons": {}, "categories": {"A": {"n": 0, "rate": None}}}
+    results.write(result, tmp_path)
+    assert "NaN" not in (tmp_path / "results.json").read_text()
+    assert "-" in results.table(result, "Toy", ["score"])
+
+
+def test_versions_of_what_is_installed_only():
+    assert results.versions(["pillow", "no-such-distribution"]).keys() == {"mmjudge", "python", "numpy", "pillow"}
+
+
+def test_written_whole_and_read_back(tmp_path):
+    result = built()
+    assert results.write(result, tmp_path) == tmp_path / "results.json"
+    assert results.read(tmp_path) == results.read(tmp_path / "results.json") == result
+    first = (tmp_path / "results.json").read_bytes()
+    results.write(result, tmp_path)
+    assert (tmp_path / "results.json").read_bytes() == first
+    assert [path.name for path in tmp_path.iterdir()] == ["results.json"]
+
+
+def test_nan_is_refused_and_leaves_what_was_there(tmp_path):
+    results.write(built(), tmp_path)
+    before = (tmp_path / "results.json").read_bytes()
+    broken = dataclasses.replace(SUMMARY, metrics={"score": Estimate(float("nan"), 0.0, 1.0, 1)})
+    with pytest.raises(ValueError, match="JSON compliant"):
+        results.write(built(summary=broken), tmp_path)
+    assert (tmp_path / "results.json").read_bytes() == before
+
+
+def test_discarding(tmp_path):
+    results.write(built(), tmp_path)
+    results.discard(tmp_path)
+    results.discard(tmp_path)
+    with pytest.raises(UserError, match="the run has not ended"):
+        results.read(tmp_path)
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "{}", '{"benchmark": "toy"}', "\ud800"])
+def test_a_broken_results_file_is_named(tmp_path, content):
+    (tmp_path / "results.json").write_bytes(content.encode("utf-8", "surrogatepass"))
+    with pytest.raises(UserError, match=r"results\.json: "):
+        results.read(tmp_path)
+
+
+def test_the_table():
+    table = results.table(built(), "Toy", ["score", "mean", "not there"])
+    expected = """\
+Toy, edition v1: 5 answers, 60.0% unscored
+
+                       value      95% interval      n   unscored
+score                  75.00   [50.00, 100.00]      2      60.0%
+mean                    4.50      [3.00, 6.00]      2      60.0%
+
+category               score      95% interval      n   unscored
+A                      75.00   [50.00, 100.00]      2      33.3%
+B                          -                 -      0     100.0%
+
+unscored: 1 empty_answer (the response holds neither text nor image)
+unscored: 2 truncated (the judge ran into the token limit before its score)
+score if every unscored answer got 0: 30.00, if it got 6: 90.00
+note: weighted by question
+note: a local copy
+signature: benchmark:toy|judge:a/b"""
+    assert table == expected
+
+
+def test_chance_stands_beside_the_numbers():
+    rules = Summary({"RA": SCORE}, {}, extra={"chance": {"RA": 6.25}, "no_option": {"n": 2, "rate": 0.4}})
+    table = results.table(built(summary=rules), "Toy", ["RA"])
+    assert "n   unscored   chance\nRA                     75.00   [50.00, 100.00]      2      60.0%     6.25\n" in table
+    assert "counted wrong because no option was named: 2 (40.0%)" in table
+
+
+def test_the_table_fits_100_columns():
+    long = Signature({f"part{n}": "value" * 4 for n in range(20)})
+    summary = Summary(
+        {"score": Estimate(100.0, 100.0, 100.0, 20103)},
+        {"A category with a very long name": {"score": SCORE, "mean": SCORE}},
+        notes=["word " * 60],
+    )
+    result = results.build(Summed(summary=summary), VERDICTS, None, SOURCE, long)
+    table = results.table(result, "Toy", ["score", "mean"])
+    assert max(map(len, table.splitlines())) <= 100
+    # broken after "|" only: joined again, it is the signature
+    assert "".join(line.strip() for line in table.partition("signature: ")[2].splitlines()) == str(long)

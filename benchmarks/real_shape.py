@@ -6,9 +6,9 @@
 Writes a checkpoint in the original layout (4,146,855,936 parameters, 8.3 GB in bfloat16 shards with an index, normal
 with standard deviation 0.02), loads it through `judge.model.weights.checkpoint`, which compares every name and shape,
 and answers one batch of mixed prompts: 0 to 4 pictures, lengths on both sides of the 4,096 tokens where the rope
-changes, one that crosses them while it is answered. Every answer has `--new-tokens` tokens: random weights never stop,
-and time and memory do not depend on what is said. Needs 8.3 GB of disk and some 44 GB on the GPU, 16 GB with `--rows 3`; what is
-missing is said before anything is written. The checkpoint is deleted at the end.
+changes, one that crosses them while it is answered. Every answer has `--new-tokens` tokens: random weights never
+stop, and time and memory do not depend on what is said. Needs 8.3 GB of disk and some 44 GB on the GPU, 16 GB with
+`--rows 3`; what is missing is said before anything is written. The checkpoint is deleted at the end.
 
 Shape: the sibling configs of OpenGVLab/InternVL2 and microsoft/Phi-3-mini-128k-instruct. Two things are not theirs and
 cost the same: the tokenizer is the demo judge's, whose ids are the first 1,044 of 32,020, and the rope's long factors

@@ -1,0 +1,174 @@
+"""How files are written, appended to and hashed: the one place that knows about half-written files.
+
+    write_text(folder / "results.json", text)            # whole or not at all: a new file takes the old one's name
+    with replacing(folder / "samples.jsonl") as file:    # the same, written piece by piece
+        file.write(line)
+    with Appendable(folder / "verdicts.jsonl") as lines: # what a kill leaves of a last line is cut off when opened
+        lines.append(b'{"id": …}')
+    sha256(path)                                         # hex; remembered by path, size and time of change
+
+Nothing here turns an `OSError` into a message: whoever writes knows what the user can do about it (`cannot_write`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import functools
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+from judge.errors import UserError
+
+BLOCK = 1 << 16
+"""Bytes that are hashed at once: a block that stays in the processor's cache."""
+
+
+@contextlib.contextmanager
+def replacing(path: str | Path, *, errors: str = "strict") -> Iterator[IO[str]]:
+    """A text file (UTF-8, lines end in one newline) that takes the name `path` when the block ends without an error.
+
+    It is on the disk before it has that name, so that a reader, and a machine that loses power, sees the old file or
+    the new one. errors: as in `open`. Raises OSError.
+    """
+    path = Path(path)
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    try:
+        with unfinished.open("w", encoding="utf-8", errors=errors, newline="\n") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise
+
+
+def write_text(path: str | Path, text: str, *, errors: str = "strict") -> None:
+    """Write `text` to `path`, whole or not at all. Raises OSError."""
+    with replacing(path, errors=errors) as file:
+        file.write(text)
+
+
+def write_json(path: str | Path, value: Any, *, indent: int = 1) -> None:
+    """Write strict JSON (no NaN) and a newline to `path`, whole or not at all. Raises OSError, ValueError."""
+    write_text(path, json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def write_json_lines(path: str | Path, rows: Iterable[Any]) -> None:
+    """Write one JSON value a line, in ASCII, whole or not at all. Raises OSError, ValueError."""
+    with replacing(path) as file:
+        file.writelines(json.dumps(row, allow_nan=False) + "\n" for row in rows)
+
+
+def cannot_write(path: str | Path, error: OSError, fix: str = "make room, or give another --out") -> UserError:
+    """The error for a file or folder that the system does not let us write."""
+    return UserError(f"cannot be written ({error.strerror})", file=path, fix=fix)
+
+
+def make_folder(folder: Path) -> Path:
+    """`folder`, made with its parents where it is not there yet. Raises UserError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot be made ({error.strerror})", file=folder, fix="give another --out") from error
+    return folder
+
+
+class Appendable:
+    """A file of JSON lines open for appending, its last line ended. A context manager.
+
+    A line is one `write` on an O_APPEND descriptor, so it outlives its process at once. Opening cuts off what a kill
+    left of a last line, and ends a whole last line that lost its newline, as write-ahead logs do. ours: whether the
+    beginning of a line may be cut off; without it everything is (a file that may be another by mistake names its own).
+    """
+
+    def __init__(self, path: Path, *, ours: Callable[[bytes], bool] = lambda line: True) -> None:
+        self.path = path
+        created = not path.exists()
+        self._file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
+        try:
+            if created:
+                _fsync_folder(path.parent)
+            self._heal(ours)
+        except BaseException:
+            self.close()
+            raise
+
+    def append(self, *lines: bytes) -> None:
+        """Write lines (given without their newline), all of them or none. Raises OSError, ENOSPC for a full disk."""
+        data = b"".join(line + b"\n" for line in lines)
+        size = os.fstat(self._file).st_size
+        try:
+            if os.write(self._file, data) != len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._file, size)
+            raise
+
+    def sync(self) -> None:
+        """Return when every line is on the disk. Raises OSError."""
+        os.fsync(self._file)
+
+    def close(self) -> None:
+        if (file := self.__dict__.pop("_file", None)) is not None:
+            os.close(file)
+
+    def __enter__(self) -> Appendable:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _heal(self, ours: Callable[[bytes], bool]) -> None:
+        size = os.fstat(self._file).st_size
+        last = self._last_line(size)
+        if not last or not ours(last):
+            return
+        try:
+            json.loads(last)
+        except (ValueError, RecursionError):
+            os.ftruncate(self._file, size - len(last))
+        else:
+            self.append(b"")
+
+    def _last_line(self, size: int) -> bytes:
+        """What stands behind the last newline: nothing, where the file is whole."""
+        start, line = size, b""
+        while start and b"\n" not in line:
+            length = min(BLOCK, start)
+            start -= length
+            line = os.pread(self._file, length, start) + line
+        return line.rpartition(b"\n")[2]
+
+
+def sha256(path: str | Path) -> str:
+    """SHA-256 of a file's bytes, hex; read again only where path, size or time of change are others. Raises OSError."""
+    path = Path(path)
+    status = path.stat()
+    return _sha256(path, status.st_size, status.st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=100_000)
+def _sha256(path: Path, size: int, mtime_ns: int) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb", buffering=0) as file:
+        while block := file.read(BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _fsync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -12,6 +12,7 @@ from pathlib import Path
 from judge.core.benchmark import Answer, Dataset, Profile, Summary
 from judge.core.request import Request
 from judge.core.rubric import Rubric
+from judge.core.scale import JUDGE_SCALE, Scale
 from judge.core.tally import Tally, tally_scores
 from judge.core.verdict import Verdict
 from judge.errors import UserError
@@ -33,6 +34,7 @@ class MMIE:
     categories: Sequence[str] = records.CATEGORIES
     editions: Mapping[str, int] = records.EDITIONS
     headline: Sequence[str] = metrics.HEADLINE
+    scale: Scale = JUDGE_SCALE
     judged = True
     task_dir = Path(__file__).parent / "lmms_eval"
     view = VIEW

@@ -13,6 +13,7 @@ from pathlib import Path
 from judge.core.benchmark import Answer, Dataset, Profile, Summary
 from judge.core.request import Request
 from judge.core.rubric import Rubric
+from judge.core.scale import Scale
 from judge.core.tally import Tally
 from judge.core.verdict import Verdict
 from judge.errors import UserError
@@ -34,6 +35,7 @@ class MMVU:
     editions: Mapping[str, int] = categories.SIZES
     categories: Sequence[str] = categories.NAMES
     headline: Sequence[str] = metrics.HEADLINE
+    scale: Scale = Scale(0, 1)
     judged = False
     task_dir = Path(__file__).parent / "lmms_eval"
     view = VIEW

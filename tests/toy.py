@@ -19,6 +19,7 @@ from judge.commands import score as score_command
 from judge.core.benchmark import Answer, Dataset, Source, Summary
 from judge.core.request import Picture, Request, Text
 from judge.core.rubric import Rubric
+from judge.core.scale import JUDGE_SCALE, Scale
 from judge.core.verdict import Verdict
 from judge.engines import Completion, Prompt
 from judge.io.image_paths import below
@@ -39,6 +40,7 @@ class Toy:
     citation: str = "none"
     categories: Sequence[str] = ("T",)
     headline: Sequence[str] = ("score", "mean")
+    scale: Scale = JUDGE_SCALE
     judged: bool = True
     task_dir: Path = Path()
 

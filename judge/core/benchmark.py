@@ -14,6 +14,7 @@ from typing import Any, Literal, Protocol
 from judge.core.estimate import Estimate
 from judge.core.request import Request
 from judge.core.rubric import Rubric
+from judge.core.scale import Scale
 from judge.core.tally import Tally
 from judge.core.verdict import Verdict
 from judge.errors import UserError
@@ -84,6 +85,8 @@ class Benchmark(Protocol):
     """Published editions, name → how many questions; a result of another, or of a part, is not published."""
     headline: Sequence[str]
     """Metric names in the order of the printed table."""
+    scale: Scale
+    """The scores that its verdicts may have."""
     judged: bool
     """Whether answers go to the judge (MMIE) or a rule decides (MMVU)."""
     task_dir: Path

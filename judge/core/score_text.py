@@ -21,6 +21,7 @@ import unicodedata
 from collections.abc import Iterable
 
 from judge.core.benchmark import Profile
+from judge.core.scale import JUDGE_SCALE
 
 VERSION = "1"
 """Stands in every judge's signature; a change of what is read as a score changes it."""
@@ -33,13 +34,16 @@ _HEADING = re.compile(rf"#+\s*(?:(?:final|overall|total)\s+)?score\b{_SEPARATOR}
 _QUALIFIED = re.compile(rf"\W*(?:the\s+)?(?:final|overall|total)\s+score\b{_SEPARATOR}", re.I)
 _PLAIN = re.compile(rf"\W*(?:the\s+)?score\b{_SEPARATOR}", re.I)
 
+_WORDS = dict(zip(("zero", "one", "two", "three", "four", "five", "six"), map(float, JUDGE_SCALE), strict=True))
+_LOW, _TOP, _TOP_WORD = JUDGE_SCALE.lowest, JUDGE_SCALE.highest, [*_WORDS][-1]
 # The range itself is no score: "(0-6)", "out of 6", "/6", "3 of 6"
 _RANGE = (
-    r"(?:0\s*(?:[-–—~]|to)\s*6|max(?:imum)?(?:\s+of)?\s*6"
-    r"|out\s+of\s+(?:a\s+(?:possible|maximum|total)\s+(?:of\s+)?)?(?:6|six))\b"
+    rf"(?:{_LOW}\s*(?:[-–—~]|to)\s*{_TOP}|max(?:imum)?(?:\s+of)?\s*{_TOP}"
+    rf"|out\s+of\s+(?:a\s+(?:possible|maximum|total)\s+(?:of\s+)?)?(?:{_TOP}|{_TOP_WORD}))\b"
 )
 _SCALE = re.compile(
-    rf"[(\[][^()\[\]]*\b{_RANGE}[^()\[\]]*[)\]]|\b{_RANGE}(?:\s+points)?|(?<=\d)\s*/\s*6\b(?!\.\d)|(?<=\d)\s+of\s+6\b",
+    rf"[(\[][^()\[\]]*\b{_RANGE}[^()\[\]]*[)\]]|\b{_RANGE}(?:\s+points)?"
+    rf"|(?<=\d)\s*/\s*{_TOP}\b(?!\.\d)|(?<=\d)\s+of\s+{_TOP}\b",
     re.I,
 )
 # Not a bound ("4-5", "4 or 5"), not on another scale ("3/5", "8 of 10"), not a percentage.
@@ -54,18 +58,20 @@ _SAID = re.compile(
     rf"\s*[:=]?\s*{_NUMBER}",
     re.I,
 )
-_WORDS = {word: float(number) for number, word in enumerate(("zero", "one", "two", "three", "four", "five", "six"))}
 _DECORATION = " \t\r\f\v:=.,;!\"'(){}[]<>$•"
 
 
 def parse_score(text: str, *, stopped: bool, profile: Profile) -> tuple[int | None, str | None]:
-    """(score 0-6, None) or (None, reason code of `judge.core.verdict`). stopped: the judge ended by itself."""
+    """(score on `JUDGE_SCALE`, None) or (None, reason code of `judge.core.verdict`).
+
+    stopped: the judge ended by itself, rather than at the limit of tokens.
+    """
     found = _first_number(text) if profile == "reference" else _stated(text)
     if isinstance(found, str):
         return None, found if stopped else "truncated"
     if profile == "reference" and math.isfinite(found):
         found = float(round(found))  # half to even: 4.5 is 4, 5.5 is 6
-    return (int(found), None) if found in range(7) else (None, "out_of_range")
+    return (int(found), None) if found in JUDGE_SCALE else (None, "out_of_range")
 
 
 def settled(text: str) -> bool:

@@ -6,8 +6,8 @@
     {"id": "attribute/number/04", "index": 272, "by": "rule", "category": "Number", "score": 0, "unscored": null,
      "details": {"letter": "B", "letter_reference": null, "type": "POS", "score_reference": 0}}
 
-*Unscored* is a value with a reason code, never 0, never -1, never dropped. `score` is an integer from 0 to 6 for MMIE
-and 0 or 1 for MMVU.
+*Unscored* is a value with a reason code, never 0, never -1, never dropped. `score` is an integer on the
+benchmark's scale: what a judge gives is on `JUDGE_SCALE`, a rule says 1 for right and 0 for wrong.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from typing import Any, Literal
+
+from judge.core.scale import JUDGE_SCALE
 
 # Why an answer has no score. The order is the order of tables.
 REASONS: Mapping[str, str] = {
@@ -27,7 +29,7 @@ REASONS: Mapping[str, str] = {
     "request_too_long": "the prompt exceeds the judge's window",
     "no_score_line": "the judge's output has no score line",
     "ambiguous_score": "the score line holds no single number",
-    "out_of_range": "the score is not an integer from 0 to 6",
+    "out_of_range": f"the score is not an integer from {JUDGE_SCALE}",
     "truncated": "the judge ran into the token limit before its score",
     "no_feedback": "the replay file has no feedback for this id",
     "engine_error": "the engine failed on this request",
@@ -41,10 +43,10 @@ PASSING = frozenset({"engine_error"})
 class Verdict:
     """One decision. Exactly one of `score` and `unscored` is None.
 
-    score_probs: probabilities of the scores 0…6 at the score position, where the engine gives them; they, `expected`
-    and `entropy` are never part of the official number. details: what a benchmark adds (extracted letter, field, …),
-    JSON values only. key: content address of request and signature (see `judge.scoring.journal`); a dataset's
-    position goes into `index`.
+    score_probs: probabilities of the scores of `JUDGE_SCALE` at the score position, where the engine gives them; they,
+    `expected` and `entropy` are never part of the official number. details: what a benchmark adds (extracted letter,
+    field, …), JSON values only. index: position in the dataset. key: content address of request and signature (see
+    `judge.scoring.journal`).
     """
 
     id: str

@@ -14,6 +14,7 @@ from fake_endpoint import FakeEndpoint, hashed, said
 from judge.core.benchmark import Answer, Dataset, Source, Summary
 from judge.core.request import Request, Text
 from judge.core.rubric import Rubric
+from judge.core.scale import JUDGE_SCALE
 from judge.core.verdict import Verdict
 from judge.engines import Completion, Prompt
 from judge.errors import UserError
@@ -37,6 +38,7 @@ class Toy:
     repo = "toy/toy"
     categories = ("T",)
     headline = ("mean",)
+    scale = JUDGE_SCALE
     judged = True
 
     def assess(self, answers: Sequence[Answer], *_: Any, **__: Any) -> list[Request | Verdict]:
@@ -54,8 +56,7 @@ class Toy:
         return {}
 
     def summarise(self, verdicts: Sequence[Verdict], dataset: Any) -> Summary:
-        counts = [sum(v.score == score for v in verdicts) for score in range(7)]
-        return Summary({"mean": mean_score({"T": counts})}, {})
+        return Summary({"mean": mean_score({"T": self.scale.histogram(v.score for v in verdicts)})}, {})
 
 
 class Judge:

@@ -41,6 +41,7 @@ from judge.core.rubric import Rubric
 from judge.core.signature import Signature
 from judge.core.verdict import Verdict
 from judge.engines import Completion, Prompt
+from judge.io.verdicts import read_verdicts
 from judge.scoring import journal, keys
 from judge.scoring.journal import Journal
 from judge.scoring.pipeline import judge_requests
@@ -145,7 +146,7 @@ def measure(folder: Path, verdicts: int, seconds: float, repeats: int) -> dict[s
         for name in ("with", "without") if repeat % 2 else ("without", "with"):
             times = run(requests, seconds, path) if name == "with" else run_without(requests, seconds)
             found[name].append(times)
-        assert len(journal.read(path)) == verdicts
+        assert len(read_verdicts(path)) == verdicts
         found["resumed"].append(run(requests, seconds, path))
     return found
 

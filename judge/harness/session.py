@@ -27,8 +27,9 @@ from judge.engines.replay import PREFIX, Replay
 from judge.errors import UserError
 from judge.harness.settings import Settings
 from judge.io.presentation import keep_samples
+from judge.io.verdicts import read_verdicts
 from judge.results import results
-from judge.scoring.journal import Journal, read, rule_key
+from judge.scoring.journal import Journal, rule_key
 from judge.scoring.pipeline import default_judge, default_rubric, judge_requests, make_signature, request_keys
 
 SLOW_ON_CPU = 2**30
@@ -150,7 +151,7 @@ class Session:
         with self._journal(signature) as journal:
             # what other ranks judged in an earlier run: the shards may have been cut differently
             others = sorted(self.settings.journal.glob(f"{self._stem(signature)}-*.jsonl"))
-            theirs = [verdict for other in others if other != journal.path for verdict in read(other)]
+            theirs = [verdict for other in others if other != journal.path for verdict in read_verdicts(other)]
             keys = set(request_keys(requests, engine, rubric, signature)) if theirs else set()
             for verdict in theirs:
                 if verdict.key is not None and verdict.key in keys and verdict.stands:

@@ -27,7 +27,7 @@ from typing import Any
 from judge.core.benchmark import Answer
 from judge.errors import UserError
 from judge.io import responses
-from judge.io.jsonl import Place, rows
+from judge.io.jsonl import Position, read_objects
 
 SCORES = range(7)
 Who = tuple[str, str, str]
@@ -66,43 +66,43 @@ def standing(file: str | Path, image_root: str | Path | None = None) -> dict[Who
     path = Path(file)
     root = Path(image_root) if image_root is not None else path.absolute().parent
     scores: dict[Who, HumanScore] = {}
-    for place, row in rows(path):
+    for position, row in read_objects(path):
         if row.get("undo") is True:
-            scores.pop(_who(row, place), None)
+            scores.pop(_who(row, position), None)
             continue
-        score = _score(row, place, root)
+        score = _score(row, position, root)
         if score.who in scores:
             before = scores[score.who].where.rpartition(": ")[2]
-            raise place.error(f"{score.annotator!r} scored this answer before, in {before}")
+            raise position.error(f"{score.annotator!r} scored this answer before, in {before}")
         scores[score.who] = score
     return scores
 
 
-def _who(row: dict[str, Any], place: Place) -> Who:
-    name = place.text(row, "id")
+def _who(row: dict[str, Any], position: Position) -> Who:
+    name = position.text(row, "id")
     model, annotator = (
-        place.text(row, field) if row.get(field) is not None else "" for field in ("model", "annotator")
+        position.text(row, field) if row.get(field) is not None else "" for field in ("model", "annotator")
     )
     return name, model, annotator
 
 
-def _score(row: dict[str, Any], place: Place, root: Path) -> HumanScore:
-    name, model, annotator = _who(row, place)
-    score = _number(row.get("score"), "score", place)
+def _score(row: dict[str, Any], position: Position, root: Path) -> HumanScore:
+    name, model, annotator = _who(row, position)
+    score = _number(row.get("score"), "score", position)
     if not SCORES[0] <= score <= SCORES[-1]:
-        raise place.error(f"is {score:g}, outside {SCORES[0]} to {SCORES[-1]}", field="score")
+        raise position.error(f"is {score:g}, outside {SCORES[0]} to {SCORES[-1]}", field="score")
     criteria = row.get("criteria") or {}
     if not isinstance(criteria, dict):
-        raise place.error('is not an object {"Text quality": 1, …}', field="criteria")
+        raise position.error('is not an object {"Text quality": 1, …}', field="criteria")
     feedback = row.get("feedback")
     if not isinstance(feedback, str | None):
-        raise place.error("is not text", field="feedback")
-    answer = responses.from_row(row, place, root) if "response" in row else None
-    named = {key: _number(value, f"criteria: {key}", place) for key, value in criteria.items()}
-    return HumanScore(name, model, annotator, score, answer, named, feedback or None, str(place))
+        raise position.error("is not text", field="feedback")
+    answer = responses.from_row(row, position, root) if "response" in row else None
+    named = {key: _number(value, f"criteria: {key}", position) for key, value in criteria.items()}
+    return HumanScore(name, model, annotator, score, answer, named, feedback or None, str(position))
 
 
-def _number(value: object, field: str, place: Place) -> float:
+def _number(value: object, field: str, position: Position) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise place.error("is not a number", field=field)
+        raise position.error("is not a number", field=field)
     return value

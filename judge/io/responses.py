@@ -17,7 +17,7 @@ from typing import Any
 
 from judge.core.benchmark import Answer
 from judge.errors import UserError
-from judge.io.jsonl import Place, kind, parsed, rows
+from judge.io.jsonl import BOM, Position, kind_of, parse_json, read_objects
 
 Part = dict[str, Any]
 
@@ -34,7 +34,7 @@ def read(file: str | Path, image_root: str | Path | None = None) -> list[Answer]
         raise UserError("the image root is not a folder", file=root, fix="give --image-root DIR")
     try:
         with path.open("rb") as opened:
-            start = opened.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()
+            start = opened.read(4096).removeprefix(BOM).lstrip()
         answers = list(_to_eval(path, root) if start.startswith(b"[") else _lines(path, root))
     except OSError as error:
         raise UserError(f"cannot be read ({error.strerror})", file=path) from error
@@ -44,97 +44,101 @@ def read(file: str | Path, image_root: str | Path | None = None) -> list[Answer]
 
 
 def _lines(path: Path, root: Path) -> Iterator[Answer]:
-    make: Callable[[dict[str, Any], Place, Path], Answer] | None = None
-    for place, row in rows(path):
+    make: Callable[[dict[str, Any], Position, Path], Answer] | None = None
+    for position, row in read_objects(path):
         # the first line says which layout it is; the others must follow it
-        make = make or _layout(row, place)
-        yield make(row, place, root)
+        make = make or _layout(row, position)
+        yield make(row, position, root)
 
 
-def _layout(row: dict[str, Any], place: Place) -> Callable[[dict[str, Any], Place, Path], Answer]:
+def _layout(row: dict[str, Any], position: Position) -> Callable[[dict[str, Any], Position, Path], Answer]:
     if "response" in row:
         return from_row
     if "doc_id" in row and ("filtered_resps" in row or "resps" in row):
         return _sample
     if {"question", "answer"} <= row.keys():
-        raise place.error("is an official to-eval item, but the file is not a JSON list", fix="wrap the items in [ … ]")
-    raise place.error(
+        raise position.error(
+            "is an official to-eval item, but the file is not a JSON list", fix="wrap the items in [ … ]"
+        )
+    raise position.error(
         f"is neither a response nor an lmms-eval sample; it has the fields {', '.join(sorted(row)[:8]) or 'none'}",
         fix='one object a line: {"id": "PBL-1", "response": "…"}',
     )
 
 
-def from_row(row: dict[str, Any], place: Place, root: Path) -> Answer:
+def from_row(row: dict[str, Any], position: Position, root: Path) -> Answer:
     """The answer in an object {"id", "index"?, "response"}; image paths are relative to `root`."""
-    name = place.text(row, "id")
-    index = _index(row, "index", place) if row.get("index") is not None else None
+    name = position.text(row, "id")
+    index = _index(row, "index", position) if row.get("index") is not None else None
     if "response" not in row:
-        raise place.error("is missing; a model that gave nothing has null", field="response")
+        raise position.error("is missing; a model that gave nothing has null", field="response")
     response = row["response"]
     if isinstance(response, list):
-        response = _parts(response, "response", place)
+        response = _parts(response, "response", position)
     elif not isinstance(response, str | None):
-        raise place.error(f"is {kind(response)}; it is text, a list of parts or null", field="response")
-    return Answer(name, index, response, root, where=str(place))
+        raise position.error(f"is {kind_of(response)}; it is text, a list of parts or null", field="response")
+    return Answer(name, index, response, root, where=str(position))
 
 
-def _sample(row: dict[str, Any], place: Place, root: Path) -> Answer:
-    index = _index(row, "doc_id", place)
+def _sample(row: dict[str, Any], position: Position, root: Path) -> Answer:
+    index = _index(row, "doc_id", position)
     if "filtered_resps" not in row and "resps" not in row:
-        raise place.error("is missing", field="filtered_resps")
+        raise position.error("is missing", field="filtered_resps")
     # lmms-eval leaves `resps` out where the filters changed nothing, and unwraps lists of one
     field = "filtered_resps" if "filtered_resps" in row else "resps"
     response = row.get(field)
     while isinstance(response, list) and len(response) == 1:
         response = response[0]
     if isinstance(response, list):
-        raise place.error(f"holds {len(response)} responses; one a question is scored", field=field)
+        raise position.error(f"holds {len(response)} responses; one a question is scored", field=field)
     if not isinstance(response, str | None):
-        raise place.error(f"is {kind(response)}, not text", field=field)
-    return Answer(None, index, response, root, where=str(place))
+        raise position.error(f"is {kind_of(response)}, not text", field=field)
+    return Answer(None, index, response, root, where=str(position))
 
 
 def _to_eval(path: Path, root: Path) -> Iterator[Answer]:
-    items = parsed(path.read_bytes().removeprefix(b"\xef\xbb\xbf"), Place(path, None))
+    items = parse_json(path.read_bytes().removeprefix(BOM), Position(path, None))
     for number, row in enumerate(items):
-        place = Place(path, f"item {number}")
+        position = Position(path, f"item {number}")
         if not isinstance(row, dict):
-            raise place.error("is not a JSON object")
-        name = place.text(row, "id")
-        record: dict[str, Any] = {**row, "question": _parts(_list(row, "question", place), "question", place)}
+            raise position.error("is not a JSON object")
+        name = position.text(row, "id")
+        record: dict[str, Any] = {**row, "question": _parts(_list(row, "question", position), "question", position)}
         if isinstance(row.get("gt_answer"), list):
-            record["gt_answer"] = _parts(row["gt_answer"], "gt_answer", place)
+            record["gt_answer"] = _parts(row["gt_answer"], "gt_answer", position)
         elif not isinstance(row.get("gt_answer"), str | None):
-            raise place.error(f"is {kind(row['gt_answer'])}; it is a list of parts or text", field="gt_answer")
+            raise position.error(f"is {kind_of(row['gt_answer'])}; it is a list of parts or text", field="gt_answer")
         answer = row.get("answer")
         if isinstance(answer, list):
-            answer = _parts(answer, "answer", place)
+            answer = _parts(answer, "answer", position)
         elif not isinstance(answer, str | None):
-            raise place.error(f"is {kind(answer)}; it is text, a list of parts or null", field="answer")
-        yield Answer(name, None, answer, root, record=record, where=str(place))
+            raise position.error(f"is {kind_of(answer)}; it is text, a list of parts or null", field="answer")
+        yield Answer(name, None, answer, root, record=record, where=str(position))
 
 
-def _index(row: dict[str, Any], field: str, place: Place) -> int:
+def _index(row: dict[str, Any], field: str, position: Position) -> int:
     value = row.get(field)
     if field not in row:
-        raise place.error("is missing", field=field)
+        raise position.error("is missing", field=field)
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise place.error(f"is {kind(value)}, not a position counted from 0", field=field)
+        raise position.error(f"is {kind_of(value)}, not a position counted from 0", field=field)
     return value
 
 
-def _list(row: dict[str, Any], field: str, place: Place) -> list[Any]:
+def _list(row: dict[str, Any], field: str, position: Position) -> list[Any]:
     value = row.get(field)
     if not isinstance(value, list):
-        raise place.error("is missing" if field not in row else f"is {kind(value)}, not a list of parts", field=field)
+        raise position.error(
+            "is missing" if field not in row else f"is {kind_of(value)}, not a list of parts", field=field
+        )
     return value
 
 
-def _parts(parts: list[Any], field: str, place: Place) -> list[Part]:
+def _parts(parts: list[Any], field: str, position: Position) -> list[Part]:
     for number, part in enumerate(parts):
         if not isinstance(part, dict) or not part.keys() & {"text", "image"}:
-            raise place.error(f'part {number} is not {{"text": …, "image": …}}', field=field)
+            raise position.error(f'part {number} is not {{"text": …, "image": …}}', field=field)
         for name in ("text", "image"):
             if not isinstance(part.get(name), str | None):
-                raise place.error(f'part {number}: "{name}" is {kind(part[name])}, not text or null', field=field)
+                raise position.error(f'part {number}: "{name}" is {kind_of(part[name])}, not text or null', field=field)
     return [{"text": part.get("text"), "image": part.get("image")} for part in parts]

@@ -23,9 +23,9 @@ from judge.core.benchmark import find
 from judge.core.signature import Signature
 from judge.core.verdict import Verdict
 from judge.errors import UserError
+from judge.io.verdicts import read_verdicts
 from judge.results import results
 from judge.results.paired import Difference, differences, join
-from judge.scoring import journal
 
 VERDICTS = "verdicts.jsonl"
 KINDS = {"benchmark": str, "signature": str, "metrics": dict, "categories": dict, "unscored": dict}
@@ -96,7 +96,7 @@ def read_run(folder: str | Path) -> Run:
     for field, kind in KINDS.items():
         if not isinstance(found.get(field), kind):
             raise UserError("missing or of another kind", file=file, field=field, fix=FIX)
-    verdicts = journal.read(folder / VERDICTS)
+    verdicts = read_verdicts(folder / VERDICTS)
     if len(verdicts) != found["n"]:
         raise UserError(
             f"{len(verdicts)} questions, but {found['n']} in {results.FILE}", file=folder / VERDICTS, fix=FIX

@@ -22,7 +22,6 @@ import json
 import os
 import queue
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
@@ -33,6 +32,7 @@ from judge.core.request import Request, Segment, Text
 from judge.core.signature import Signature
 from judge.core.verdict import Verdict
 from judge.errors import UserError
+from judge.io.verdicts import parse_verdicts
 
 Question = tuple[str, int | None]
 """What a line is about: id and index."""
@@ -109,7 +109,7 @@ class Journal:
     def _read(self, file: IO[bytes]) -> int:
         """Take every whole line in; the offset behind the last one."""
         end = 0
-        for verdict, raw in _parse(file, self.path):
+        for verdict, raw in parse_verdicts(file, self.path):
             self._know(verdict, raw.rstrip(b"\r\n"))
             end += len(raw)
         return end
@@ -191,49 +191,6 @@ class Journal:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def read(path: str | Path) -> list[Verdict]:
-    """The verdict of every question in a journal, in order of first appearance; takes no lock and writes nothing.
-
-    Raises UserError for a file that is not there and for a line that is not a verdict.
-    """
-    path = Path(path)
-    last: dict[Question, Verdict] = {}
-    try:
-        with path.open("rb") as file:
-            for verdict, _ in _parse(file, path):
-                last[verdict.id, verdict.index] = verdict
-    except OSError as error:
-        raise UserError(f"cannot be read ({error.strerror})", file=path, fix="mmjudge score … --out DIR") from error
-    return list(last.values())
-
-
-def _parse(file: IO[bytes], path: Path) -> Iterator[tuple[Verdict, bytes]]:
-    """Verdicts with their lines; an unfinished last line ends the journal."""
-    for number, raw in enumerate(file, 1):
-        try:
-            verdict = _verdict(raw)
-        except (ValueError, TypeError, RecursionError) as error:
-            # no line of ours is whole without being JSON, so a last one without its newline was being written
-            if not raw.endswith(b"\n"):
-                return
-            raise UserError(
-                f"line {number} is not a verdict ({error})",
-                file=path,
-                fix="delete that line (its answer is then judged again), or give another --out",
-            ) from error
-        yield verdict, raw
-
-
-def _verdict(raw: bytes) -> Verdict:
-    row = json.loads(raw)
-    if not isinstance(row, dict):
-        raise ValueError("not an object")
-    verdict = Verdict.from_json(row)
-    if not isinstance(verdict.id, str) or type(verdict.score) not in (int, type(None)):
-        raise ValueError("id must be text, score an integer or null")
-    return verdict
 
 
 def _write(file: int, data: bytes) -> None:

@@ -31,7 +31,8 @@ from judge.core.signature import Signature
 from judge.core.verdict import Verdict
 from judge.engines import Engine
 from judge.errors import UserError
-from judge.scoring.journal import Journal, read
+from judge.io.verdicts import read_verdicts
+from judge.scoring.journal import Journal
 from judge.scoring.keys import request_keys
 from judge.scoring.pipeline import judge_requests
 
@@ -179,7 +180,7 @@ def _known(
     attempt.
     """
     files = [out / "verdicts.jsonl", *sorted((out / FOLDER).glob("*.jsonl"))]
-    verdicts = [verdict for file in files if file != besides and file.exists() for verdict in read(file)]
+    verdicts = [verdict for file in files if file != besides and file.exists() for verdict in read_verdicts(file)]
     # keys take reading every picture: only where there may be something under them
     names = {verdict.id for verdict in verdicts}
     named = [request for request in requests if request.id in names]

@@ -30,9 +30,9 @@ from judge.core.signature import Signature
 from judge.core.verdict import Verdict
 from judge.errors import UserError
 from judge.io.human_scores import HumanScore
+from judge.io.verdicts import read_verdicts
 from judge.results import results
 from judge.results.compare import VERDICTS, read_run
-from judge.scoring import journal
 
 Whose = tuple[str, str]
 """id of the question, model under test: one answer."""
@@ -160,7 +160,7 @@ def _read(path: Path) -> tuple[list[Verdict], Signature | None]:
         run = read_run(path)
         verdicts, signature = list(run.verdicts), run.signature
     else:
-        verdicts, signature = journal.read(path), None
+        verdicts, signature = read_verdicts(path), None
         if path.name == VERDICTS and path.with_name(results.FILE).is_file():
             signature = Signature.parse(results.read(path.with_name(results.FILE))["signature"])
     twice = [name for name, times in Counter(verdict.id for verdict in verdicts).items() if times > 1]

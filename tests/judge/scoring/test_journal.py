@@ -15,7 +15,7 @@ from judge.core.request import Picture, Request, Text
 from judge.core.signature import Signature
 from judge.core.verdict import Verdict
 from judge.errors import UserError
-from judge.scoring import journal
+from judge.io.verdicts import read_verdicts
 from judge.scoring.journal import Journal, request_key, rule_key
 
 SIGNATURE = Signature({"benchmark": "toy", "judge": "a"})
@@ -39,7 +39,7 @@ def written(path: Path, *verdicts: Verdict) -> bytes:
 def test_what_was_recorded_is_read_back(path):
     data = written(path, ONE, TWO, RULE)
     assert [json.loads(line) for line in data.splitlines()] == [v.to_json() for v in (ONE, TWO, RULE)]
-    assert journal.read(path) == [ONE, TWO, RULE]
+    assert read_verdicts(path) == [ONE, TWO, RULE]
     with Journal(path) as again:
         assert [again.get(key) for key in ("k1", "k2", "k3", "k4")] == [ONE, TWO, RULE, None]
         assert again.questions() == {("q1", None), ("q2", None), ("q3", 7)}
@@ -80,7 +80,7 @@ def test_the_last_line_wins_for_key_and_question(path):
     better = dataclasses.replace(TWO, score=5, unscored=None)
     data = written(path, TWO, ONE, better)
     assert data.count(b"\n") == 3  # append-only: the old line stays
-    assert journal.read(path) == [better, ONE]  # in the order in which questions first appeared
+    assert read_verdicts(path) == [better, ONE]  # in the order in which questions first appeared
     with Journal(path) as again:
         assert again.get("k2") == better
 
@@ -89,7 +89,7 @@ def test_a_cached_verdict_becomes_the_last_again(path):
     """Answer A, then another answer, then A again: the question's last line is A's."""
     other = dataclasses.replace(ONE, score=2, key="k9")
     written(path, ONE, other, ONE)
-    assert journal.read(path) == [ONE]
+    assert read_verdicts(path) == [ONE]
 
 
 @pytest.mark.parametrize("cut", [1, 2, 30, -2, -1])
@@ -100,17 +100,17 @@ def test_a_torn_last_line_is_healed(path, cut):
     path.write_bytes(first + second[:cut])
     # one byte short of the end, only the newline is missing: the verdict is whole
     expected = [ONE, TWO] if cut == -1 else [ONE]
-    assert journal.read(path) == expected
+    assert read_verdicts(path) == expected
     assert path.read_bytes() == first + second[:cut]  # reading writes nothing
     written(path, RULE)
-    assert journal.read(path) == [*expected, RULE]
+    assert read_verdicts(path) == [*expected, RULE]
 
 
 @pytest.mark.parametrize("tail", [b"\0" * 40, b'{"id": "q2", "by"', b"\xff\xfe", b"{}"])
 def test_any_unfinished_tail_is_cut_off(path, tail):
     whole = written(path, ONE)
     path.write_bytes(whole + tail)
-    assert journal.read(path) == [ONE]
+    assert read_verdicts(path) == [ONE]
     assert written(path) == whole
 
 
@@ -128,7 +128,7 @@ def test_any_unfinished_tail_is_cut_off(path, tail):
         b"",
     ],
 )
-@pytest.mark.parametrize("open_it", [journal.read, Journal])
+@pytest.mark.parametrize("open_it", [read_verdicts, Journal])
 def test_a_broken_line_in_the_middle_is_named(path, line, open_it):
     whole = written(path, ONE)
     path.write_bytes(whole + line + b"\n" + whole)
@@ -142,7 +142,7 @@ def test_a_broken_line_in_the_middle_is_named(path, line, open_it):
 
 def test_a_missing_file_is_a_user_error(path):
     with pytest.raises(UserError, match="cannot be read"):
-        journal.read(path)
+        read_verdicts(path)
 
 
 OTHER_PROCESS = """
@@ -164,7 +164,7 @@ def test_a_second_process_is_kept_out(path):
         assert f"{path}.lock: another process is writing here" in other.stderr
         opened.record(ONE)
     assert subprocess.run(command, check=False).returncode == 0
-    assert journal.read(path) == [ONE]
+    assert read_verdicts(path) == [ONE]
 
 
 def test_a_full_disk_leaves_whole_lines(path, monkeypatch):
@@ -178,7 +178,7 @@ def test_a_full_disk_leaves_whole_lines(path, monkeypatch):
         assert path.read_bytes() == whole
         monkeypatch.undo()
         opened.record(TWO)
-    assert journal.read(path) == [ONE, TWO]
+    assert read_verdicts(path) == [ONE, TWO]
 
 
 def request(folder: Path, **changes) -> Request:

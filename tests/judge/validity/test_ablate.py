@@ -13,7 +13,7 @@ from judge.core.rubric import Literal, Rubric
 from judge.core.verdict import Verdict
 from judge.engines import Completion
 from judge.errors import UserError
-from judge.scoring import journal
+from judge.io.verdicts import read_verdicts
 from judge.validity.ablation import variants
 from judge.validity.ablation_report import effect, findings, ranks
 from judge.validity.agreement import agree
@@ -193,7 +193,7 @@ def test_only_what_a_variant_changes_is_judged_again(engine, files, tmp_path):
     }
     assert len(signatures) == 4  # one a variant, the same for both systems
     assert found["signature"] in signatures
-    rejudged = journal.read(tmp_path / "out/own-without-wit/scribe/verdicts.jsonl")
+    rejudged = read_verdicts(tmp_path / "out/own-without-wit/scribe/verdicts.jsonl")
     assert sorted(verdict.id for verdict in rejudged) == [f"A{n}" for n in range(10)]
 
 
@@ -308,7 +308,7 @@ def test_the_bundled_judge_under_a_rubric_with_a_criterion_less(tmp_path, capsys
     whole, without = (  # in the order they were done
         {
             verdict.id: verdict.score
-            for verdict in journal.read(tmp_path / "out" / f"mmjudge{variant}" / "responses" / "verdicts.jsonl")
+            for verdict in read_verdicts(tmp_path / "out" / f"mmjudge{variant}" / "responses" / "verdicts.jsonl")
         }
         for variant in ("", "-without-innovation")
     )

@@ -186,7 +186,7 @@ def controls() -> list[Case]:
 
 def injections() -> list[Case]:
     """The shipped cases, in order."""
-    text = importlib.resources.files("judge").joinpath("probe_cases.json").read_text(encoding="utf-8")
+    text = importlib.resources.files(__package__).joinpath("probe_cases.json").read_text(encoding="utf-8")
     return [_injection(row) for row in json.loads(text)]
 
 

@@ -1,0 +1,202 @@
+"""The options that several subcommands take: each is declared and checked here, once.
+
+    options.add(parser, "--out", required=True)
+    options.add(parser, "--benchmark", *options.DATA, *options.JUDGE, *options.ENGINE)
+    …
+    judge = options.judge_name(args)
+    options.refuse_unused(args, benchmark, judge)      # `--device cuda` for a benchmark that asks no judge: an error
+
+An option that was not given is None, or False where it takes no value, so that one that was given can be told apart
+from a default. What stands in for None is said where it is used (`profile` here, `judge.engines` for the rest).
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from judge.core.benchmark import Benchmark, Profile, find, names
+from judge.engines.loading import TOKENIZER_VARIABLE, default_tokenizer, is_address
+from judge.engines.replay import PREFIX
+from judge.errors import UserError
+from judge.model.weights.source import check_name
+from judge.scoring.pipeline import JUDGE_VARIABLE, default_judge
+
+DATA = ("--data", "--image-root")
+JUDGE = ("--judge", "--tokenizer", "--rubric", "--profile")
+ENGINE = ("--device", "--dtype", "--batch-size")
+"""Of a judge that runs here; `mmjudge score` has "--workers" and "--rope" besides."""
+
+PROFILE: Profile = "strict"
+
+
+def whole_number(least: int) -> Callable[[str], int]:
+    """The check of an option whose value is a whole number, `least` or more."""
+
+    def check(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = least - 1
+        if value < least:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of {least} or more")
+        return value
+
+    return check
+
+
+positive = whole_number(1)
+seed = whole_number(0)
+resamples = whole_number(100)
+"""Fewer give no 95% interval: its ends are the 3rd and the 98th of a hundred."""
+
+
+def share(text: str) -> float:
+    """The check of an option whose value is a share: "5%" or "0.05" becomes 0.05."""
+    try:
+        value = float(text[:-1]) / 100 if text.endswith("%") else float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no share; write 5% or 0.05")
+    return value
+
+
+def _declared() -> dict[str, dict[str, Any]]:
+    """What `add_argument` is called with, by option."""
+    return {
+        "--benchmark": {"choices": names(), "help": "whose answers these are"},
+        "--out": {"type": Path, "metavar": "DIR"},
+        "--data": {
+            "type": Path,
+            "metavar": "DIR",
+            "help": "local copy of the dataset (default: the environment's, else the Hub's)",
+        },
+        "--image-root": {
+            "type": Path,
+            "metavar": "DIR",
+            "help": "folder that images of answers lie below (default: the folder of the file that names them)",
+        },
+        "--judge": {
+            "action": "append",
+            "metavar": "JUDGE",
+            "help": f"Hub repository, folder, http://HOST:PORT/v1[,…] or replay:FILE (default: ${JUDGE_VARIABLE} or "
+            "MMIE's)",
+        },
+        "--tokenizer": {
+            "metavar": "JUDGE",
+            "help": "with addresses: the judge they serve, whose tokenizer checks prompts (default: "
+            f"${TOKENIZER_VARIABLE})",
+        },
+        "--rubric": {
+            "choices": ["mmjudge", "official"],
+            "help": "wording put to the judge (default: what the judge was trained on)",
+        },
+        "--profile": {
+            "choices": ["reference", "strict"],
+            "help": f"as the official scripts do, or nothing lost (default: {PROFILE})",
+        },
+        "--device": {"help": "cpu, cuda, cuda:1, … (default: an accelerator where there is one)"},
+        "--dtype": {
+            "choices": ["float32", "bfloat16"],
+            "help": "default: bfloat16 on an accelerator, float32 on a CPU",
+        },
+        "--batch-size": {
+            "type": positive,
+            "metavar": "N",
+            "help": "answers judged together; changes speed, not scores",
+        },
+        "--workers": {
+            "type": positive,
+            "metavar": "N",
+            "help": "processes, each with a judge of its own (default: one a GPU)",
+        },
+        "--rope": {
+            "choices": ["reference", "recompute", "long"],
+            "help": "long prompts (in the signature; default: reference)",
+        },
+        "--max-unscored": {"type": share, "default": 0.05, "metavar": "SHARE"},
+        "--n": {"type": positive, "metavar": "N"},
+        "--resamples": {"type": resamples, "metavar": "N"},
+        "--seed": {"type": seed, "default": 0, "metavar": "N", "help": "of the resampling (default: 0)"},
+    }
+
+
+def add(parser: argparse.ArgumentParser, *options: str, **changes: Any) -> None:
+    """Add shared options to a subcommand's parser. changes: `required`, `default`, `metavar` or `help` of its own."""
+    declared = _declared()
+    for option in options:
+        parser.add_argument(option, **{**declared[option], **changes})
+
+
+def profile(args: argparse.Namespace) -> Profile:
+    """What --profile says, else "strict"."""
+    given: Profile | None = args.profile
+    return given or PROFILE
+
+
+def judge_name(args: argparse.Namespace) -> str:
+    """The judge that --judge names, else the default one; addresses joined by commas. Raises UserError.
+
+    Only the name is checked: nothing is loaded, fetched or asked.
+    """
+    given: list[str] = args.judge or []
+    judge = ",".join(given) or default_judge()
+    if is_address(judge):
+        from judge.engines.endpoints import addresses
+
+        addresses(judge)
+    elif len(given) > 1:
+        raise UserError("--judge is given several times", fix="one judge, or addresses that serve the same one")
+    elif not judge.startswith(PREFIX):
+        check_name(judge)
+    return judge
+
+
+def judge_folder(args: argparse.Namespace, judge: str) -> str:
+    """Where the judge's small files are: a judge behind an address has them in --tokenizer or its variable."""
+    return args.tokenizer or default_tokenizer() or judge if is_address(judge) else judge
+
+
+def judged_benchmark(args: argparse.Namespace) -> Benchmark:
+    """The benchmark that --benchmark names, else the first that asks a judge. Raises UserError where none does."""
+    judged = [found for found in map(find, [args.benchmark] if args.benchmark else names()) if found.judged]
+    if not judged:
+        raise UserError(f"{args.benchmark or 'every installed benchmark'} is decided by rules: no judge is asked")
+    return judged[0]
+
+
+_MEANINGLESS = {
+    "decided by rules": (*JUDGE, *ENGINE, "--workers", "--rope", "--stop-at-score", "--retry-unscored"),
+    "replayed": ("--tokenizer", "--rubric", *ENGINE, "--workers", "--rope", "--stop-at-score"),
+    "served": ("--device", "--dtype", "--workers", "--rope", "--stop-at-score"),
+    "loaded here": ("--tokenizer",),
+}
+"""Options without a meaning, by how answers are decided."""
+
+
+def refuse_unused(args: argparse.Namespace, benchmark: Benchmark, judge: str | None = None) -> None:
+    """Refuse what was given on the command line and means nothing for this benchmark or this kind of judge.
+
+    judge: as `judge_name` has it, or None where the benchmark asks none or it is not known. Raises UserError.
+    """
+    if not benchmark.judged:
+        case, reason = "decided by rules", f"{benchmark.name} is decided by rules and asks no judge"
+    elif judge is None:
+        return
+    elif judge.startswith(PREFIX):
+        case, reason = "replayed", "recorded feedback is replayed, no judge is asked"
+    elif is_address(judge):
+        case, reason = "served", "this is for whoever serves the judge at its address"
+    else:
+        case, reason = "loaded here", "a judge that runs here brings its own tokenizer"
+    if unused := [option for option in _MEANINGLESS[case] if _given(args, option)]:
+        means, it = ("means", "it") if len(unused) == 1 else ("mean", "them")
+        raise UserError(f"{', '.join(unused)} {means} nothing here: {reason}; leave {it} out")
+
+
+def _given(args: argparse.Namespace, option: str) -> bool:
+    value = getattr(args, option.removeprefix("--").replace("-", "_"), None)
+    return value is not None and value is not False

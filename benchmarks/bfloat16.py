@@ -29,8 +29,8 @@ from toy_judge import held_out
 from toy_judge.examples import CONDITIONS, request
 
 from judge.core.score_text import parse_score
-from judge.engines import Prompt
-from judge.engines.local import MAX_NEW_TOKENS, load_engine
+from judge.engines import MAX_NEW_TOKENS, EngineOptions, Prompt
+from judge.engines.local import load_local_engine
 from judge.errors import UserError
 from judge.model.weights import checkpoint, source
 from judge.results.statistics import proportion
@@ -60,7 +60,8 @@ def prompts(n: int, rubric: str, folder: Path) -> list[Prompt]:
 
 def answers(some: Sequence[Prompt], judge: str, device: str, dtype: str, batch: int, new_tokens: int) -> Answers:
     """What the judge says of every prompt. Raises UserError where a prompt got no text: nothing can be compared."""
-    engine = load_engine(judge, device=device, dtype=dtype, batch_size=batch, max_new_tokens=new_tokens)
+    options = EngineOptions(device=device, dtype=dtype, batch_size=batch, max_new_tokens=new_tokens)
+    engine = load_local_engine(judge, options)
     done = dict(engine.complete(some))
     found: Answers = []
     for number in range(len(some)):

@@ -26,7 +26,8 @@ from typing import Any
 from real_shape import SCALES, describe
 from workload import Sample, make_model, samples
 
-from judge.engines.local import TransformersEngine
+from judge.engines import EngineOptions
+from judge.engines.local import LocalEngine
 from judge.model import generate
 from judge.model.tokenizer import Tokenizer
 
@@ -40,7 +41,7 @@ NEW = 16
 BUDGET = 1536
 
 
-class Counted(TransformersEngine):
+class Counted(LocalEngine):
     """Ends every answer at its length, and keeps its tokens."""
 
     def __init__(self, *given: Any, lengths: Sequence[int], **options: Any) -> None:
@@ -86,9 +87,8 @@ def count() -> dict[str, Any]:
         def judged(order: Sequence[int], budget: int, most: int | None = None) -> tuple[dict[int, Any], Any]:
             chosen: list[Sample] = [some[n] for n in order]
             lengths = [min(NEW, sample.work.new) for sample in chosen]
-            engine = Counted(
-                model, tokenizer, described, {}, NEW, most, lengths=lengths, cache_tokens=budget, cutters=0
-            )
+            options = EngineOptions(max_new_tokens=NEW, batch_size=most, cache_tokens=budget)
+            engine = Counted(model, tokenizer, described, {}, options, lengths=lengths, cutters=0)
             done = dict(engine.complete([sample.prompt for sample in chosen]))
             notes = [item.note for item in done.values() if item.unscored]
             if notes:

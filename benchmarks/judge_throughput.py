@@ -50,7 +50,8 @@ from real_shape import SCALES, describe
 from roofline import Ceilings, Shape
 from workload import Sample, make_model, samples
 
-from judge.engines.local import MAX_NEW_TOKENS, TransformersEngine
+from judge.engines import MAX_NEW_TOKENS, EngineOptions
+from judge.engines.local import LocalEngine
 from judge.model import generate
 from judge.model.tokenizer import Tokenizer
 
@@ -89,12 +90,13 @@ class Bench:
         self.sync()
         return time.perf_counter() - start, value
 
-    def engine(self, copies: Sequence[Sample], **options: Any) -> tuple[TransformersEngine, Fixed]:
+    def engine(
+        self, copies: Sequence[Sample], batch_size: int | None = None, cutters: int | None = None
+    ) -> tuple[LocalEngine, Fixed]:
         """An engine whose answers have the lengths of `copies`."""
         budget = None if self.on_gpu else 4096
-        made = TransformersEngine(
-            self.model, self.tokenizer, self.described, {}, self.most_new, cache_tokens=budget, **options
-        )
+        options = EngineOptions(max_new_tokens=self.most_new, batch_size=batch_size, cache_tokens=budget)
+        made = LocalEngine(self.model, self.tokenizer, self.described, {}, options, cutters=cutters)
         clock = Fixed(self, {number: sample.work.new for number, sample in enumerate(copies)})
         made._generator = functools.partial(clock.generator, made)  # type: ignore[method-assign]
         return made, clock
@@ -117,7 +119,7 @@ class Fixed:
         self.launching: list[float] = []
         self.first: float | None = None
 
-    def generator(self, engine: TransformersEngine, tokens: int) -> generate.Generator:
+    def generator(self, engine: LocalEngine, tokens: int) -> generate.Generator:
         clock = self
 
         class Timed(generate.Generator):

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from judge.core.estimate import EMPTY, Estimate
 from judge.core.score_text import parse_score
-from judge.engines import Prompt
+from judge.engines import EngineOptions, Prompt
 from judge.results.statistics import mean_score
 from judge.validity.agreement import agree
 from mmie_tasks.benchmark import BENCHMARK
@@ -40,9 +40,10 @@ def examples(n: int, seed: str = "held out") -> list[Example]:
 
 def judge(some: Sequence[Example], folder: Path) -> Scored:
     """Every example with the score the judge in `folder` gives it; None where it gives none."""
-    from judge.engines.local import load_engine
+    from judge.engines.local import load_local_engine
 
-    engine, rubric = load_engine(str(folder), device="cpu", max_new_tokens=160), BENCHMARK.rubric(RUBRIC)
+    engine = load_local_engine(str(folder), EngineOptions(device="cpu", max_new_tokens=160))
+    rubric = BENCHMARK.rubric(RUBRIC)
     with tempfile.TemporaryDirectory() as drawn:
         requests = [request(example, Path(drawn), f"demo-{number}") for number, example in enumerate(some)]
         texts = dict(engine.complete([Prompt(made, rubric.render(made)) for made in requests]))

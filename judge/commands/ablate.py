@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from judge.core.benchmark import Answer, Benchmark, find, names
-from judge.engines import Engine
-from judge.engines.loading import TOKENIZER_VARIABLE, default_tokenizer, is_address, load
+from judge.engines import Engine, EngineOptions
+from judge.engines.loading import TOKENIZER_VARIABLE, default_tokenizer, is_address, load_judge_engine
 from judge.engines.replay import PREFIX
 from judge.errors import UserError
 from judge.io import human_scores
@@ -90,7 +90,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _engine(judge: str, args: argparse.Namespace) -> Engine:
-    return load(judge, device=args.device, dtype=args.dtype, batch_size=args.batch_size, tokenizer=args.tokenizer)
+    options = EngineOptions(device=args.device, dtype=args.dtype, batch_size=args.batch_size, tokenizer=args.tokenizer)
+    return load_judge_engine(judge, options)
 
 
 def _benchmark(name: str | None) -> Benchmark:

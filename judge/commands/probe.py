@@ -11,6 +11,7 @@ import json
 from pathlib import Path
 
 from judge.core.benchmark import Benchmark, find, names
+from judge.engines import EngineOptions
 from judge.errors import UserError
 from judge.scoring.pipeline import default_rubric
 from judge.validity.probe import Outcome, Report, probe, references
@@ -37,9 +38,10 @@ def run(args: argparse.Namespace) -> int:
     benchmark = _benchmark(args.benchmark)
     requests = references(benchmark, args.data, args.n)
     rubric = benchmark.rubric(args.rubric or default_rubric(args.judge))
-    from judge.engines.local import load_engine
+    from judge.engines.local import load_local_engine
 
-    engine = load_engine(args.judge, device=args.device, dtype=args.dtype, batch_size=args.batch_size)
+    options = EngineOptions(device=args.device, dtype=args.dtype, batch_size=args.batch_size)
+    engine = load_local_engine(args.judge, options)
     report = probe(engine, rubric, requests, progress=True)
     print(table(report))
     if args.out is not None:

@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from judge.engines import EngineOptions
 from judge.errors import UserError
 from judge.scoring.pipeline import RUBRIC_FILE, default_rubric
 
@@ -106,10 +107,11 @@ def _compared(args: argparse.Namespace, run: Trained, folder: Path) -> Compariso
     own = default_rubric(str(run.base)) if (run.base / RUBRIC_FILE).is_file() else run.about["rubric"]
 
     def judged(name: str, judge: Path, rubric: str) -> Side:
-        from judge.engines.local import load_engine
+        from judge.engines.local import load_local_engine
 
         print(f"the {name} on {len(run.held_out)} held-out answers", file=sys.stderr)
-        engine = load_engine(str(judge), device=args.device, dtype=args.dtype, batch_size=args.batch_size)
+        options = EngineOptions(device=args.device, dtype=args.dtype, batch_size=args.batch_size)
+        engine = load_local_engine(str(judge), options)
         return held_out.judged(run, engine, run.benchmark.rubric(rubric), args.trained / WORK / f"{name}.jsonl")
 
     sides = judged("judge", folder, run.about["rubric"]), judged("base", run.base, args.base_rubric or own)

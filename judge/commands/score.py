@@ -26,8 +26,8 @@ from pathlib import Path
 from judge.core.benchmark import Answer, Benchmark, Dataset, Source, find, names
 from judge.core.request import Request
 from judge.core.rubric import Rubric
-from judge.engines import Engine
-from judge.engines.loading import TOKENIZER_VARIABLE, default_tokenizer, is_address, load
+from judge.engines import Engine, EngineOptions
+from judge.engines.loading import TOKENIZER_VARIABLE, default_tokenizer, is_address, load_judge_engine
 from judge.engines.replay import PREFIX, Replay
 from judge.errors import UserError
 from judge.io.presentation import keep_samples
@@ -238,18 +238,16 @@ def _described(judge: str, args: argparse.Namespace) -> str:
 def _engine(judge: str, args: argparse.Namespace) -> Engine:
     if args.stop_at_score and is_address(judge):
         raise UserError("--stop-at-score: endpoints write answers to their end", fix="leave it out")
-    # named only where it is asked for: judges of all kinds take the others
-    early = {"stop_at_score": True} if args.stop_at_score else {}
-    return load(
-        judge,
+    options = EngineOptions(
         device=args.device,
         dtype=args.dtype,
         batch_size=args.batch_size,
         rope=args.rope,
         workers=args.workers,
         tokenizer=args.tokenizer,
-        **early,
+        stop_at_score=args.stop_at_score,
     )
+    return load_judge_engine(judge, options)
 
 
 def _make_folder(folder: Path) -> None:

@@ -30,11 +30,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from judge.engines.local import load_engine
+    from judge.engines import EngineOptions
+    from judge.engines.local import load_local_engine
     from judge.model import verify
 
     golden = verify.Golden.read(args.golden)
-    engine = load_engine(args.checkpoint, device=args.device, dtype=args.dtype)
+    engine = load_local_engine(args.checkpoint, EngineOptions(device=args.device, dtype=args.dtype))
     results = []
     for result in verify.verify(engine.model, engine.tokenizer, engine.layout, golden):
         print(result, flush=True)

@@ -1,9 +1,12 @@
 """Engines answer prompts. One file each, one protocol: prompts in, completions out as they finish.
 
-transformers  the judge in this process (native InternVL classes)
-processes     the same in several processes, one a GPU
-server        OpenAI-compatible endpoints
-replay        recorded feedback from a file
+local      the judge in this process (native InternVL classes)
+processes  the same in several processes, one a GPU
+server     OpenAI-compatible endpoints
+replay     recorded feedback from a file
+
+    options = EngineOptions(device="cuda", batch_size=16)
+    engine = judge.engines.loading.load_judge_engine("MMIE/MMIE-Score", options)      any of the four
 """
 
 from __future__ import annotations
@@ -14,6 +17,46 @@ from typing import Protocol
 
 from judge.core.request import Picture, Request
 from judge.core.rubric import Piece
+from judge.model.rope import Regime
+
+MAX_NEW_TOKENS = 1024
+"""As the official scorer's `generation_config` (MMIE repository, main.py)."""
+
+MAX_TILES = 12
+"""Tiles of a picture, thumbnail apart: the official scorer's `load_image`. What config.json says is for training."""
+
+
+@dataclasses.dataclass(frozen=True)
+class EngineOptions:
+    """How to load and run a judge. Each engine takes what means something to it; the command line refuses the rest.
+
+    Changes answers, hence in the signature:
+    dtype: "float32" or "bfloat16"; None: bfloat16 on CUDA, float32 on a CPU.
+    rope: the rotary frequencies of a sequence that outgrows the short window (`judge.model.rope`).
+    max_new_tokens: the longest answer, in tokens.
+    stop_at_score: end an answer where the profile `reference` is certain of its score.
+
+    Changes speed and memory only:
+    device: "cpu", "cuda", "cuda:1"; None: CUDA where there is one.
+    batch_size: most prompts generated together, or at one endpoint at once; None: as many as memory holds, or 64.
+    workers: processes, each with a judge of its own; None: one a GPU.
+    cache_tokens: tokens cached at once, prompts and answers; None: by the free memory.
+
+    tokenizer: for endpoints, the judge that they serve, a folder or a repository: prompts are checked with it.
+    """
+
+    device: str | None = None
+    dtype: str | None = None
+    batch_size: int | None = None
+    rope: Regime = "reference"
+    workers: int | None = None
+    tokenizer: str | None = None
+    stop_at_score: bool = False
+    max_new_tokens: int = MAX_NEW_TOKENS
+    cache_tokens: int | None = None
+
+
+DEFAULT_OPTIONS = EngineOptions()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,10 +7,10 @@ MMIE/MMIE-Score, out/my-judge        judge.engines.local  here; with several dev
 
 from __future__ import annotations
 
+import dataclasses
 import os
-from typing import Any
 
-from judge.engines import Engine
+from judge.engines import DEFAULT_OPTIONS, Engine, EngineOptions
 from judge.engines.replay import PREFIX, Replay
 from judge.errors import UserError
 
@@ -25,34 +25,22 @@ def is_address(judge: str) -> bool:
     return judge.startswith(("http://", "https://"))
 
 
-def load(
-    judge: str,
-    *,
-    device: str | None = None,
-    batch_size: int | None = None,
-    workers: int | None = None,
-    tokenizer: str | None = None,
-    **options: Any,
-) -> Engine:
-    """Load or connect to a judge. Raises UserError for whatever the user can mend.
-
-    workers: processes, or None for one a GPU. tokenizer: for endpoints, the judge that they serve, a folder or a
-    repository. options: for `judge.engines.local.load_engine`.
-    """
+def load_judge_engine(judge: str, options: EngineOptions = DEFAULT_OPTIONS) -> Engine:
+    """Load a judge, or connect to it. Raises UserError for whatever the user can mend."""
     if judge.startswith(PREFIX):
         return Replay(judge.removeprefix(PREFIX))
     if is_address(judge):
         from judge.engines.server import connect
 
-        return connect(judge, tokenizer, under_way=batch_size)
-    devices = _devices(device, workers)
+        return connect(judge, options.tokenizer, under_way=options.batch_size)
+    devices = _devices(options.device, options.workers)
     if len(devices) == 1:
-        from judge.engines.local import load_engine
+        from judge.engines.local import load_local_engine
 
-        return load_engine(judge, device=devices[0], batch_size=batch_size, **options)
+        return load_local_engine(judge, dataclasses.replace(options, device=devices[0]))
     from judge.engines.processes import Processes
 
-    return Processes(judge, [each or "cpu" for each in devices], batch_size=batch_size, **options)
+    return Processes(judge, [each or "cpu" for each in devices], options)
 
 
 def _devices(device: str | None, workers: int | None) -> list[str | None]:

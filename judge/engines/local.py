@@ -1,6 +1,6 @@
 """The judge in this process: native InternVL classes of transformers, on CPU or CUDA.
 
-    engine = load_engine("MMIE/MMIE-Score")
+    engine = load_local_engine("MMIE/MMIE-Score")
     engine.identity   {"judge": "MMIE/MMIE-Score@9e8d…", "weights": "5b1c…", "tiles": "12x448",
                        "decoding": "greedy-1024", "dtype": "bfloat16", "rope": "reference", "engine": "transformers"}
 
@@ -21,22 +21,16 @@ from typing import Any
 from judge.core import score_text
 from judge.core.request import Picture, Text
 from judge.core.rubric import Literal
-from judge.engines import Completion, Prompt
+from judge.engines import DEFAULT_OPTIONS, MAX_TILES, Completion, EngineOptions, Prompt
 from judge.engines.preparing import Cutter
 from judge.engines.scheduler import THREADS, Planned, Ready, Schedule, failed, plan
 from judge.errors import UserError
 from judge.io.image_paths import ImageRefused
-from judge.model import conversation, distribution, generate, rope
+from judge.model import conversation, distribution, generate
 from judge.model.cache import token_bytes
 from judge.model.counters import Counters
 from judge.model.tokenizer import Tokenizer
 from judge.model.weights import checkpoint, original_layout, source
-
-MAX_NEW_TOKENS = 1024
-"""As the official scorer's `generation_config` (MMIE repository, main.py)."""
-
-MAX_TILES = 12
-"""Tiles of a picture, thumbnail apart: the official scorer's `load_image`. What config.json says is for training."""
 
 ITEM_BYTES = {"float32": 4, "bfloat16": 2}
 
@@ -50,35 +44,27 @@ CACHE_SHARE = 0.8
 CUTTERS = 4
 
 
-def load_engine(
-    judge: str,
-    device: str | None = None,
-    dtype: str | None = None,
-    batch_size: int | None = None,
-    rope: rope.Regime = "reference",
-    max_new_tokens: int = MAX_NEW_TOKENS,
-    stop_at_score: bool = False,
-) -> TransformersEngine:
-    """Load a judge: a folder or `ORG/NAME[@REVISION]`. Defaults: CUDA where there is one; bfloat16 there, float32 on
-    a CPU. batch_size, stop_at_score: see `TransformersEngine`. Raises UserError for whatever the user can mend."""
-    device, dtype = _placed(device, dtype)
+def load_local_engine(judge: str, options: EngineOptions = DEFAULT_OPTIONS) -> LocalEngine:
+    """Load a judge into this process: a folder or `ORG/NAME[@REVISION]`.
+
+    Raises UserError for a judge that is missing, gated or in another layout, and where `options.device` is not there.
+    """
+    device, dtype = _placed(options.device, options.dtype)
     found = source.resolve(judge)
     described = original_layout.read(found.folder)
     tokenizer = _tokenizer(found.folder, described)
-    model = checkpoint.load(found.folder, device=device, dtype=dtype, regime=rope)
+    model = checkpoint.load(found.folder, device=device, dtype=dtype, regime=options.rope)
     identity = {
         "judge": str(found),
         "weights": checkpoint.weights_sha256(found.folder)[:12],
         "tiles": f"{MAX_TILES}x{described.tile_size}",
         # the score of profile `reference` is the same, but feedback kept, and what is read from it, is not
-        "decoding": f"greedy-{max_new_tokens}{'-to-score' if stop_at_score else ''}",
+        "decoding": f"greedy-{options.max_new_tokens}{'-to-score' if options.stop_at_score else ''}",
         "dtype": dtype,
-        "rope": rope,
+        "rope": options.rope,
         "engine": "transformers",
     }
-    return TransformersEngine(
-        model, tokenizer, described, identity, max_new_tokens, batch_size, stop_at_score=stop_at_score
-    )
+    return LocalEngine(model, tokenizer, described, identity, options)
 
 
 def check_judge(judge: str, device: str | None = None, dtype: str | None = None) -> int:
@@ -95,8 +81,8 @@ def check_judge(judge: str, device: str | None = None, dtype: str | None = None)
     return parameters * ITEM_BYTES[dtype]
 
 
-class TransformersEngine:
-    """See the module. Built by `load_engine`. counters: of all that was judged so far."""
+class LocalEngine:
+    """See the module. Built by `load_local_engine`. counters: of all that was judged so far."""
 
     reads = True
 
@@ -106,27 +92,23 @@ class TransformersEngine:
         tokenizer: Tokenizer,
         described: original_layout.Layout,
         identity: Mapping[str, str],
-        max_new_tokens: int = MAX_NEW_TOKENS,
-        batch_size: int | None = None,
+        options: EngineOptions = DEFAULT_OPTIONS,
         *,
-        cache_tokens: int | None = None,
         cutters: int | None = None,
-        stop_at_score: bool = False,
     ) -> None:
-        """cache_tokens: the budget, prompts and what they may write; None: by the memory. batch_size: the most prompts
-        generated together, None: as many as the budget holds. cutters: processes that cut pictures, 0: threads of this
-        one; None: by the device. stop_at_score: end an answer where profile `reference` has its score for certain.
+        """model: on its device, in its dtype; options then say nothing about where and how it was loaded.
+        cutters: processes that cut pictures, 0: threads of this one; None: by the device.
         """
         self.model, self.tokenizer, self.layout = model, tokenizer, described
-        self.max_new_tokens = max_new_tokens
+        self.max_new_tokens = options.max_new_tokens
         self.counters = Counters()
         self._identity = dict(identity)
         self._stop = tokenizer.special[conversation.STOP]
         self._watch = distribution.score_tokens(tokenizer)
-        self._ends = self._has_score if stop_at_score else None
+        self._ends = self._has_score if options.stop_at_score else None
         on_cpu = model.lm_head.weight.device.type == "cpu"
-        self._batch_size = batch_size
-        self._budget = cache_tokens or (CPU_TOKENS if on_cpu else self._tokens_that_fit())
+        self._batch_size = options.batch_size
+        self._budget = options.cache_tokens or (CPU_TOKENS if on_cpu else self._tokens_that_fit())
         # beside a CPU's own work processes would only take turns with it
         self._cutters = cutters if cutters is not None else 0 if on_cpu else min(CUTTERS, os.cpu_count() or 1)
 

@@ -3,7 +3,7 @@
     engine = Processes("MMIE/MMIE-Score", ["cuda:0", "cuda:1"])
     engine.identity   that of `judge.engines.local`: how many there are changes no answer
 
-Each process loads the judge by `load_engine` and talks over a pipe of its own (a queue that processes share stays
+Each process loads the judge by `load_local_engine` and talks over a pipe of its own (a queue that processes share stays
 locked when one dies inside it). Prompts go out longest first, in units that shrink as the list does: large ones keep
 an engine's batches full, small ones at the end let all finish together.
 
@@ -26,7 +26,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from judge.engines import Completion, Engine, Prompt, rough_length
+from judge.engines import DEFAULT_OPTIONS, Completion, Engine, EngineOptions, Prompt, rough_length
 from judge.errors import UserError
 
 SMALLEST_UNIT = 32
@@ -34,7 +34,7 @@ SHARES = 4
 """A unit is the list's rest, divided by the processes and by this."""
 DEATHS = 2
 
-Loader = Callable[..., Engine]
+Loader = Callable[[str, EngineOptions, int | None], Engine]
 
 
 @dataclasses.dataclass
@@ -57,12 +57,12 @@ class Processes:
         self,
         judge: str,
         devices: Sequence[str],
+        options: EngineOptions = DEFAULT_OPTIONS,
         load: Loader | None = None,
         smallest_unit: int = SMALLEST_UNIT,
-        **options: Any,
     ) -> None:
-        """devices: one process each, "cpu" as often as wanted. load: `load_engine` or its like, importable by name.
-        options: handed on to it.
+        """devices: one process each, "cpu" as often as wanted. options: handed on to each with its device in them.
+        load: `load_local_engine` or its like, importable by name. smallest_unit: fewest prompts handed out at once.
 
         Returns when every process has loaded its judge. Raises UserError where none can, and where they differ.
         """
@@ -73,7 +73,8 @@ class Processes:
             for device in devices:
                 ours, theirs = context.Pipe()
                 threads = max(1, (os.cpu_count() or 1) // len(devices)) if device == "cpu" else None
-                arguments = (theirs, load, judge, device, threads, options)
+                own = dataclasses.replace(options, device=device)
+                arguments = (theirs, load or _load_on_device, judge, own, threads)
                 process = context.Process(target=_serve, args=arguments, name=f"judge on {device}", daemon=True)
                 process.start()
                 theirs.close()  # the end of the process is then the end of the pipe
@@ -187,14 +188,12 @@ class Processes:
         self.close()
 
 
-def _serve(
-    pipe: Connection, load: Loader | None, judge: str, device: str, threads: int | None, options: Mapping[str, Any]
-) -> None:
+def _serve(pipe: Connection, load: Loader, judge: str, options: EngineOptions, threads: int | None) -> None:
     """In the process: load, say the identity, then answer units until the pipe ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the one that started us
     with contextlib.suppress(EOFError, OSError):
         try:
-            engine = (load or _load)(judge, device=device, threads=threads, **options)
+            engine = load(judge, options, threads)
             pipe.send(dict(engine.identity))
         except Exception as error:
             pipe.send(_portable(error))
@@ -220,16 +219,16 @@ def _answers(engine: Engine, prompts: Sequence[Prompt]) -> Iterator[tuple[int, C
         os._exit(1)
 
 
-def _load(judge: str, *, device: str, threads: int | None, **options: Any) -> Engine:
+def _load_on_device(judge: str, options: EngineOptions, threads: int | None) -> Engine:
     import torch
 
-    from judge.engines.local import load_engine
+    from judge.engines.local import load_local_engine
 
     if threads is not None and "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(threads)
-    if device.startswith("cuda"):
-        torch.cuda.set_device(device)  # kernels of our own run on the current one
-    return load_engine(judge, device=device, **options)
+    if options.device is not None and options.device.startswith("cuda"):
+        torch.cuda.set_device(options.device)  # kernels of our own run on the current one
+    return load_local_engine(judge, options)
 
 
 def _portable(error: Exception) -> Exception:

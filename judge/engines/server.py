@@ -35,7 +35,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import PurePath
 from typing import Any
 
-from judge.engines import Completion, Prompt, rough_length
+from judge.engines import MAX_NEW_TOKENS, MAX_TILES, Completion, Prompt, rough_length
 from judge.engines.endpoints import Address, Client, Failed, Kind, Refused, Reply, Served, addresses
 from judge.engines.messages import Message, chat, message, prompt_length
 from judge.errors import UserError
@@ -43,10 +43,6 @@ from judge.io.image_paths import ImageRefused
 from judge.model import conversation, images
 from judge.model.tokenizer import Tokenizer
 from judge.model.weights import original_layout, source
-
-MAX_NEW_TOKENS = 1024
-MAX_TILES = 12
-"""Both as the official scorer (MMIE repository, main.py); `judge.engines.local` has the same."""
 
 UNDER_WAY = 64
 """Requests at one endpoint at once, its queue included: more than fit its memory together, so that it never waits."""

@@ -17,8 +17,8 @@ from typing import Any
 from judge.core.benchmark import Profile
 from judge.core.rubric import Rubric
 from judge.core.score_text import parse_score
-from judge.engines import Completion
-from judge.engines.local import TransformersEngine
+from judge.engines import Completion, EngineOptions
+from judge.engines.local import LocalEngine
 from judge.finetune.dataset import Judged, prompts
 from judge.model.tokenizer import Tokenizer
 from judge.model.weights.original_layout import Layout
@@ -67,7 +67,8 @@ def judge(
     batch_size: int,
 ) -> list[int | None]:
     """The score of every answer, in order; None where the judge gives none."""
-    engine = TransformersEngine(model, tokenizer, described, {}, max_new_tokens, batch_size)
+    options = EngineOptions(max_new_tokens=max_new_tokens, batch_size=batch_size)
+    engine = LocalEngine(model, tokenizer, described, {}, options)
     completions: dict[int, Completion] = dict(engine.complete(prompts(answers, rubric)))
 
     def score(done: Completion) -> int | None:

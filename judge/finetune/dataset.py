@@ -27,8 +27,7 @@ from judge.core import score_text
 from judge.core.benchmark import Answer, Benchmark, Profile
 from judge.core.request import Picture, Request
 from judge.core.rubric import Rubric
-from judge.engines import Prompt
-from judge.engines.local import MAX_TILES
+from judge.engines import MAX_TILES, Prompt
 from judge.errors import UserError
 from judge.finetune.recipe import Recipe
 from judge.finetune.split import Key, held_out, of_model

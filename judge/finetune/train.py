@@ -23,7 +23,8 @@ from transformers import TrainerCallback
 
 from judge.core import benchmark
 from judge.core.rubric import Rubric
-from judge.engines.local import load_engine
+from judge.engines import EngineOptions
+from judge.engines.local import load_local_engine
 from judge.errors import UserError
 from judge.finetune import dataset
 from judge.finetune.agreement import Measured
@@ -169,7 +170,8 @@ def _measured(recipe: Recipe, written: Path, trainer: JudgeTrainer, material: Ma
         return trainer.judge(material.held_out)
     device = trainer.args.device
     dtype = "float32" if device.type == "cpu" else recipe.dtype
-    return trainer.judge(material.held_out, load_engine(str(written), device=str(device), dtype=dtype).model)
+    saved = load_local_engine(str(written), EngineOptions(device=str(device), dtype=dtype))
+    return trainer.judge(material.held_out, saved.model)
 
 
 def _save_judge(model: Any, folder: Path, base: Base, rubric: Rubric) -> None:

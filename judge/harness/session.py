@@ -21,8 +21,8 @@ from judge.core.request import Request
 from judge.core.rubric import Rubric
 from judge.core.signature import Signature
 from judge.core.verdict import Verdict
-from judge.engines import Engine
-from judge.engines.loading import is_address, load
+from judge.engines import Engine, EngineOptions
+from judge.engines.loading import is_address, load_judge_engine
 from judge.engines.replay import PREFIX, Replay
 from judge.errors import UserError
 from judge.harness.settings import Settings
@@ -133,7 +133,14 @@ class Session:
             return
         settings = self.settings
         device = None if is_address(self.judge) else _device(settings)
-        engine = _load(self.judge, device, settings.dtype, settings.batch_size, settings.tokenizer)
+        options = EngineOptions(
+            device=device,
+            dtype=settings.dtype,
+            batch_size=settings.batch_size,
+            workers=1,
+            tokenizer=settings.tokenizer,
+        )
+        engine = _load(self.judge, options)
         if engine.reads:
             self._rubric = self.benchmark.rubric(self._rubric_name())
         self._engine = engine
@@ -218,10 +225,9 @@ def _device(settings: Settings) -> str:
 
 
 @functools.cache
-def _load(
-    judge: str, device: str | None, dtype: str | None, batch_size: int | None, tokenizer: str | None = None
-) -> Engine:
+def _load(judge: str, options: EngineOptions) -> Engine:
     """One judge for all tasks of this process."""
     if not judge.startswith(PREFIX):
-        say(f"mmjudge: loading the judge {judge} on {device}" if device else f"mmjudge: the judge is at {judge}")
-    return load(judge, device=device, dtype=dtype, batch_size=batch_size, workers=1, tokenizer=tokenizer)
+        on = f"loading the judge {judge} on {options.device}"
+        say(f"mmjudge: {on if options.device else f'the judge is at {judge}'}")
+    return load_judge_engine(judge, options)

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from judge.engines import Prompt
+from judge.engines import EngineOptions, Prompt
 from judge.engines import local as engines
 from judge.scoring.pipeline import default_rubric
 from mmie_tasks.benchmark import BENCHMARK
@@ -15,7 +15,7 @@ from mmie_tasks.demo import judge_dir
 
 @pytest.fixture(scope="module")
 def loaded():
-    return engines.load_engine(str(judge_dir()), device="cpu", dtype="float32")
+    return engines.load_local_engine(str(judge_dir()), EngineOptions(device="cpu", dtype="float32"))
 
 
 @pytest.fixture(scope="module")
@@ -26,9 +26,8 @@ def prompts():
 
 
 def completions(loaded, prompts, order, batch_size, cutters=0):
-    engine = engines.TransformersEngine(
-        loaded.model, loaded.tokenizer, loaded.layout, {}, loaded.max_new_tokens, batch_size, cutters=cutters
-    )
+    options = EngineOptions(batch_size=batch_size)
+    engine = engines.LocalEngine(loaded.model, loaded.tokenizer, loaded.layout, {}, options, cutters=cutters)
     found = {order[number]: done for number, done in engine.complete([prompts[i] for i in order])}
     return [found[i] for i in range(len(prompts))]
 

@@ -202,13 +202,13 @@ def test_training_gives_the_same_bytes_for_the_same_seed(tmp_path: Path) -> None
 def test_it_says_why(tmp_path: Path) -> None:
     """The whole text for one good answer, not just its score."""
     pytest.importorskip("torch", reason="torch is not installed")
-    from judge.engines import Prompt
-    from judge.engines.local import load_engine
+    from judge.engines import EngineOptions, Prompt
+    from judge.engines.local import load_local_engine
 
     example = one("good", "PBL", seed="why")
     made = request(example, tmp_path)
     assert all(below(tmp_path, picture.name) == picture.path for picture in made.pictures)
-    engine = load_engine(str(JUDGE), device="cpu", max_new_tokens=160)
+    engine = load_local_engine(str(JUDGE), EngineOptions(device="cpu", max_new_tokens=160))
     ((_, done),) = engine.complete([Prompt(made, BENCHMARK.rubric(RUBRIC).render(made))])
     assert done.stopped
     assert done.text == completion(example)

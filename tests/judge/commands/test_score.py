@@ -17,6 +17,7 @@ from toy import HashJudge, Toy
 
 from judge import cli
 from judge.commands import score
+from judge.engines import EngineOptions
 from judge.errors import UserError
 
 REQUESTS = folders.GOLDEN_REQUESTS
@@ -145,33 +146,34 @@ def test_rule_of_the_default_rubric(engine, answers, tmp_path):
 def test_options_reach_the_engine(answers, tmp_path, monkeypatch):
     seen = {}
 
-    def load_engine(judge, **options):
-        seen.update(options, judge=judge)
+    def load_local_engine(judge, options):
+        seen.update(judge=judge, options=options)
         return HashJudge()
 
     monkeypatch.setattr(score, "find", lambda name: Toy())
     monkeypatch.setattr(score, "names", lambda: ["toy"])
-    monkeypatch.setitem(sys.modules, "judge.engines.local", argparse.Namespace(load_engine=load_engine))
+    monkeypatch.setitem(sys.modules, "judge.engines.local", argparse.Namespace(load_local_engine=load_local_engine))
     options = ["--judge", "a/b", "--device", "cpu", "--dtype", "float32", "--batch-size", "4", "--rope", "long"]
     assert toys(answers, tmp_path / "out", *options) == 0
-    assert seen == {"judge": "a/b", "device": "cpu", "dtype": "float32", "batch_size": 4, "rope": "long"}
+    wanted = EngineOptions(device="cpu", dtype="float32", batch_size=4, rope="long")
+    assert seen == {"judge": "a/b", "options": wanted}
 
 
 def test_stopping_at_the_score_is_for_the_reference_profile(answers, tmp_path, monkeypatch, capsys):
     seen = {}
 
-    def load_engine(judge, **options):
-        seen.update(options)
+    def load_local_engine(judge, options):
+        seen.update(options=options)
         return HashJudge()
 
     monkeypatch.setattr(score, "find", lambda name: Toy())
     monkeypatch.setattr(score, "names", lambda: ["toy"])
-    monkeypatch.setitem(sys.modules, "judge.engines.local", argparse.Namespace(load_engine=load_engine))
+    monkeypatch.setitem(sys.modules, "judge.engines.local", argparse.Namespace(load_local_engine=load_local_engine))
     options = ["--judge", "a/b", "--device", "cpu", "--stop-at-score"]
     assert toys(answers, tmp_path / "out", *options) == 2
     assert "add --profile reference" in capsys.readouterr().err
     assert toys(answers, tmp_path / "out", *options, "--profile", "reference") == 0
-    assert seen["stop_at_score"] is True
+    assert seen["options"].stop_at_score is True
     options = ["--judge", "http://localhost:1/v1", "--stop-at-score", "--profile", "reference", "--tokenizer", "x"]
     assert toys(answers, tmp_path / "out", *options, "--rubric", "mmjudge") == 2
     assert "endpoints write answers to their end" in capsys.readouterr().err

@@ -67,10 +67,11 @@ MANY = [prompt(number) for number in range(40)]
 def in_process():
     """The bundled judge, its prompts for the demo's references, and what it says to them."""
     torch = pytest.importorskip("torch", reason="the hf extra is not installed")
-    from judge.engines.local import load_engine
+    from judge.engines import EngineOptions
+    from judge.engines.local import load_local_engine
 
     torch.set_num_threads(1)
-    engine = load_engine(str(judge_dir()), device="cpu")
+    engine = load_local_engine(str(judge_dir()), EngineOptions(device="cpu"))
     rubric = BENCHMARK.rubric("mmjudge")
     prompts = [Prompt(request, rubric.render(request)) for request in BENCHMARK.references(None, 3)]
     found = dict(engine.complete(prompts))

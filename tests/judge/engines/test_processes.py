@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import signal
@@ -13,7 +14,7 @@ import pytest
 from judge import cli
 from judge.core.request import Request, Text
 from judge.core.rubric import Literal
-from judge.engines import Completion, Prompt, loading
+from judge.engines import Completion, EngineOptions, Prompt, loading
 from judge.engines.processes import Processes
 from judge.errors import UserError
 from mmie_tasks.demo import demo_dir, judge_dir
@@ -26,10 +27,10 @@ class Scripted:
 
     reads = True
 
-    def __init__(self, judge: str, device: str, options: dict) -> None:
-        self.identity = {"judge": judge, **options.get("identity", {}).get(device, {})}
-        self.device, self.deadly = device, options.get("deadly", {})
-        self.once = options.get("once")
+    def __init__(self, judge: str, device: str, script: dict) -> None:
+        self.identity = {"judge": judge, **script.get("identity", {}).get(device, {})}
+        self.device, self.deadly = device, script.get("deadly", {})
+        self.once = script.get("once")
 
     def complete(self, prompts: Sequence[Prompt]) -> Iterator[tuple[int, Completion]]:
         for place, prompt in reversed(list(enumerate(prompts))):
@@ -52,17 +53,16 @@ class Scripted:
         return True
 
 
-def scripted(judge: str, *, device: str, threads: int | None, **options) -> Scripted:
-    failing = options.get("failing", ())
-    if device in failing:
+def scripted(judge: str, options: EngineOptions, threads: int | None, script: dict) -> Scripted:
+    if options.device in script.get("failing", ()):
         raise UserError("the weights are gone", fix="fetch them")
     if judge == "nowhere":
         os._exit(7)
-    return Scripted(judge, device, options)
+    return Scripted(judge, options.device, script)
 
 
-def processes(devices=("a", "b", "c"), judge="toy", **options) -> Processes:
-    return Processes(judge, devices, load=scripted, smallest_unit=4, **options)
+def processes(devices=("a", "b", "c"), judge="toy", **script) -> Processes:
+    return Processes(judge, devices, load=functools.partial(scripted, script=script), smallest_unit=4)
 
 
 def results(engine: Processes) -> list[Completion]:

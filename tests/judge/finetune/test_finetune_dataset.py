@@ -13,7 +13,8 @@ import pytest
 from scored import scored_rows, write_rows
 
 from judge.core import benchmark, score_text
-from judge.engines.local import load_engine
+from judge.engines import EngineOptions
+from judge.engines.local import load_local_engine
 from judge.errors import UserError
 from judge.finetune import dataset
 from judge.finetune.base import Base
@@ -73,7 +74,7 @@ def test_prompts_are_the_engines(recipe: Recipe, encoder: Encoder, monkeypatch: 
         return encoded
 
     monkeypatch.setattr(conversation, "encode", watched)
-    engine = load_engine(str(judge_dir()), device="cpu", max_new_tokens=1)
+    engine = load_local_engine(str(judge_dir()), EngineOptions(device="cpu", max_new_tokens=1))
     prompts = dataset.prompts(some, encoder.rubric)
     assert len(dict(engine.complete(prompts))) == len(some)
     assert [row.prompt for row in rows] == [seen[repr(prompt.pieces)] for prompt in prompts]

@@ -13,8 +13,8 @@ from PIL import Image
 from judge.core.request import Picture, Request, Text
 from judge.core.rubric import Literal
 from judge.core.score_text import parse_score
-from judge.engines import Prompt
-from judge.engines.local import MAX_TILES, TransformersEngine, check_judge, load_engine, tokens_that_fit
+from judge.engines import MAX_TILES, EngineOptions, Prompt
+from judge.engines.local import LocalEngine, check_judge, load_local_engine, tokens_that_fit
 from judge.engines.preparing import Cutter
 from judge.engines.scheduler import plan
 from judge.errors import UserError
@@ -59,9 +59,9 @@ def prompts(pictures):
     ]
 
 
-def engine_of(judge, **options):
-    options = {"max_new_tokens": NEW, **options}
-    return TransformersEngine(judge.model, judge.tokenizer, judge.layout, {}, **options)
+def engine_of(judge, cutters=None, **options):
+    options = EngineOptions(**{"max_new_tokens": NEW, **options})
+    return LocalEngine(judge.model, judge.tokenizer, judge.layout, {}, options, cutters=cutters)
 
 
 @pytest.fixture
@@ -375,7 +375,7 @@ IDENTITY = ["judge", "weights", "tiles", "decoding", "dtype", "rope", "engine"]
 
 def test_identity_names_what_changes_answers_and_nothing_else(golden_folder):
     folder = golden_folder / "tiny-internvl2"
-    engine = load_engine(str(folder), device="cpu")
+    engine = load_local_engine(str(folder), EngineOptions(device="cpu"))
     assert list(engine.identity) == IDENTITY
     assert engine.identity["judge"].startswith("tiny-internvl2@local-")
     assert engine.identity["weights"] == checkpoint.weights_sha256(folder)[:12]
@@ -387,10 +387,11 @@ def test_identity_names_what_changes_answers_and_nothing_else(golden_folder):
         "rope": "reference",
         "engine": "transformers",
     }
-    assert load_engine(str(folder), device="cpu", batch_size=3).identity == engine.identity
-    shorter = load_engine(str(folder), device="cpu", stop_at_score=True)
+    assert load_local_engine(str(folder), EngineOptions(device="cpu", batch_size=3)).identity == engine.identity
+    shorter = load_local_engine(str(folder), EngineOptions(device="cpu", stop_at_score=True))
     assert shorter.identity == {**engine.identity, "decoding": "greedy-1024-to-score"}
-    other = load_engine(str(folder), device="cpu", dtype="bfloat16", rope="long", max_new_tokens=64)
+    changed = EngineOptions(device="cpu", dtype="bfloat16", rope="long", max_new_tokens=64)
+    other = load_local_engine(str(folder), changed)
     changed = {key for key in IDENTITY if other.identity[key] != engine.identity[key]}
     assert changed == {"decoding", "dtype", "rope"}
     assert other.model.rope_regime == "long"
@@ -408,7 +409,7 @@ def test_check_judge_counts_bytes_without_loading(golden_folder, tmp_path, monke
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a CUDA device is here")
 def test_a_device_that_is_not_there(golden_folder):
     with pytest.raises(UserError, match="no CUDA device"):
-        load_engine(str(golden_folder / "tiny-internvl2"), device="cuda")
+        load_local_engine(str(golden_folder / "tiny-internvl2"), EngineOptions(device="cuda"))
 
 
 # --- probabilities at the score ---------------------------------------------------------------------------------

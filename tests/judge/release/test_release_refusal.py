@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from judge.cli import main
-from judge.engines.local import TransformersEngine
+from judge.engines.local import LocalEngine
 from judge.errors import UserError
 from judge.model.weights import checkpoint, convert
 from judge.release import export, trained
@@ -77,7 +77,7 @@ def test_a_judge_that_people_would_not_agree_with_is_refused(run, known, release
 
 def test_an_interrupted_release_leaves_nothing_and_goes_on(run, known, release, tmp_path, monkeypatch):
     known("base")
-    real, asked = TransformersEngine.complete, []
+    real, asked = LocalEngine.complete, []
 
     def five(self, prompts):
         for number, done in enumerate(real(self, prompts)):
@@ -85,7 +85,7 @@ def test_an_interrupted_release_leaves_nothing_and_goes_on(run, known, release, 
                 raise KeyboardInterrupt
             yield done
 
-    monkeypatch.setattr(TransformersEngine, "complete", five)
+    monkeypatch.setattr(LocalEngine, "complete", five)
     assert release() == 130
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run"]
     assert len(lines(run, "judge")) == 5
@@ -94,7 +94,7 @@ def test_an_interrupted_release_leaves_nothing_and_goes_on(run, known, release, 
         asked.append(len(prompts))
         yield from real(self, prompts)
 
-    monkeypatch.setattr(TransformersEngine, "complete", counted)
+    monkeypatch.setattr(LocalEngine, "complete", counted)
     assert release() == 0
     n = len(json.loads((run / "training.json").read_text())["held_out"])
     assert asked == [n - 5]

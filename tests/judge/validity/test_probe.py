@@ -10,7 +10,7 @@ import pytest
 from judge import cli
 from judge.core.request import Picture, Request, Text
 from judge.core.rubric import Rubric
-from judge.engines import Completion
+from judge.engines import Completion, EngineOptions
 from judge.validity.probe import GOOD, WEAK, Row, controls, injections, probe, summarise
 
 RUBRIC = Rubric("toy", dict.fromkeys("AB", "Rate it.\n{question}\n### Answer\n{answer}### Feedback\n"))
@@ -171,15 +171,15 @@ def test_shipped_cases_are_distinct_and_want_an_end_of_the_scale():
 def test_command(tmp_path, monkeypatch, capsys):
     given = {}
 
-    def load_engine(judge, **options):
-        given.update(judge=judge, **options)
+    def load_local_engine(judge, options):
+        given.update(judge=judge, options=options)
         return Judge(lambda request, words: 6 if "Ignore" in words else 0 if words == "..." else 3)
 
-    monkeypatch.setitem(sys.modules, "judge.engines.local", SimpleNamespace(load_engine=load_engine))
+    monkeypatch.setitem(sys.modules, "judge.engines.local", SimpleNamespace(load_local_engine=load_local_engine))
     out = ["--out", str(tmp_path / "o")]
     arguments = ["probe", "toy-judge", "--rubric", "mmjudge", "--device", "cpu", *out]
     assert cli.main(arguments) == 0
-    assert (given["judge"], given["device"]) == ("toy-judge", "cpu")
+    assert given == {"judge": "toy-judge", "options": EngineOptions(device="cpu")}
     printed = capsys.readouterr().out
     # five questions in each of the three categories of the demo
     assert "good answers: 3.00 of 6, n 15, unscored 0" in printed

@@ -17,7 +17,7 @@ import judge.engines.local as engines
 from judge.engines import Completion, Prompt
 
 LOG, MODE = Path(sys.argv[1]), sys.argv[2]
-load_engine = engines.load_engine
+load_local_engine = engines.load_local_engine
 
 
 def note(line: object) -> None:
@@ -45,11 +45,11 @@ def watched(*args: Any, **kwargs: Any) -> Any:
     from transformers import PreTrainedModel
 
     note(sum(isinstance(thing, PreTrainedModel) for thing in gc.get_objects()))
-    return load_engine(*args, **kwargs)
+    return load_local_engine(*args, **kwargs)
 
 
 if __name__ == "__main__":
-    engines.load_engine = watched
+    engines.load_local_engine = watched
     engines.check_judge = lambda *_: 0 if MODE != "load" else 1  # type: ignore[assignment]
     from lmms_eval.__main__ import cli_evaluate
 

@@ -59,7 +59,7 @@ def count(variable: str) -> int:
 
 
 def watch_judging(module: ModuleType) -> None:
-    engine = module.TransformersEngine
+    engine = module.LocalEngine
     complete = engine.complete
 
     def counted(self: Any, prompts: Any) -> Any:

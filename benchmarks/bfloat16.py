@@ -138,7 +138,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     on_gpu = args.device.startswith("cuda")
     row = {
         "judge": "demo" if Path(args.judge) == judge_dir() else args.judge,
-        "weights": checkpoint.weights_sha256(source.resolve(args.judge).folder)[:12],
+        "weights": checkpoint.weights_sha256(source.resolve_judge(args.judge).folder)[:12],
         "device": torch.cuda.get_device_name(args.device) if on_gpu else f"cpu ({platform.machine()})",
         "compared": found,
         "seconds": seconds,

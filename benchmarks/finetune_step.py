@@ -62,7 +62,7 @@ def main() -> None:
     torch.set_num_threads(1)
     base = Base.find(str(judge_dir()))
     some, encoder = rows(base, args.rows)
-    lesson = Lesson(checkpoint.load(base.folder))
+    lesson = Lesson(checkpoint.load_model(base.folder))
     groups = batches.groups(some, share_prefix=True, rope_limit=lesson.rope_limit)
     prefixes = batches.shared_prefixes(some, groups, base.layout.image_token)
     collate = batches.Collator(encoder)

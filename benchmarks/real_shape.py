@@ -129,7 +129,7 @@ def describe(folder: Path, scale: Scale) -> original_layout.Layout:
         "long_factor": [stretch ** (i / (half - 1)) for i in range(half)],
     }
     (folder / "config.json").write_text(json.dumps(raw, indent=2) + "\n", encoding="utf-8")
-    return original_layout.read(folder)
+    return original_layout.read_layout(folder)
 
 
 def write_weights(folder: Path, described: original_layout.Layout, device: str, dtype: str = "bfloat16") -> None:
@@ -138,7 +138,7 @@ def write_weights(folder: Path, described: original_layout.Layout, device: str, 
     from safetensors.torch import save_file
 
     shapes = checkpoint.original_shapes(described)
-    total = checkpoint.parameters(described) * ITEM_BYTES[dtype]
+    total = checkpoint.count_parameters(described) * ITEM_BYTES[dtype]
     limit = min(SHARD_BYTES, total / 2)
     shards: list[dict[str, tuple[int, ...]]] = [{}]
     size = 0.0
@@ -196,7 +196,7 @@ def needed(
     head = text["hidden_size"] // text["num_attention_heads"]
     token = 2 * text["num_hidden_layers"] * text["num_key_value_heads"] * head * ITEM_BYTES[dtype]
     cache = token * sum(generate.need(len(row.ids), new_tokens) for row in rows)
-    return checkpoint.parameters(described) * ITEM_BYTES[dtype] + cache + scale.activations
+    return checkpoint.count_parameters(described) * ITEM_BYTES[dtype] + cache + scale.activations
 
 
 def require(what: str, wanted: float, free: float, fix: str) -> None:
@@ -237,20 +237,24 @@ def measure(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
     scale = SCALES[args.scale]
     described = describe(folder, scale)
     rows = prompts(folder, described, args.new_tokens)[: args.rows]
-    stored = checkpoint.parameters(described) * ITEM_BYTES["bfloat16"]
+    stored = checkpoint.count_parameters(described) * ITEM_BYTES["bfloat16"]
     on_disk = shutil.disk_usage(folder).free
     require(f"disk in {folder.parent}", 1.01 * stored, on_disk, "give another --folder")
     wanted = needed(described, rows, args.new_tokens, scale, args.dtype)
     require(f"memory on {args.device}", wanted, free_memory(args.device), "give fewer --rows, or a larger device")
 
     on_gpu = args.device.startswith("cuda")
-    found: dict[str, Any] = {"scale": args.scale, "parameters": checkpoint.parameters(described), "dtype": args.dtype}
+    found: dict[str, Any] = {
+        "scale": args.scale,
+        "parameters": checkpoint.count_parameters(described),
+        "dtype": args.dtype,
+    }
     start = time.perf_counter()
     write_weights(folder, described, args.device)
     found["write_s"] = time.perf_counter() - start
     _reset_peak(on_gpu)
     start = time.perf_counter()
-    model = checkpoint.load(folder, device=args.device, dtype=args.dtype)
+    model = checkpoint.load_model(folder, device=args.device, dtype=args.dtype)
     if on_gpu:
         torch.cuda.synchronize()
     found |= {"load_s": time.perf_counter() - start, "load_peak_gb": _peak(on_gpu)}

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from judge.core.rubric import Rubric
 from judge.errors import UserError
+from judge.io.files import cache_folder
 from mmie_tasks.records import CATEGORIES
 
 NAMES = ("mmjudge", "official")
@@ -50,11 +51,7 @@ def rubric(name: str) -> Rubric:
 
 def cache_file() -> Path:
     """Where the official file is kept, named by its commit."""
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
-    else:
-        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "mmjudge" / f"mmie-{COMMIT[:12]}" / "prompts.py"
+    return cache_folder() / f"mmie-{COMMIT[:12]}" / "prompts.py"
 
 
 def official_source() -> bytes:

@@ -66,7 +66,7 @@ def make_base(folder: Path, *, seed: int, steps: int, log: Callable[..., None] =
     folder.mkdir(parents=True, exist_ok=True)
     judge_shape.write_tokenizer(folder, corpus(2000))
     judge_shape.write_config(folder)
-    model = checkpoint.new_model(folder, seed=seed).train()
+    model = checkpoint.new_model(original_layout.read_layout(folder), seed=seed).train()
     with tempfile.TemporaryDirectory() as drawn:
         lessons = Lessons(model, folder, Path(drawn), seed)
         # one table for words seen and words said: to read a word off a picture is then nearly to say it
@@ -83,7 +83,7 @@ class Lessons:
     def __init__(self, model: Any, folder: Path, pictures: Path, seed: int) -> None:
         from judge.finetune.loss import Lesson
 
-        described = original_layout.read(folder)
+        described = original_layout.read_layout(folder)
         self.model, self.lesson, self.pictures = model, Lesson(model), pictures
         self.encoder = Encoder(
             Tokenizer.from_folder(folder),

@@ -57,8 +57,8 @@ def describe(judge: Path, base: Path) -> str:
     some = held_out.examples(HELD_OUT)
     given = held_out.judge(some, judge)
     facts = {
-        "parameters": f"{checkpoint.check(judge, original_layout.read(judge)):,}",
-        "bytes": f"{sum(file.stat().st_size for file in checkpoint.shards(judge)):,}",
+        "parameters": f"{checkpoint.check_weights(judge, original_layout.read_layout(judge)):,}",
+        "bytes": f"{sum(file.stat().st_size for file in checkpoint.find_shards(judge)):,}",
         "n": HELD_OUT,
         "weights": checkpoint.weights_sha256(judge)[:12],
         "base_weights": training["base_weights"][:12],

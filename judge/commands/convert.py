@@ -24,11 +24,11 @@ def run(args: argparse.Namespace) -> int:
     from judge.errors import UserError
     from judge.model.weights import convert, source
 
-    folder = source.resolve(args.source).folder
-    to = convert.direction(folder)
+    folder = source.resolve_judge(args.source).folder
+    to = convert.target_layout(folder)
     if args.to not in (None, to):
         raise UserError(f"is in the {args.to} layout already", file=folder, fix="leave --to out")
-    report = convert.convert(folder, args.target, device=args.device)
+    report = convert.convert_judge(folder, args.target, device=args.device)
     print(f"{args.target}: {report.to} layout, {report.tensors} tensors of equal bytes, {report.bytes:,} bytes")
     worst = ", ".join(f"{name} {difference:.1e}" for name, difference in report.logits.items())
     print(f"largest difference of float32 logits: {worst} (allowed: {convert.LOGIT_TOLERANCE:.0e})")

@@ -21,7 +21,7 @@ from judge.core.benchmark import Benchmark, Profile, find, names
 from judge.engines.loading import TOKENIZER_VARIABLE, default_tokenizer, is_address
 from judge.engines.replay import PREFIX
 from judge.errors import UserError
-from judge.model.weights.source import check_name
+from judge.model.weights.source import check_judge_name
 from judge.scoring.pipeline import JUDGE_VARIABLE, default_judge
 
 DATA = ("--data", "--image-root")
@@ -151,7 +151,7 @@ def judge_name(args: argparse.Namespace) -> str:
     elif len(given) > 1:
         raise UserError("--judge is given several times", fix="one judge, or addresses that serve the same one")
     elif not judge.startswith(PREFIX):
-        check_name(judge)
+        check_judge_name(judge)
     return judge
 
 

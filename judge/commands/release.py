@@ -82,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
                 _write(args.trained / WORK / AGREEMENT, comparison.to_json())
                 raise _NotBetterError(held_out.verdict(comparison))
             native.mkdir()
-            convert.write(original, native, device=device)
+            convert.write_converted(original, native, device=device)
             told = card.Told(args.name or args.out.name, args.base_licence, args.data_licence, statement)
             about = _about(run, comparison, original)
             export.describe(original, about, card.card(run, comparison, merged, told, "original"))

@@ -32,7 +32,7 @@ from judge.engines.replay import PREFIX, Replay
 from judge.errors import UserError
 from judge.io.presentation import keep_samples
 from judge.io.responses import read
-from judge.model.weights.source import check_name
+from judge.model.weights.source import check_judge_name
 from judge.results import results
 from judge.scoring import ranks
 from judge.scoring.journal import Journal
@@ -206,7 +206,7 @@ def _judge(benchmark: Benchmark, given: list[str] | None) -> str | None:
     elif given and len(given) > 1:
         raise UserError("--judge is given several times", fix="one judge, or addresses that serve the same one")
     elif not judge.startswith(PREFIX):
-        check_name(judge)
+        check_judge_name(judge)
     return judge
 
 

@@ -50,10 +50,10 @@ def load_local_engine(judge: str, options: EngineOptions = DEFAULT_OPTIONS) -> L
     Raises UserError for a judge that is missing, gated or in another layout, and where `options.device` is not there.
     """
     device, dtype = _placed(options.device, options.dtype)
-    found = source.resolve(judge)
-    described = original_layout.read(found.folder)
+    found = source.resolve_judge(judge)
+    described = original_layout.read_layout(found.folder)
     tokenizer = _tokenizer(found.folder, described)
-    model = checkpoint.load(found.folder, device=device, dtype=dtype, regime=options.rope)
+    model = checkpoint.load_model(found.folder, device=device, dtype=dtype, regime=options.rope)
     identity = {
         "judge": str(found),
         "weights": checkpoint.weights_sha256(found.folder)[:12],
@@ -73,11 +73,11 @@ def check_judge(judge: str, device: str | None = None, dtype: str | None = None)
     Fetches no weights. Raises UserError for a judge that is missing, gated or not in the layout this engine reads.
     """
     _, dtype = _placed(device, dtype)
-    found = source.resolve(judge, weights=False)
-    described = original_layout.read(found.folder)
+    found = source.resolve_judge(judge, weights=False)
+    described = original_layout.read_layout(found.folder)
     _tokenizer(found.folder, described)
     local = found.revision.startswith("local-")
-    parameters = checkpoint.check(found.folder, described) if local else checkpoint.parameters(described)
+    parameters = checkpoint.check_weights(found.folder, described) if local else checkpoint.count_parameters(described)
     return parameters * ITEM_BYTES[dtype]
 
 

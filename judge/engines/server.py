@@ -88,8 +88,8 @@ class Known:
     @classmethod
     def of(cls, judge: str) -> Known:
         """Raises UserError for a judge that is not there or not in the layout of InternVL2."""
-        folder = source.resolve(judge, weights=False).folder
-        return cls(Tokenizer.from_folder(folder), original_layout.read(folder))
+        folder = source.resolve_judge(judge, weights=False).folder
+        return cls(Tokenizer.from_folder(folder), original_layout.read_layout(folder))
 
 
 class Endpoint:

@@ -19,7 +19,8 @@ A run leaves in the recipe's `out`:
     model/               full fine-tuning: the judge in the original InternVL2 layout with tokenizer files and
                          mmjudge.json {"rubric": …}; `mmjudge score --judge OUT/model` loads it
     adapter/             LoRA: peft's own format (adapter_config.json, adapter_model.safetensors); module names are
-                         those of the native model (`judge.model.weights.checkpoint.load`); the base is in training.json
+                         those of the native model (`judge.model.weights.checkpoint.load_model`); training.json names
+                         the base
     training.json        written last, so that its presence means complete:
 
     {"recipe": {…every field, defaults included…}, "recipe_sha256": "…",

@@ -25,12 +25,12 @@ class Base:
 
     @classmethod
     def find(cls, name: str) -> Base:
-        found = source.resolve(name)
+        found = source.resolve_judge(name)
         local = found.revision.startswith("local-")
         return cls(
             found.folder,
             name if local else str(found),
-            original_layout.read(found.folder),
+            original_layout.read_layout(found.folder),
             Tokenizer.from_folder(found.folder),
             checkpoint.weights_sha256(found.folder),
         )
@@ -43,7 +43,7 @@ def trained(recipe: Recipe, base: Base) -> tuple[Any, Any]:
     the arithmetic is, because a step is smaller than bfloat16 can hold.
     """
     dtype = recipe.dtype if recipe.method == "lora" else "float32"
-    model = checkpoint.load(base.folder, dtype=dtype)
+    model = checkpoint.load_model(base.folder, dtype=dtype)
     if recipe.gradient_checkpointing:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     if recipe.method == "full":

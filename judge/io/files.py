@@ -18,6 +18,7 @@ import functools
 import hashlib
 import json
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
@@ -150,20 +151,39 @@ class Appendable:
         return line.rpartition(b"\n")[2]
 
 
-def sha256(path: str | Path) -> str:
-    """SHA-256 of a file's bytes, hex; read again only where path, size or time of change are others. Raises OSError."""
-    path = Path(path)
+def sha256(*paths: str | Path) -> str:
+    """SHA-256, hex, of a file's bytes, or of those of several files one after the other. Raises OSError.
+
+    Files are read again only where path, size, time of change or inode are others.
+    """
+    return _sha256(tuple(_state(Path(path)) for path in paths))
+
+
+def _state(path: Path) -> tuple[Path, int, int, int]:
     status = path.stat()
-    return _sha256(path, status.st_size, status.st_mtime_ns)
+    return path, status.st_size, status.st_mtime_ns, status.st_ino
 
 
 @functools.lru_cache(maxsize=100_000)
-def _sha256(path: Path, size: int, mtime_ns: int) -> str:
+def _sha256(states: tuple[tuple[Path, int, int, int], ...]) -> str:
     digest = hashlib.sha256()
-    with path.open("rb", buffering=0) as file:
-        while block := file.read(BLOCK):
-            digest.update(block)
+    for path, *_ in states:
+        with path.open("rb", buffering=0) as file:
+            while block := file.read(BLOCK):
+                digest.update(block)
     return digest.hexdigest()
+
+
+def cache_folder() -> Path:
+    """Where this user's downloads and remembered values of ours are kept: `~/.cache/mmjudge`, or as the system has it.
+
+    Raises RuntimeError where the user has no home.
+    """
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
+    else:
+        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "mmjudge"
 
 
 def _fsync_folder(folder: Path) -> None:

@@ -16,7 +16,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-import hashlib
 import io
 import os
 import stat
@@ -77,11 +76,6 @@ def probe(path: Path, limits: Limits = LIMITS) -> tuple[int, int]:
         return size
     with _file(path, limits) as file, _opened(path, limits, file) as image:
         return image.size
-
-
-def digest(path: Path, limits: Limits = LIMITS) -> str:
-    """SHA-256 of the file's bytes, hex. Raises ImageRefused."""
-    return hashlib.sha256(_bytes(path, limits)).hexdigest()
 
 
 def grid(width: int, height: int, size: int = 448, min_num: int = 1, max_num: int = 12) -> tuple[int, int]:

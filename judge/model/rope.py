@@ -19,10 +19,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 Regime = Literal["reference", "recompute", "long"]
-REGIMES: tuple[Regime, ...] = get_args(Regime)
 
 
 def frequencies(factors: Sequence[float], theta: float) -> Any:

@@ -45,12 +45,12 @@ def original(trained: Trained, folder: Path, *, device: str = "cpu") -> Merged |
     from judge.finetune.train import COPIED
 
     if trained.adapter is None:
-        original_layout.read(trained.model)
+        original_layout.read_layout(trained.model)
         shutil.copytree(trained.model, folder)
-        checkpoint.check(folder, original_layout.read(folder))
+        checkpoint.check_weights(folder, original_layout.read_layout(folder))
         return None
     model, differences = merged(trained.base, trained.adapter, device=device)
-    described = original_layout.read(trained.base)
+    described = original_layout.read_layout(trained.base)
     exact = convert.last_logits(model, described, device)
     import torch
 
@@ -61,7 +61,7 @@ def original(trained: Trained, folder: Path, *, device: str = "cpu") -> Merged |
             shutil.copyfile(trained.base / name, folder / name)
     rounded = convert.last_logits(model.float(), described, device)
     del model  # one model in memory at a time: at the real size it is 17 GB
-    again = convert.last_logits(checkpoint.load(folder, device=device), described, device)
+    again = convert.last_logits(checkpoint.load_model(folder, device=device), described, device)
     off = distance(rounded, again)
     if not off <= convert.LOGIT_TOLERANCE:
         raise UserError(f"logits of what was written are off by {off:.1e}", file=folder)
@@ -78,8 +78,8 @@ def merged(base: Path, adapter: Path, *, device: str = "cpu") -> tuple[Any, Merg
     missing = [name for name in ADAPTER_FILES if not (adapter / name).is_file()]
     if missing:
         raise UserError(f"lacks {', '.join(missing)}", file=adapter, fix="train again, or copy the whole folder")
-    described = original_layout.read(base)
-    plain = checkpoint.load(base, device=device)
+    described = original_layout.read_layout(base)
+    plain = checkpoint.load_model(base, device=device)
     untuned = convert.last_logits(plain, described, device)
     try:
         adapted = peft.PeftModel.from_pretrained(plain, str(adapter), torch_device=device).eval()

@@ -101,7 +101,7 @@ def read(
             fix="train with held_out above 0, or leave a model out",
         )
     _same(recipe.data, _sha256(Path(recipe.data)), about["data_sha256"], "data_sha256", file)
-    found = source.resolve(base or about["base"]).folder
+    found = source.resolve_judge(base or about["base"]).folder
     _same(str(found), checkpoint.weights_sha256(found), about["base_weights"], "base_weights", file)
     bench = benchmark.find(about["benchmark"])
     rubric = bench.rubric(about["rubric"])

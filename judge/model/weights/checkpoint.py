@@ -12,18 +12,18 @@ Source of the map: OpenGVLab/InternVL, `internvl_chat/tools/internvl_custom2hf.p
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import re
 import struct
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from judge.errors import UserError
+from judge.io import files
 from judge.model import rope
-from judge.model.weights import original_layout
+from judge.model.weights import hashes, original_layout
 
 # Original name → native name, first match wins; applied to whole prefixes or suffixes.
 _RENAMES: tuple[tuple[str, str], ...] = (
@@ -94,7 +94,7 @@ def original_names(natives: Iterable[str], layers: int) -> dict[str, tuple[str, 
     return found
 
 
-def shards(folder: Path) -> list[Path]:
+def find_shards(folder: Path) -> list[Path]:
     """The safetensors files of a judge folder, in order of name. Raises UserError where there are none."""
     index = folder / "model.safetensors.index.json"
     if index.exists():
@@ -102,13 +102,13 @@ def shards(folder: Path) -> list[Path]:
         bad = sorted(name for name in names if not isinstance(name, str) or Path(name).name != name)
         if bad:
             raise UserError(f"names files outside the folder: {bad[:3]}", file=index, field="weight_map")
-        files = [folder / name for name in sorted(names)]
+        found = [folder / name for name in sorted(names)]
     else:
-        files = sorted(folder.glob("*.safetensors"))
-    missing = [file.name for file in files if not file.exists()]
+        found = sorted(folder.glob("*.safetensors"))
+    missing = [file.name for file in found if not file.exists()]
     if missing:
         raise UserError(f"shards are missing: {', '.join(missing)}", file=index, fix="download the judge folder again")
-    if not files:
+    if not found:
         pickles = sorted(file.name for pattern in ("*.bin", "*.pt", "*.pth") for file in folder.glob(pattern))
         raise UserError(
             f"holds weights only as pickle ({', '.join(pickles)}), which can run code when opened"
@@ -117,13 +117,13 @@ def shards(folder: Path) -> list[Path]:
             file=folder,
             fix="give a folder with safetensors weights",
         )
-    return files
+    return found
 
 
-def headers(folder: Path) -> dict[str, tuple[Path, tuple[int, ...]]]:
+def read_headers(folder: Path) -> dict[str, tuple[Path, tuple[int, ...]]]:
     """Original tensor name → (file, shape), from the headers alone."""
     found: dict[str, tuple[Path, tuple[int, ...]]] = {}
-    for file in shards(folder):
+    for file in find_shards(folder):
         try:
             with file.open("rb") as stream:
                 (length,) = struct.unpack("<Q", stream.read(8))
@@ -149,13 +149,16 @@ def headers(folder: Path) -> dict[str, tuple[Path, tuple[int, ...]]]:
     return found
 
 
-def check(folder: Path, described: original_layout.Layout) -> int:
+def check_weights(folder: Path, described: original_layout.Layout) -> int:
     """Compare names and shapes of all tensors with what the config asks for; returns the number of parameters.
 
     Reads headers only. Raises UserError that names missing, unknown and wrongly shaped tensors.
     """
-    found = headers(folder)
-    expected = original_shapes(described)
+    return _check_shapes(folder, original_shapes(described))
+
+
+def _check_shapes(folder: Path, expected: Mapping[str, tuple[int, ...]]) -> int:
+    found = read_headers(folder)
     missing = sorted(expected.keys() - found.keys())
     extra = sorted(found.keys() - expected.keys())
     shapes = [
@@ -174,21 +177,28 @@ def check(folder: Path, described: original_layout.Layout) -> int:
             file=folder,
             fix="download the judge folder again, or give a judge in the InternVL2-4B layout",
         )
-    return parameters(described)
+    return _total(expected)
 
 
-def parameters(described: original_layout.Layout) -> int:
+def count_parameters(described: original_layout.Layout) -> int:
     """Number of parameters the config asks for."""
-    return sum(math.prod(shape) for shape in original_shapes(described).values())
+    return _total(original_shapes(described))
+
+
+def _total(shapes: Mapping[str, tuple[int, ...]]) -> int:
+    return sum(map(math.prod, shapes.values()))
 
 
 def original_shapes(described: original_layout.Layout) -> dict[str, tuple[int, ...]]:
     """Original name → shape of every tensor the config asks for."""
-    state = _empty(described).state_dict()
-    names = original_names(state, described.vision["num_hidden_layers"])
+    return _original_shapes(_empty(described), described)
+
+
+def _original_shapes(model: Any, described: original_layout.Layout) -> dict[str, tuple[int, ...]]:
+    state = model.state_dict()
     return {
         name: (sum(state[native].shape[0] for native in natives), *state[natives[0]].shape[1:])
-        for name, natives in names.items()
+        for name, natives in original_names(state, described.vision["num_hidden_layers"]).items()
     }
 
 
@@ -197,20 +207,22 @@ def original_parts(described: original_layout.Layout) -> dict[str, tuple[str, ..
     return original_names(_empty(described).state_dict(), described.vision["num_hidden_layers"])
 
 
-def load(folder: Path, *, device: str = "cpu", dtype: str = "float32", regime: rope.Regime = "reference") -> Any:
+def load_model(folder: Path, *, device: str = "cpu", dtype: str = "float32", regime: rope.Regime = "reference") -> Any:
     """A native `InternVLForConditionalGeneration` in evaluation mode, with per-row rope installed.
 
-    Tensors are read one at a time straight into their place, so the peak is one model and one tensor.
+    Tensors are read one at a time straight into their place, so the peak is one model and one tensor. device, dtype:
+    torch's names. Raises UserError for a folder that is not a whole judge, torch.cuda.OutOfMemoryError.
     """
     import torch
     from safetensors import safe_open
 
-    described = original_layout.read(folder)
-    check(folder, described)
-    model = _empty(described).to(getattr(torch, dtype)).to_empty(device=device)
+    described = original_layout.read_layout(folder)
+    model = _empty(described)
+    _check_shapes(folder, _original_shapes(model, described))
+    model = model.to(getattr(torch, dtype)).to_empty(device=device)
     target = model.state_dict()
     with torch.no_grad():
-        for file in shards(folder):
+        for file in find_shards(folder):
             with safe_open(str(file), framework="pt") as tensors:
                 for name in tensors.keys():  # noqa: SIM118 (not a mapping)
                     natives = native_names(name)
@@ -226,14 +238,17 @@ def load(folder: Path, *, device: str = "cpu", dtype: str = "float32", regime: r
 
 
 def weights_sha256(folder: Path) -> str:
-    """SHA-256 over the bytes of all shards in order of name."""
-    return _sha256(shards(folder))
+    """SHA-256 over the bytes of all shards in order of name; read once on a machine (`hashes`).
+
+    Raises UserError where there are none, OSError where one cannot be read.
+    """
+    return hashes.remembered_sha256(find_shards(folder))
 
 
 def description_sha256(folder: Path) -> str:
     """SHA-256 over config and tokenizer files: what else decides what a local folder answers."""
     names = ("config.json", "added_tokens.json", "special_tokens_map.json", "tokenizer_config.json", "tokenizer.model")
-    return _sha256([folder / name for name in names if (folder / name).exists()])
+    return files.sha256(*(folder / name for name in names if (folder / name).exists()))
 
 
 def save_original(model: Any, folder: Path, raw: Mapping[str, Any]) -> None:
@@ -254,16 +269,11 @@ def save_original(model: Any, folder: Path, raw: Mapping[str, Any]) -> None:
     (folder / "config.json").write_text(json.dumps(raw, indent=2) + "\n", encoding="utf-8")
 
 
-def new_model(folder_or_layout: Path | original_layout.Layout, *, seed: int) -> Any:
-    """A model of the folder's shape with random weights, float32: where training starts, and for tests."""
+def new_model(described: original_layout.Layout, *, seed: int) -> Any:
+    """A model of this shape with random weights, float32, as transformers draws them: where training starts."""
     import torch
     from transformers import InternVLForConditionalGeneration
 
-    described = (
-        folder_or_layout
-        if isinstance(folder_or_layout, original_layout.Layout)
-        else original_layout.read(folder_or_layout)
-    )
     torch.manual_seed(seed)
     model = InternVLForConditionalGeneration(original_layout.native_config(described))
     rope.install(model)
@@ -281,20 +291,6 @@ def _empty(described: original_layout.Layout) -> Any:
     except Exception as error:  # transformers and torch have no error of their own for that
         why = " ".join(str(error).split())
         raise UserError(f"describes a model that cannot be built: {why}", file="config.json") from None
-
-
-def _sha256(files: Sequence[Path]) -> str:
-    digest = hashlib.sha256()
-    for block in _blocks(files):
-        digest.update(block)
-    return digest.hexdigest()
-
-
-def _blocks(files: Sequence[Path]) -> Iterator[bytes]:
-    for file in files:
-        with file.open("rb") as stream:
-            while block := stream.read(1 << 22):
-                yield block
 
 
 def _some(names: Sequence[str]) -> str:

@@ -1,7 +1,7 @@
 """From the original InternVL2-4B layout to one that transformers loads by itself, and back.
 
-    convert(Path("MMIE-Score"), Path("out/native"))   ->  Report(to="native", tensors=85, logits={…}, …)
-    convert(Path("out/native"), Path("out/again"))    ->  Report(to="original", …)
+    convert_judge(Path("MMIE-Score"), Path("out/native"))   ->  Report(to="native", tensors=85, logits={…}, …)
+    convert_judge(Path("out/native"), Path("out/again"))    ->  Report(to="original", …)
 
 Tensors are copied block by block in the number type they have; no model is built for that. Then the new folder is
 read again: every tensor must have the bytes it came from, and both folders, loaded in float32, must give the same
@@ -75,44 +75,44 @@ Plan = Mapping[str, Sequence[Part]]
 """Name in the new folder → the parts that make it, row over row."""
 
 
-def direction(source: Path) -> To:
+def target_layout(source: Path) -> To:
     """What a folder can be turned into. Raises UserError where config.json is of neither layout."""
     raw = original_layout.read_json(source / "config.json")
-    if hf_layout.is_native(raw):
+    if hf_layout.is_native_config(raw):
         return "original"
-    original_layout.read(source)
+    original_layout.read_layout(source)
     return "native"
 
 
-def convert(source: Path, target: Path, *, device: str = "cpu") -> Report:
+def convert_judge(source: Path, target: Path, *, device: str = "cpu") -> Report:
     """Write the other layout of `source` to `target`, which must not exist. device: where logits are compared.
 
     Raises UserError for what cannot be converted, and where what was written is not what was read.
     """
     with new_folder(target) as folder:
-        return write(source, folder, device=device)
+        return write_converted(source, folder, device=device)
 
 
-def write(source: Path, folder: Path, *, device: str = "cpu") -> Report:
-    """`convert` into an empty folder, which is the caller's to throw away where this fails."""
-    to = direction(source)
+def write_converted(source: Path, folder: Path, *, device: str = "cpu") -> Report:
+    """`convert_judge` into an empty folder, which is the caller's to throw away where this fails."""
+    to = target_layout(source)
     if to == "native":
-        described = original_layout.read(source)
-        checkpoint.check(source, described)
-        plan = to_native(source)
-        hf_layout.describe(source, described, folder, _widest(plan))
+        described = original_layout.read_layout(source)
+        checkpoint.check_weights(source, described)
+        plan = plan_native(source)
+        hf_layout.write_native_description(source, described, folder, _widest(plan))
     else:
-        hf_layout.describe_original(source, folder)
-        described = original_layout.read(folder)
-        plan = to_original(source, described)
-    copy(plan, folder)
+        hf_layout.write_original_description(source, folder)
+        described = original_layout.read_layout(folder)
+        plan = plan_original(source, described)
+    copy_tensors(plan, folder)
     if to == "original":
-        checkpoint.check(folder, described)
-    same_bytes(plan, folder)
+        checkpoint.check_weights(folder, described)
+    require_same_bytes(plan, folder)
     original, converted = (source, folder) if to == "native" else (folder, source)
-    same_ids(original, converted, described)
-    logits = same_logits(original, converted, described, device=device)
-    return Report(to, len(plan), sum(file.stat().st_size for file in checkpoint.shards(folder)), logits)
+    require_same_ids(original, converted, described)
+    logits = require_same_logits(original, converted, described, device=device)
+    return Report(to, len(plan), sum(file.stat().st_size for file in checkpoint.find_shards(folder)), logits)
 
 
 @contextlib.contextmanager
@@ -138,19 +138,21 @@ def new_folder(target: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def to_native(source: Path) -> Plan:
+def plan_native(source: Path) -> Plan:
     """Parts of every native tensor of an original folder whose names have been checked."""
     plan: dict[str, Sequence[Part]] = {}
-    for name, (file, _) in checkpoint.headers(source).items():
+    for name, (file, _) in checkpoint.read_headers(source).items():
         states = checkpoint.native_names(name)
         for block, state in enumerate(states):
             plan[hf_layout.saved_name(state)] = (Part(file, name, block, len(states)),)
     return plan
 
 
-def to_original(source: Path, described: original_layout.Layout) -> Plan:
+def plan_original(source: Path, described: original_layout.Layout) -> Plan:
     """Parts of every original tensor of a native folder. Raises UserError for missing and unknown names."""
-    found = {hf_layout.state_name(name): Part(file, name) for name, (file, _) in checkpoint.headers(source).items()}
+    found = {
+        hf_layout.state_name(name): Part(file, name) for name, (file, _) in checkpoint.read_headers(source).items()
+    }
     wanted = checkpoint.original_parts(described)
     expected = {state for states in wanted.values() for state in states}
     problems = [
@@ -163,7 +165,7 @@ def to_original(source: Path, described: original_layout.Layout) -> Plan:
     return {name: [found[state] for state in states] for name, states in wanted.items()}
 
 
-def copy(plan: Plan, folder: Path) -> None:
+def copy_tensors(plan: Plan, folder: Path) -> None:
     """Write the planned tensors into shards of at most `SHARD`, with an index where there are several."""
     from huggingface_hub import split_state_dict_into_shards_factory
     from safetensors.torch import save_file
@@ -183,11 +185,11 @@ def copy(plan: Plan, folder: Path) -> None:
         (folder / "model.safetensors.index.json").write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
 
 
-def same_bytes(plan: Plan, folder: Path) -> None:
+def require_same_bytes(plan: Plan, folder: Path) -> None:
     """Read the new folder again. Raises UserError unless every tensor has the type and bytes of its parts."""
     import torch
 
-    written = {name: Part(file, name) for name, (file, _) in checkpoint.headers(folder).items()}
+    written = {name: Part(file, name) for name, (file, _) in checkpoint.read_headers(folder).items()}
     if written.keys() != plan.keys():
         raise UserError(f"holds other tensors than planned: {sorted(written.keys() ^ plan.keys())[:5]}", file=folder)
     with _Reader() as reader:
@@ -199,7 +201,7 @@ def same_bytes(plan: Plan, folder: Path) -> None:
                 raise UserError(f"{name} is not what was read", file=folder, fix="see whether the disk is sound")
 
 
-def same_ids(original: Path, converted: Path, described: original_layout.Layout) -> None:
+def require_same_ids(original: Path, converted: Path, described: original_layout.Layout) -> None:
     """Raise UserError unless transformers' tokenizer and the folder's chat template give the reference's ids."""
     from transformers import AutoTokenizer
 
@@ -216,7 +218,7 @@ def same_ids(original: Path, converted: Path, described: original_layout.Layout)
             )
 
 
-def same_logits(
+def require_same_logits(
     original: Path, converted: Path, described: original_layout.Layout, *, device: str = "cpu"
 ) -> Mapping[str, float]:
     """Prompt → largest absolute difference of its last `BEYOND` logits in float32; one model in memory at a time.
@@ -226,7 +228,7 @@ def same_logits(
     import torch
     from transformers import AutoModelForImageTextToText
 
-    ours = last_logits(checkpoint.load(original, device=device), described, device)
+    ours = last_logits(checkpoint.load_model(original, device=device), described, device)
     theirs = AutoModelForImageTextToText.from_pretrained(converted, dtype=torch.float32, trust_remote_code=False)
     other = last_logits(theirs.to(device), described, device)
     found = {name: float((ours[name] - other[name]).abs().max()) for name in ours}
@@ -237,18 +239,18 @@ def same_logits(
 
 
 def last_logits(model: Any, described: original_layout.Layout, device: str = "cpu") -> dict[str, Any]:
-    """Prompt → logits (1, `BEYOND`, vocabulary) of its last tokens, on the CPU. The prompts are those of `prompts`."""
+    """Prompt → logits (1, `BEYOND`, vocabulary) of its last tokens, on the CPU, for all `comparison_prompts`."""
     import torch
 
     found = {}
     with torch.inference_mode(), generate.exact_float32():
-        for name, prompt in prompts(described).items():
+        for name, prompt in comparison_prompts(described).items():
             there = {field: tensor.to(device) for field, tensor in prompt.items()}
             found[name] = model(**there, logits_to_keep=BEYOND).logits.cpu()
     return found
 
 
-def prompts(described: original_layout.Layout) -> dict[str, dict[str, Any]]:
+def comparison_prompts(described: original_layout.Layout) -> dict[str, dict[str, Any]]:
     """Random ids, always the same: alone, around a tile of noise, and beyond longrope's limit where there is one."""
     import torch
 

@@ -87,12 +87,12 @@ def state_name(name: str) -> str:
     return name
 
 
-def is_native(raw: Mapping[str, Any]) -> bool:
+def is_native_config(raw: Mapping[str, Any]) -> bool:
     """Whether `config.json` speaks of the native classes."""
     return bool(raw.get("architectures") == [ARCHITECTURE])
 
 
-def describe(source: Path, described: original_layout.Layout, folder: Path, dtype: str) -> None:
+def write_native_description(source: Path, described: original_layout.Layout, folder: Path, dtype: str) -> None:
     """Write all of a native folder but the weights. dtype: what transformers loads these as, such as "bfloat16".
 
     Raises UserError where the tokenizer lacks a token that the processor needs.
@@ -142,7 +142,7 @@ def chat_template(tokenizer: Tokenizer, system: str) -> str:
     return "".join(parts)
 
 
-def read_original(folder: Path) -> dict[str, Any]:
+def original_config(folder: Path) -> dict[str, Any]:
     """`config.json` in the original layout that says what a native folder says.
 
     Raises UserError for what that layout has no words for. Fields of training (`auto_map`, `use_llm_lora`, …) are not
@@ -151,7 +151,7 @@ def read_original(folder: Path) -> dict[str, Any]:
     file = folder / "config.json"
     raw = original_layout.read_json(file)
     for path, expected, absent in _FIXED:
-        found = original_layout.field(raw, path)
+        found = original_layout.value_at(raw, path)
         found = absent if found is None else found
         if found != expected:
             raise UserError(
@@ -165,12 +165,12 @@ def read_original(folder: Path) -> dict[str, Any]:
         raise UserError(f"is not the config of a native InternVL model: {error!r}", file=file) from None
 
 
-def describe_original(source: Path, folder: Path) -> None:
-    """Write all of an original folder but the weights, from a native one that `describe` wrote.
+def write_original_description(source: Path, folder: Path) -> None:
+    """Write all of an original folder but the weights, from a native one that `write_native_description` wrote.
 
     Raises UserError for a native folder without the SentencePiece tokenizer that the original layout has.
     """
-    raw = read_original(source)
+    raw = original_config(source)
     _write(folder / "config.json", raw)
     if not (source / "tokenizer.model").is_file():
         raise UserError(

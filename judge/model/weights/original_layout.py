@@ -75,12 +75,12 @@ class Layout:
         return part
 
 
-def read(folder: Path) -> Layout:
+def read_layout(folder: Path) -> Layout:
     """The layout of a judge folder. Raises UserError for a field that is missing or cannot be honoured."""
     file = folder / "config.json"
     raw = read_json(file)
     for path, expected, required in _FIXED:
-        found = field(raw, path)
+        found = value_at(raw, path)
         if found is None and not required:
             continue
         if found != expected:
@@ -92,7 +92,7 @@ def read(folder: Path) -> Layout:
                 "`mmjudge convert` makes one of a native folder",
             )
     for path in (*_NUMBERS, *_FLAGS, *_ROPE):
-        value = field(raw, path)
+        value = value_at(raw, path)
         if value is None:
             raise UserError("is missing", file=file, field=path)
         if path in _NUMBERS and not (type(value) in (int, float) and value > 0):
@@ -195,7 +195,7 @@ def read_json(file: Path) -> dict[str, Any]:
     return content
 
 
-def field(raw: Mapping[str, Any], path: str) -> Any:
+def value_at(raw: Mapping[str, Any], path: str) -> Any:
     """The value at a dotted path, None where there is none."""
     value: Any = raw
     for name in path.split("."):

@@ -1,7 +1,7 @@
 """Where a judge comes from: a local folder, or a Hub repository at one revision.
 
-    resolve("MMIE/MMIE-Score@main")   ->  Source(…/snapshots/9e8d…, name="MMIE/MMIE-Score", revision="9e8d…")
-    resolve("out/my-judge")           ->  Source(out/my-judge, name="my-judge", revision="local-3fa2c1d0")
+    resolve_judge("MMIE/MMIE-Score@main")   ->  Source(…/snapshots/9e8d…, name="MMIE/MMIE-Score", revision="9e8d…")
+    resolve_judge("out/my-judge")           ->  Source(out/my-judge, name="my-judge", revision="local-3fa2c1d0")
 
 Only configuration, tokenizer and safetensors files are ever fetched: no code, no pickles.
 """
@@ -34,7 +34,7 @@ class Source:
         return f"{self.name}@{self.revision}".replace("|", "_")
 
 
-def resolve(judge: str, *, weights: bool = True) -> Source:
+def resolve_judge(judge: str, *, weights: bool = True) -> Source:
     """Find or fetch a judge. weights=False fetches its description only. Raises UserError that says what to do."""
     folder = Path(judge).expanduser()
     if folder.is_dir():
@@ -42,7 +42,7 @@ def resolve(judge: str, *, weights: bool = True) -> Source:
     return _fetched(*_repository(judge), weights)
 
 
-def check_name(judge: str) -> None:
+def check_judge_name(judge: str) -> None:
     """Raise UserError for what is neither a folder here nor the name of a repository; the Hub is not asked."""
     if not Path(judge).expanduser().is_dir():
         _repository(judge)

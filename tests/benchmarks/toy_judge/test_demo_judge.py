@@ -107,8 +107,8 @@ def test_the_layout_is_that_of_internvl2() -> None:
     from judge.model.tokenizer import Tokenizer
     from judge.model.weights import checkpoint, original_layout
 
-    described = original_layout.read(JUDGE)
-    assert 1_000_000 < checkpoint.check(JUDGE, described) < 2_000_000
+    described = original_layout.read_layout(JUDGE)
+    assert 1_000_000 < checkpoint.check_weights(JUDGE, described) < 2_000_000
     # (112 / 28)^2 patches, four to a token
     assert described.tokens_per_tile == 4
     tokenizer = Tokenizer.from_folder(JUDGE)
@@ -189,12 +189,12 @@ def test_training_gives_the_same_bytes_for_the_same_seed(tmp_path: Path) -> None
     """The whole command in small: base, scored answers, recipe."""
     pytest.importorskip("peft", reason="peft is not installed")
     from benchmarks.toy_judge.train import make
-    from judge.model.weights.checkpoint import shards
+    from judge.model.weights.checkpoint import find_shards
 
     few = ["max_steps=2", "batch=4", "held_out=0.1", "save_every=0", "threads=1", "max_new_tokens=8"]
     made = [make(tmp_path / name, seed=seed, lessons=2, answers=40, overrides=few, log=lambda *_, **__: None)
             for name, seed in (("a", 0), ("b", 0), ("c", 1))]  # fmt: skip
-    weights = [b"".join(file.read_bytes() for file in shards(folder)) for folder in made]
+    weights = [b"".join(file.read_bytes() for file in find_shards(folder)) for folder in made]
     assert weights[0] == weights[1]
     assert weights[0] != weights[2]
 

@@ -61,7 +61,7 @@ def recorded_rows() -> list[Row]:
 
 @pytest.fixture
 def model() -> Any:
-    return checkpoint.load(GOLDEN / "tiny-internvl2")
+    return checkpoint.load_model(GOLDEN / "tiny-internvl2")
 
 
 def batch_of(rows: list[Row], prefix: tuple[int, ...] = ()) -> dict[str, Any]:

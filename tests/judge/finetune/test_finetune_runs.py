@@ -127,7 +127,7 @@ def test_adapters_are_pefts_and_leave_the_base_alone(recipe: Recipe) -> None:
     assert not (Path(recipe.out) / "model").exists()
     assert about["base"] == str(judge_dir())
     assert json.loads((folder / "adapter_config.json").read_text())["base_model_name_or_path"] == about["base"]
-    model = checkpoint.load(judge_dir())
+    model = checkpoint.load_model(judge_dir())
     before = model.lm_head(model.model.language_model(input_ids=torch.arange(9)[None]).last_hidden_state)
     adapted = peft.PeftModel.from_pretrained(model, str(folder))
     after = adapted.get_base_model()
@@ -135,7 +135,7 @@ def test_adapters_are_pefts_and_leave_the_base_alone(recipe: Recipe) -> None:
     assert not torch.allclose(before, after, atol=1e-3)
     # merged, as a release does it: the native names are back, and the rest is the base's
     merged = dict(adapted.merge_and_unload().state_dict())
-    fresh = dict(checkpoint.load(judge_dir()).state_dict())
+    fresh = dict(checkpoint.load_model(judge_dir()).state_dict())
     assert merged.keys() == fresh.keys()
     changed = {name for name in fresh if not torch.equal(fresh[name], merged[name])}
     assert {name.split(".")[-2] for name in changed} == set(recipe.targets)

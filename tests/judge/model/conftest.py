@@ -30,8 +30,14 @@ def load(folder: Path, **options: Any) -> Judge:
     from judge.model.weights import checkpoint, original_layout
 
     torch.set_num_threads(1)  # these models are so small that threads wait for each other
-    described = original_layout.read(folder)
-    return Judge(folder, checkpoint.load(folder, **options), Tokenizer.from_folder(folder), described)
+    described = original_layout.read_layout(folder)
+    return Judge(folder, checkpoint.load_model(folder, **options), Tokenizer.from_folder(folder), described)
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is remembered about weights stays in the test."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
 
 
 @pytest.fixture(scope="session")
@@ -80,7 +86,7 @@ def second_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "original_max_position_embeddings": 112,
     }
     (folder / "config.json").write_text(json.dumps(raw))
-    model = checkpoint.new_model(original_layout.read(folder), seed=0)
+    model = checkpoint.new_model(original_layout.read_layout(folder), seed=0)
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         # the usual initial values leave everything small and many parts zero, which hides mistakes

@@ -55,7 +55,7 @@ def the_check_before_the_first_use_passes():
 def the_judge_writes_the_same():
     """Recorded prompts across both rope sets, with the kernel and without."""
     decode_kernel.SPLIT = 64
-    model = checkpoint.load(Path(sys.argv[1]))
+    model = checkpoint.load_model(Path(sys.argv[1]))
     torch.manual_seed(0)
     rows = [generate.Row(torch.randint(3, 500, (length,)).tolist()) for length in (40, 127)]
     expected = dict(generate.greedy(model, rows, stop=567, max_new_tokens=2))

@@ -398,7 +398,7 @@ def test_identity_names_what_changes_answers_and_nothing_else(golden_folder):
 
 
 def test_check_judge_counts_bytes_without_loading(golden_folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(checkpoint, "load", None)
+    monkeypatch.setattr(checkpoint, "load_model", None)
     folder = str(golden_folder / "tiny-internvl2")
     assert check_judge(folder, device="cpu") == 4 * 280_160  # bfloat16 on disk: total_size 560,320 in its index
     assert check_judge(folder, device="cpu", dtype="bfloat16") == 560_320

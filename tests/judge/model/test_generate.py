@@ -221,9 +221,9 @@ def test_exact_float32_switches_tf32_off_and_puts_it_back():
 def test_frequencies_stay_float32_in_bfloat16(golden_folder):
     """Trap T26: rounding them to bfloat16 changes 5 of 13 texts."""
     folder = golden_folder / "tiny-internvl2"
-    rounded = checkpoint.load(folder, dtype="bfloat16")
+    rounded = checkpoint.load_model(folder, dtype="bfloat16")
     rotary = rounded.model.language_model.rotary_emb
-    exact = checkpoint.load(folder).model.language_model.rotary_emb
+    exact = checkpoint.load_model(folder).model.language_model.rotary_emb
     assert rounded.lm_head.weight.dtype == torch.bfloat16
     assert rotary.short.dtype == rotary.long.dtype == torch.float32
     assert torch.equal(rotary.short, exact.short)

@@ -153,7 +153,7 @@ def run(golden_folder):
     folder = golden_folder / "tiny-internvl2"
     golden = verify.Golden.read(golden_folder)
     found = {"single": set(), "batch": set()}
-    judge = checkpoint.load(folder), tokenizer.Tokenizer.from_folder(folder), original_layout.read(folder)
+    judge = checkpoint.load_model(folder), tokenizer.Tokenizer.from_folder(folder), original_layout.read_layout(folder)
     for result in verify.verify(*judge, golden):
         found[result.mode] |= set(result.differences)
     return found
@@ -174,10 +174,10 @@ def test_verification_fails_without_the_line(monkeypatch, golden_folder, trap):
 
 def test_t6_head_tied_to_the_embedding(monkeypatch, golden_folder):
     """15.0. The native default is tied. Loading fills both in their places; training from `new_model` would not."""
-    from judge.model.weights import checkpoint
+    from judge.model.weights import checkpoint, original_layout
 
     def tied():
-        model = checkpoint.new_model(golden_folder / "tiny-internvl2", seed=0)
+        model = checkpoint.new_model(original_layout.read_layout(golden_folder / "tiny-internvl2"), seed=0)
         return model.lm_head.weight is model.model.language_model.embed_tokens.weight
 
     assert not tied()

@@ -58,10 +58,10 @@ def test_it_is_better_than_its_base_by_merit(released):
 
 
 def test_the_native_folder_is_the_same_judge(released):
-    described = original_layout.read(released / "original")
-    ours = checkpoint.load(released / "original")
+    described = original_layout.read_layout(released / "original")
+    ours = checkpoint.load_model(released / "original")
     theirs = AutoModelForImageTextToText.from_pretrained(released / "native", dtype=torch.float32)
-    for name, prompt in convert.prompts(described).items():
+    for name, prompt in convert.comparison_prompts(described).items():
         with torch.inference_mode():
             one, other = (model(**prompt).logits for model in (ours, theirs))
         assert float((one - other).abs().max()) <= convert.LOGIT_TOLERANCE, name

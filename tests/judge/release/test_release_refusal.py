@@ -103,13 +103,13 @@ def test_an_interrupted_release_leaves_nothing_and_goes_on(run, known, release, 
 
 def test_an_interruption_after_the_judging_leaves_nothing(run, known, release, tmp_path, monkeypatch):
     known("judge", "base")
-    real = convert.write
+    real = convert.write_converted
 
     def interrupted(*args, **options):
         real(*args, **options)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(convert, "write", interrupted)
+    monkeypatch.setattr(convert, "write_converted", interrupted)
     assert release() == 130
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run"]
 
@@ -192,7 +192,7 @@ def test_merging_is_w_plus_b_a(world, merged):
     tensors = {
         name: tensor.double().numpy() for name, tensor in load_file(adapter / "adapter_model.safetensors").items()
     }
-    state, base = model.state_dict(), checkpoint.load(world.base).state_dict()
+    state, base = model.state_dict(), checkpoint.load_model(world.base).state_dict()
     adapted = set()
     for name in tensors:
         if "lora_A" not in name:
@@ -212,12 +212,12 @@ def test_merged_logits_are_those_of_base_and_adapter(world, merged, released):
     """peft applies the adapter beside the base; what was merged and what was released say the same."""
     from judge.model.weights import original_layout
 
-    described = original_layout.read(world.base)
-    adapted = peft.PeftModel.from_pretrained(checkpoint.load(world.base), str(world.run / "adapter")).eval()
+    described = original_layout.read_layout(world.base)
+    adapted = peft.PeftModel.from_pretrained(checkpoint.load_model(world.base), str(world.run / "adapter")).eval()
     wanted = convert.last_logits(adapted, described)
     largest = max(float(logits.abs().max()) for logits in wanted.values())
     assert export.distance(wanted, convert.last_logits(merged[0], described)) <= 1e-4 * largest
-    rounded = convert.last_logits(checkpoint.load(released / "original"), described)
+    rounded = convert.last_logits(checkpoint.load_model(released / "original"), described)
     # bfloat16 keeps 8 bits: a few thousandths of the largest logit
     assert export.distance(wanted, rounded) <= 2e-2 * largest
 

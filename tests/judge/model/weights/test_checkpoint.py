@@ -65,18 +65,27 @@ def test_save_then_load_is_the_same_model(request, golden_folder, tmp_path, name
     checkpoint.save_original(judge.model, tmp_path / "again", judge.layout.raw)
     for file in ("added_tokens.json", "tokenizer_config.json"):
         shutil.copyfile(judge.folder / file, tmp_path / "again" / file)
-    again = checkpoint.load(tmp_path / "again")
+    again = checkpoint.load_model(tmp_path / "again")
     assert again.state_dict().keys() == judge.model.state_dict().keys()
     assert torch.equal(logits(again, golden_folder), logits(judge.model, golden_folder))
-    assert checkpoint.headers(tmp_path / "again").keys() == checkpoint.headers(judge.folder).keys()
-    shapes = {name: shape for name, (_, shape) in checkpoint.headers(judge.folder).items()}
-    assert {name: shape for name, (_, shape) in checkpoint.headers(tmp_path / "again").items()} == shapes
+    assert checkpoint.read_headers(tmp_path / "again").keys() == checkpoint.read_headers(judge.folder).keys()
+    shapes = {name: shape for name, (_, shape) in checkpoint.read_headers(judge.folder).items()}
+    assert {name: shape for name, (_, shape) in checkpoint.read_headers(tmp_path / "again").items()} == shapes
+
+
+def test_loading_builds_the_model_once(golden_folder, monkeypatch):
+    from transformers import InternVLForConditionalGeneration
+
+    built, real = [], InternVLForConditionalGeneration.__init__
+    monkeypatch.setattr(InternVLForConditionalGeneration, "__init__", lambda *args: built.append(1) or real(*args))
+    checkpoint.load_model(golden_folder / "tiny-internvl2")
+    assert built == [1]
 
 
 def test_bfloat16_weights_come_back_bit_for_bit(golden_folder, tmp_path):
     stored = golden_folder / "tiny-internvl2"
-    model = checkpoint.load(stored, dtype="bfloat16")
-    checkpoint.save_original(model, tmp_path, original_layout.read(stored).raw)
+    model = checkpoint.load_model(stored, dtype="bfloat16")
+    checkpoint.save_original(model, tmp_path, original_layout.read_layout(stored).raw)
     ours = load_file(str(tmp_path / "model.safetensors"))
     theirs = {}
     for file in stored.glob("*.safetensors"):
@@ -100,9 +109,9 @@ def test_the_real_shape_has_the_published_size(golden_folder, tmp_path):
     raw["llm_config"] |= {"max_position_embeddings": 131072, "original_max_position_embeddings": 4096}
     raw["llm_config"]["rope_scaling"] |= {"short_factor": [1.0] * 48, "long_factor": [2.0] * 48}
     (tmp_path / "real" / "config.json").write_text(json.dumps(raw))
-    described = original_layout.read(tmp_path / "real")
+    described = original_layout.read_layout(tmp_path / "real")
     assert described.tokens_per_tile == 256  # (448 / 14 / 2)²
-    assert checkpoint.parameters(described) == 304_012_288 + 22_034_432 + 3_722_443_776 + 98_365_440
+    assert checkpoint.count_parameters(described) == 304_012_288 + 22_034_432 + 3_722_443_776 + 98_365_440
 
 
 def test_attention_factor_of_the_real_model():
@@ -115,7 +124,7 @@ def test_code_in_the_folder_is_never_run(folder):
     for name in ("configuration_internvl_chat", "modeling_internvl_chat"):
         (folder / f"{name}.py").write_text("raise SystemExit('remote code was run')\n")
     before = set(sys.modules)  # VLMEvalKit has modules of such names
-    checkpoint.load(folder)
+    checkpoint.load_model(folder)
     assert not [name for name in set(sys.modules) - before if "internvl_chat" in name]
 
 
@@ -144,7 +153,7 @@ def test_code_in_the_folder_is_never_run(folder):
 def test_a_config_that_cannot_be_honoured_is_refused(folder, path, value, message):
     edit_config(folder, path, value)
     with pytest.raises(UserError) as error:
-        checkpoint.load(folder)
+        checkpoint.load_model(folder)
     assert str(error.value).startswith(f"{folder / 'config.json'}: {message}")
 
 
@@ -155,7 +164,7 @@ def test_a_config_that_cannot_be_honoured_is_refused(folder, path, value, messag
 def test_numbers_that_do_not_go_together_are_refused(folder, path, value):
     edit_config(folder, path, value)
     with pytest.raises(UserError, match=r"^config\.json: describes a model that cannot be built: "):
-        checkpoint.load(folder)
+        checkpoint.load_model(folder)
 
 
 QKV = "vision_model.encoder.layers.0.attn.qkv.weight"
@@ -189,7 +198,7 @@ HEAD = "language_model.lm_head.weight"
 def test_tensors_that_do_not_fit_are_named(folder, edit, message):
     edit_tensors(folder, edit)
     with pytest.raises(UserError) as error:
-        checkpoint.load(folder)
+        checkpoint.load_model(folder)
     assert str(error.value).startswith(f"{folder}: weights do not fit config.json: {message}")
     assert "\n→ " in str(error.value)
 
@@ -258,7 +267,7 @@ def no_tokens(folder):
 def test_a_broken_folder_is_refused(folder, spoil, message):
     spoil(folder)
     with pytest.raises(UserError) as error:
-        checkpoint.load(folder)
+        checkpoint.load_model(folder)
     assert message in str(error.value)
 
 
@@ -280,18 +289,18 @@ def test_weight_hash_is_the_hash_of_the_shards_in_order(golden_folder, folder):
 
 
 def test_revision_of_a_local_folder_follows_what_describes_it(folder):
-    before = source.resolve(str(folder))
+    before = source.resolve_judge(str(folder))
     assert (before.name, before.folder) == ("judge", folder)
     assert str(before).startswith("judge@local-")
     edit_config(folder, "vision_config.layer_norm_eps", 1e-5)
-    assert source.resolve(str(folder)).revision != before.revision
+    assert source.resolve_judge(str(folder)).revision != before.revision
 
 
 @pytest.mark.parametrize("judge", ["/no/such/folder", "./judge", "judge", "a/b/c", "org/name@", "org/name-"])
 def test_what_is_neither_folder_nor_repository(judge, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match="no such folder, and not a Hub repository"):
-        source.resolve(judge)
+        source.resolve_judge(judge)
 
 
 def test_a_repository_is_recorded_by_its_commit(folder, tmp_path, monkeypatch):
@@ -305,9 +314,9 @@ def test_a_repository_is_recorded_by_its_commit(folder, tmp_path, monkeypatch):
         return str(target)
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", download)
-    found = source.resolve("MMIE/MMIE-Score@main")
+    found = source.resolve_judge("MMIE/MMIE-Score@main")
     assert str(found) == f"MMIE/MMIE-Score@{commit}"
-    source.resolve("MMIE/MMIE-Score", weights=False)
+    source.resolve_judge("MMIE/MMIE-Score", weights=False)
     # neither code nor pickles are ever asked for
     assert asked == [
         ("MMIE/MMIE-Score", "main", ["*.json", "tokenizer.model", "*.safetensors"]),
@@ -319,7 +328,7 @@ def test_offline_without_a_copy(tmp_path, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(UserError) as error:
-        source.resolve("MMIE/MMIE-Score")
+        source.resolve_judge("MMIE/MMIE-Score")
     assert "is not on this machine, and the Hub cannot be reached" in str(error.value)
     assert "hf download MMIE/MMIE-Score" in str(error.value)
 
@@ -344,5 +353,5 @@ def test_refusals_of_the_hub_say_what_to_do(monkeypatch, name, says):
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", refuse)
     with pytest.raises(UserError) as error:
-        source.resolve("MMIE/MMIE-Score@x1")
+        source.resolve_judge("MMIE/MMIE-Score@x1")
     assert [words for words in says if words not in str(error.value)] == []

@@ -30,8 +30,8 @@ def folders(tmp_path_factory, golden_folder, second_folder):
     made = {}
     for name, source in (("recorded", golden_folder / "tiny-internvl2"), ("second", second_folder)):
         folder = tmp_path_factory.mktemp(name)
-        assert convert.convert(source, folder / "native").to == "native"
-        assert convert.convert(folder / "native", folder / "again").to == "original"
+        assert convert.convert_judge(source, folder / "native").to == "native"
+        assert convert.convert_judge(folder / "native", folder / "again").to == "original"
         made[name] = (source, folder / "native", folder / "again")
     return made
 
@@ -78,9 +78,9 @@ def test_there_and_back_has_equal_tensors(folders, name):
 def test_there_and_back_has_equal_logits(folders, name):
     """By this package's own loader, exactly: the same numbers in the same places."""
     source, _, again = folders[name]
-    described = original_layout.read(source)
-    models = [checkpoint.load(folder) for folder in (source, again)]
-    for prompt in convert.prompts(described).values():
+    described = original_layout.read_layout(source)
+    models = [checkpoint.load_model(folder) for folder in (source, again)]
+    for prompt in convert.comparison_prompts(described).values():
         with torch.inference_mode():
             one, other = (model(**prompt).logits for model in models)
         assert torch.equal(one, other)
@@ -89,7 +89,7 @@ def test_there_and_back_has_equal_logits(folders, name):
 @BOTH
 def test_there_and_back_says_the_same_of_itself(folders, name):
     source, _, again = folders[name]
-    before, after = original_layout.read(source), original_layout.read(again)
+    before, after = original_layout.read_layout(source), original_layout.read_layout(again)
     assert original_layout.native_config(before).to_dict() == original_layout.native_config(after).to_dict()
     assert (before.tile_size, before.window, before.image_token) == (after.tile_size, after.window, after.image_token)
     for field in ("max_dynamic_patch", "min_dynamic_patch", "use_thumbnail", "dynamic_image_size"):
@@ -110,8 +110,8 @@ def test_what_comes_back_passes_the_recorded_cases(folders, golden_folder, capsy
 def test_the_native_folder_computes_what_the_layout_says(folders, stock, name):
     """Against the judge written out in plain torch, over the original tensors, in float64."""
     source, _, _ = folders[name]
-    described, weights = original_layout.read(source), plain_model.read(source)
-    for prompt in convert.prompts(described).values():
+    described, weights = original_layout.read_layout(source), plain_model.read(source)
+    for prompt in convert.comparison_prompts(described).values():
         with torch.inference_mode():
             found = stock[name](**prompt, logits_to_keep=1).logits[0]
         expected = plain_model.step_logits(
@@ -190,27 +190,27 @@ def test_a_system_message_of_the_user_replaces_the_judge_s(folders, name):
 def test_a_judge_with_a_system_message_of_its_own_keeps_it(golden_folder, tmp_path):
     source = shutil.copytree(golden_folder / "tiny-internvl2", tmp_path / "source")
     edit(source / "config.json", lambda raw: raw.update(system_message='Say "so" \\ {{ 1 }}\nand stop.'))
-    convert.convert(source, tmp_path / "native")
-    convert.convert(tmp_path / "native", tmp_path / "again")
-    assert original_layout.read(tmp_path / "again").raw["system_message"] == 'Say "so" \\ {{ 1 }}\nand stop.'
+    convert.convert_judge(source, tmp_path / "native")
+    convert.convert_judge(tmp_path / "native", tmp_path / "again")
+    assert original_layout.read_layout(tmp_path / "again").raw["system_message"] == 'Say "so" \\ {{ 1 }}\nand stop.'
 
 
 def test_large_weights_are_sharded(golden_folder, tmp_path, monkeypatch):
     monkeypatch.setattr(convert, "SHARD", "200KB")
-    report = convert.convert(golden_folder / "tiny-internvl2", tmp_path / "native")
+    report = convert.convert_judge(golden_folder / "tiny-internvl2", tmp_path / "native")
     files = sorted(file.name for file in (tmp_path / "native").glob("*.safetensors"))
     assert files[0] == f"model-00001-of-{len(files):05d}.safetensors"
     assert len(files) > 1
     index = json.loads((tmp_path / "native" / "model.safetensors.index.json").read_text())
     assert len(index["weight_map"]) == report.tensors == 85  # 73 originally, 3 layers' weight and bias of q, k, v
-    assert convert.convert(tmp_path / "native", tmp_path / "again").tensors == 73
+    assert convert.convert_judge(tmp_path / "native", tmp_path / "again").tensors == 73
 
 
 def test_no_code_and_no_pickle_comes_along(golden_folder, tmp_path):
     source = shutil.copytree(golden_folder / "tiny-internvl2", tmp_path / "source")
     (source / "modeling_internvl_chat.py").write_text("raise SystemExit('remote code was run')\n")
     (source / "pytorch_model.bin").write_bytes(b"\x80")
-    convert.convert(source, tmp_path / "native")
+    convert.convert_judge(source, tmp_path / "native")
     kinds = {file.suffix for file in (tmp_path / "native").iterdir()}
     assert kinds == {".json", ".jinja", ".model", ".safetensors"}
     assert "auto_map" not in (tmp_path / "native" / "config.json").read_text()
@@ -237,20 +237,20 @@ def size(folder):
 
 @pytest.mark.parametrize("fails", [KeyboardInterrupt, OSError(28, "No space left on device"), UserError("no")])
 def test_what_is_interrupted_leaves_nothing(golden_folder, tmp_path, monkeypatch, fails):
-    real = convert.copy
+    real = convert.copy_tensors
 
     def interrupted(plan, folder):
         real(plan, folder)
         raise fails
 
-    monkeypatch.setattr(convert, "copy", interrupted)
+    monkeypatch.setattr(convert, "copy_tensors", interrupted)
     with pytest.raises((KeyboardInterrupt, UserError)):
-        convert.convert(golden_folder / "tiny-internvl2", tmp_path / "native")
+        convert.convert_judge(golden_folder / "tiny-internvl2", tmp_path / "native")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_flipped_bit_is_found(golden_folder, tmp_path, monkeypatch):
-    real = convert.copy
+    real = convert.copy_tensors
 
     def flip(plan, folder):
         real(plan, folder)
@@ -259,9 +259,9 @@ def test_a_flipped_bit_is_found(golden_folder, tmp_path, monkeypatch):
         data[-1] ^= 1
         file.write_bytes(bytes(data))
 
-    monkeypatch.setattr(convert, "copy", flip)
+    monkeypatch.setattr(convert, "copy_tensors", flip)
     with pytest.raises(UserError, match="is not what was read"):
-        convert.convert(golden_folder / "tiny-internvl2", tmp_path / "native")
+        convert.convert_judge(golden_folder / "tiny-internvl2", tmp_path / "native")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -275,15 +275,15 @@ def test_a_flipped_bit_is_found(golden_folder, tmp_path, monkeypatch):
     ],
 )
 def test_a_wrong_description_is_found(golden_folder, tmp_path, monkeypatch, file, change, message):
-    real = hf_layout.describe
+    real = hf_layout.write_native_description
 
     def wrong(source, described, folder, dtype):
         real(source, described, folder, dtype)
         edit(folder / file, change)
 
-    monkeypatch.setattr(hf_layout, "describe", wrong)
+    monkeypatch.setattr(hf_layout, "write_native_description", wrong)
     with pytest.raises(UserError, match=message):
-        convert.convert(golden_folder / "tiny-internvl2", tmp_path / "native")
+        convert.convert_judge(golden_folder / "tiny-internvl2", tmp_path / "native")
 
 
 @pytest.mark.parametrize(
@@ -303,7 +303,7 @@ def test_a_native_config_the_original_layout_cannot_say_is_refused(spoilt, chang
     folder, again = spoilt
     edit(folder / "config.json", change)
     with pytest.raises(UserError, match=message):
-        convert.convert(folder, again)
+        convert.convert_judge(folder, again)
     assert not again.exists()
 
 
@@ -314,7 +314,7 @@ def test_native_weights_that_do_not_fit_are_refused(spoilt):
     held["vision_tower.extra"] = held.pop("language_model.lm_head.weight")
     save_file(held, str(file))
     with pytest.raises(UserError, match=r"1 tensors missing: lm_head\.weight; 1 tensors unknown: model\.vision_tower"):
-        convert.convert(folder, again)
+        convert.convert_judge(folder, again)
 
 
 def test_a_tensor_of_another_shape_is_refused(spoilt):
@@ -324,14 +324,14 @@ def test_a_tensor_of_another_shape_is_refused(spoilt):
     held[name] = held[name][:-1].clone()
     save_file(held, str(folder / "model.safetensors"))
     with pytest.raises(UserError, match=r"attn\.qkv\.weight is \[95, 32\], expected \[96, 32\]"):
-        convert.convert(folder, again)
+        convert.convert_judge(folder, again)
 
 
 def test_a_native_folder_of_other_make_has_no_way_back(spoilt):
     folder, again = spoilt
     (folder / "tokenizer.model").unlink()
     with pytest.raises(UserError, match=r"cannot be made from tokenizer\.json"):
-        convert.convert(folder, again)
+        convert.convert_judge(folder, again)
 
 
 def test_state_names_are_read_too(spoilt):
@@ -339,7 +339,7 @@ def test_state_names_are_read_too(spoilt):
     folder, again = spoilt
     held = load_file(str(folder / "model.safetensors"))
     save_file({hf_layout.state_name(name): tensor for name, tensor in held.items()}, str(folder / "model.safetensors"))
-    assert convert.convert(folder, again).tensors == 73
+    assert convert.convert_judge(folder, again).tensors == 73
 
 
 def test_a_tokenizer_without_the_processor_s_tokens_is_refused(golden_folder, tmp_path):
@@ -352,9 +352,9 @@ def test_a_tokenizer_without_the_processor_s_tokens_is_refused(golden_folder, tm
         ),
     )
     with pytest.raises(UserError, match="the tokenizer lacks <quad>"):
-        convert.convert(source, tmp_path / "native")
+        convert.convert_judge(source, tmp_path / "native")
 
 
 def test_a_native_judge_for_score_is_told_what_to_do(folders, capsys, tmp_path):
     with pytest.raises(UserError, match="`mmjudge convert` makes one of a native folder"):
-        original_layout.read(folders["recorded"][1])
+        original_layout.read_layout(folders["recorded"][1])

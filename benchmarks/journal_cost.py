@@ -41,8 +41,10 @@ from judge.core.rubric import Rubric
 from judge.core.signature import Signature
 from judge.core.verdict import Verdict
 from judge.engines import Completion, Prompt
+from judge.io import files
 from judge.io.verdicts import read_verdicts
-from judge.scoring import journal, keys
+from judge.scoring import background_keys, grader, journal
+from judge.scoring.grader import Grader
 from judge.scoring.journal import Journal
 from judge.scoring.pipeline import judge_requests
 
@@ -102,11 +104,12 @@ class Times:
 
 def run(requests: Sequence[Request], seconds: float, path: Path | None) -> Times:
     """Judge what is not in the journal yet. path None: neither journal nor keys."""
-    journal.__dict__["_file_sha256"].cache_clear()
+    files.__dict__["_sha256"].cache_clear()
     engine = Busy(seconds)
     began, busy = time.perf_counter(), time.process_time()
     with NoJournal() if path is None else Journal(path) as opened:
-        assert sum(1 for _ in judge_requests(requests, engine, RUBRIC, "strict", SIGNATURE, opened)) == len(requests)
+        judged = judge_requests(requests, Grader(engine, RUBRIC, "strict", SIGNATURE), opened)
+        assert sum(1 for _ in judged) == len(requests)
     ended, busy = time.perf_counter(), time.process_time() - busy
     n, moments = len(requests), engine.moments or [began, began]
     waits = [later - earlier for earlier, later in zip(moments[1:-1:2], moments[2::2], strict=True)] or [0.0]
@@ -117,8 +120,8 @@ def run(requests: Sequence[Request], seconds: float, path: Path | None) -> Times
 
 def run_without(requests: Sequence[Request], seconds: float) -> Times:
     with (
-        mock.patch.object(keys, "request_key", lambda request, template, signature: request.id),
-        mock.patch.object(keys, "_stamp", return_value=None),
+        mock.patch.object(grader, "request_key", lambda request, template, signature: request.id),
+        mock.patch.object(background_keys, "_stamp", return_value=None),
     ):
         return run(requests, seconds, None)
 

@@ -35,9 +35,9 @@ from judge.io.responses import read
 from judge.model.weights.source import check_judge_name
 from judge.results import results
 from judge.scoring import ranks
+from judge.scoring.grader import Grader
 from judge.scoring.journal import Journal
-from judge.scoring.pipeline import JUDGE_VARIABLE, default_judge, default_rubric, make_signature
-from judge.scoring.pipeline import run as run_all
+from judge.scoring.pipeline import JUDGE_VARIABLE, default_judge, default_rubric, judge_answers, make_signature
 
 TOO_MANY_UNSCORED = 3
 ENGINE_PACKAGES = ("pillow", "safetensors", "torch", "transformers")
@@ -158,32 +158,22 @@ def run(args: argparse.Namespace) -> int:
             engine = _engine(judge, args)
         identity = engine.identity if engine is not None else {}
         signature = make_signature(benchmark, source, args.profile, rubric, identity)
+        grader = Grader(engine, rubric, args.profile, signature)
         if journal is not None:
             results.discard(args.out)
         if engine is not None and not rank.alone:
             assessed = benchmark.assess(answers, dataset, args.profile)
             requests = [item for item in assessed if isinstance(item, Request)]
             retry = args.retry_unscored
-            count = ranks.judge_share(
-                requests, engine, rubric, args.profile, signature, args.out, rank, retry_unscored=retry
-            )
+            count = ranks.judge_share(requests, grader, args.out, rank, retry_unscored=retry)
             if journal is None:
                 ranks.say(f"rank {rank.number} of {rank.size}: {count} of {len(requests)} answers are judged")
                 return 0
-            ranks.join(requests, engine, rubric, signature, journal, args.out, rank, others, retry_unscored=retry)
+            ranks.join(requests, grader, journal, rank, others, retry_unscored=retry)
             args.retry_unscored = False  # every rank has seen to its own
         assert journal is not None
-        verdicts = run_all(
-            benchmark,
-            answers,
-            dataset,
-            engine,
-            rubric,
-            args.profile,
-            signature,
-            journal,
-            retry_unscored=args.retry_unscored,
-        )
+        assessed = benchmark.assess(answers, dataset, args.profile, bare=grader.needs_no_questions)
+        verdicts = judge_answers(assessed, grader, journal, retry_unscored=args.retry_unscored)
         packages = ENGINE_PACKAGES if engine is not None and engine.reads else ()
         result = results.build(benchmark, verdicts, dataset, source, signature, packages=packages)
         keep_samples(args.out, benchmark, answers, dataset, verdicts, keep_images=args.keep_images)

@@ -29,8 +29,11 @@ from judge.harness.settings import Settings
 from judge.io.presentation import keep_samples
 from judge.io.verdicts import read_verdicts
 from judge.results import results
-from judge.scoring.journal import Journal, rule_key
-from judge.scoring.pipeline import default_judge, default_rubric, judge_requests, make_signature, request_keys
+from judge.scoring.background_keys import request_keys
+from judge.scoring.grader import Grader
+from judge.scoring.journal import Journal
+from judge.scoring.keys import rule_key
+from judge.scoring.pipeline import default_judge, default_rubric, judge_requests, make_signature
 
 SLOW_ON_CPU = 2**30
 """Bytes of weights from which a judge on a CPU takes days for what an accelerator does in minutes."""
@@ -153,20 +156,20 @@ class Session:
     def _judge(self, requests: Sequence[Request]) -> Iterator[tuple[int, Verdict]]:
         if not requests:
             return
-        engine, rubric, profile, signature = self._engine, self._rubric, self.settings.profile, self.signature
-        assert engine is not None
+        signature = self.signature
+        grader = Grader(self._engine, self._rubric, self.settings.profile, signature)
         with self._journal(signature) as journal:
             # what other ranks judged in an earlier run: the shards may have been cut differently
             others = sorted(self.settings.journal.glob(f"{self._stem(signature)}-*.jsonl"))
             theirs = [verdict for other in others if other != journal.path for verdict in read_verdicts(other)]
-            keys = set(request_keys(requests, engine, rubric, signature)) if theirs else set()
+            keys = set(request_keys(requests, grader)) if theirs else set()
             for verdict in theirs:
                 if verdict.key is not None and verdict.key in keys and verdict.stands:
                     known = journal.get(verdict.key)
                     if known is None or not known.stands:
                         journal.record(verdict)
             progress = self.settings.rank == 0
-            yield from judge_requests(requests, engine, rubric, profile, signature, journal, progress=progress)
+            yield from judge_requests(requests, grader, journal, progress=progress)
 
     def _stem(self, signature: Signature) -> str:
         return f"{self.task}-{signature.digest[:12]}"

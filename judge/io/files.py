@@ -85,18 +85,25 @@ class Appendable:
     """A file of JSON lines open for appending, its last line ended. A context manager.
 
     A line is one `write` on an O_APPEND descriptor, so it outlives its process at once. Opening cuts off what a kill
-    left of a last line, and ends a whole last line that lost its newline, as write-ahead logs do. ours: whether the
-    beginning of a line may be cut off; without it everything is (a file that may be another by mistake names its own).
+    left of a last line, and ends a whole last line that lost its newline, as write-ahead logs do. whole: whether a line
+    that lost its newline is one all the same. ours: whether an unfinished line may be cut off; the file may be another
+    by mistake.
     """
 
-    def __init__(self, path: Path, *, ours: Callable[[bytes], bool] = lambda line: True) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        whole: Callable[[bytes], bool] = lambda line: is_json(line),
+        ours: Callable[[bytes], bool] = lambda line: True,
+    ) -> None:
         self.path = path
         created = not path.exists()
         self._file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
         try:
             if created:
                 _fsync_folder(path.parent)
-            self._heal(ours)
+            self._heal(whole, ours)
         except BaseException:
             self.close()
             raise
@@ -129,17 +136,13 @@ class Appendable:
     ) -> None:
         self.close()
 
-    def _heal(self, ours: Callable[[bytes], bool]) -> None:
+    def _heal(self, whole: Callable[[bytes], bool], ours: Callable[[bytes], bool]) -> None:
         size = os.fstat(self._file).st_size
         last = self._last_line(size)
-        if not last or not ours(last):
-            return
-        try:
-            json.loads(last)
-        except (ValueError, RecursionError):
-            os.ftruncate(self._file, size - len(last))
-        else:
+        if last and whole(last):
             self.append(b"")
+        elif last and ours(last):
+            os.ftruncate(self._file, size - len(last))
 
     def _last_line(self, size: int) -> bytes:
         """What stands behind the last newline: nothing, where the file is whole."""
@@ -149,6 +152,15 @@ class Appendable:
             start -= length
             line = os.pread(self._file, length, start) + line
         return line.rpartition(b"\n")[2]
+
+
+def is_json(data: bytes) -> bool:
+    """Whether `data` is one JSON value, whole."""
+    try:
+        json.loads(data)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def sha256(*paths: str | Path) -> str:

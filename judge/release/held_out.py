@@ -25,6 +25,7 @@ from judge.core.rubric import Rubric
 from judge.core.signature import Signature
 from judge.engines import Engine
 from judge.results.statistics import Estimate
+from judge.scoring.grader import Grader
 from judge.scoring.journal import Journal
 from judge.scoring.pipeline import judge_requests, make_signature
 from judge.validity.agreement import agree, differences
@@ -111,9 +112,8 @@ def judged(trained: Trained, engine: Engine, rubric: Rubric, journal: Path) -> S
     requests = [dataclasses.replace(item.request, id=" of ".join(filter(None, item.key))) for item in trained.held_out]
     verdicts = {}
     with Journal(journal) as lines:
-        for place, verdict in judge_requests(
-            requests, engine, rubric, trained.profile, signature, lines, progress=True
-        ):
+        grader = Grader(engine, rubric, trained.profile, signature)
+        for place, verdict in judge_requests(requests, grader, lines, progress=True):
             verdicts[place] = verdict
     ordered = [verdicts[place] for place in range(len(requests))]
     reasons = Counter(verdict.unscored for verdict in ordered if verdict.unscored is not None)

@@ -2,69 +2,35 @@
 
     {"id": "PBL-2896694", "by": "judge", "score": 4, "unscored": null, "category": "PBL", "feedback": "…", "key": "9f…"}
 
-Append-only JSON lines; `verdicts.jsonl` of a results folder is such a file. The key is the content address of the
-request (category, every segment, the bytes of every image, the reference), of its rubric and of the signature: with
-any of these changed an old line no longer answers, and nothing else (batch size, order, file names) is in it.
-The last line of a key is its verdict, the last line of a question (id and index) is that question's verdict.
+Append-only JSON lines; `verdicts.jsonl` of a results folder is such a file. The key is the verdict's content address
+(`judge.scoring.keys`). The last line of a key is its verdict, the last line of a question (id and index) is that
+question's verdict.
 
-A line is one `write` on an O_APPEND descriptor, so it outlives its process at once. It is then synced to the disk
-beside the judging, which need not wait for a slow one. What a kill can leave is the beginning of a last line: it is cut
-off when the journal is next opened for writing, as write-ahead logs do. A lock file keeps a second process out.
+A line outlives its process at once (`judge.io.files.Appendable`). It is then synced to the disk beside the judging,
+which need not wait for a slow one. What a kill can leave is the beginning of a last line: it is cut off when the
+journal is next opened for writing. A lock file keeps a second process out.
 """
 
 from __future__ import annotations
 
-import contextlib
-import errno
-import functools
-import hashlib
+import io
 import json
-import os
 import queue
 import threading
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
 
 from filelock import FileLock, Timeout
 
-from judge.core.request import Request, Segment, Text
-from judge.core.signature import Signature
 from judge.core.verdict import Verdict
 from judge.errors import UserError
+from judge.io.files import Appendable
 from judge.io.verdicts import parse_verdicts
 
 Question = tuple[str, int | None]
 """What a line is about: id and index."""
 
 _LINE = json.JSONEncoder(allow_nan=False)
-
-
-def request_key(request: Request, template: str | None, signature: Signature) -> str:
-    """SHA-256, hex, over all that a verdict on `request` depends on.
-
-    template: the rubric's text for the request's category. None for an engine that does not read: it answers by id
-    alone, so the id is hashed instead of segments and images, which need not exist.
-    """
-    if template is None:
-        content: list[Any] = ["id", request.id, request.category]
-    else:
-        content = [
-            "request",
-            request.category,
-            [_segment(segment) for segment in request.question],
-            [_segment(segment) for segment in request.answer],
-            request.gt_answer,
-            template,
-        ]
-    return _sha256([*content, signature.digest])
-
-
-def rule_key(verdict: Verdict, signature: Signature) -> str:
-    """The content address of a decision that needed no judge."""
-    row = verdict.to_json()
-    row.pop("key", None)
-    return _sha256(["rule", row, signature.digest])
 
 
 class Journal:
@@ -94,32 +60,15 @@ class Journal:
                 fix="wait until it has ended, or give another --out",
             ) from None
         try:
-            created = not self.path.exists()
-            self._file = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
-            if created:
-                _fsync_folder(self.path.parent)
-            with self.path.open("rb") as file:
-                end = self._read(file)
-            self._heal(end)
+            if self.path.exists():  # before anything is mended: it may be another file by mistake
+                with self.path.open("rb") as file:
+                    for verdict, raw in parse_verdicts(file, self.path):
+                        self._know(verdict, raw.rstrip(b"\r\n"))
+            self._file = Appendable(self.path, whole=lambda line: _is_verdict(line, self.path))
             self._disk.start()
         except BaseException:
             self.close()
             raise
-
-    def _read(self, file: IO[bytes]) -> int:
-        """Take every whole line in; the offset behind the last one."""
-        end = 0
-        for verdict, raw in parse_verdicts(file, self.path):
-            self._know(verdict, raw.rstrip(b"\r\n"))
-            end += len(raw)
-        return end
-
-    def _heal(self, end: int) -> None:
-        """Leave the file with its last line ended: cut an unfinished one off, end a whole one that lost its newline."""
-        if os.fstat(self._file).st_size > end:
-            os.ftruncate(self._file, end)
-        if end and os.pread(self._file, 1, end - 1) != b"\n":
-            _write(self._file, b"\n")
 
     def _know(self, verdict: Verdict, line: bytes) -> None:
         if verdict.key is not None:
@@ -143,7 +92,7 @@ class Journal:
         with self._writing:
             if self._last.get((verdict.id, verdict.index)) != hash(line):
                 try:
-                    _write(self._file, line + b"\n")
+                    self._file.append(line)
                 except OSError as error:
                     self._failure = error
                 self._raise_failure()
@@ -161,7 +110,7 @@ class Journal:
             ended = not all(waiting)
             if any(waiting):
                 try:
-                    os.fsync(self._file)
+                    self._file.sync()
                 except OSError as error:
                     self._failure = error
 
@@ -180,7 +129,7 @@ class Journal:
             self._unsynced.put(False)
             self._disk.join()
         if (file := self.__dict__.pop("_file", None)) is not None:
-            os.close(file)
+            file.close()
         self._lock.release()
         self._raise_failure()
 
@@ -193,46 +142,5 @@ class Journal:
         self.close()
 
 
-def _write(file: int, data: bytes) -> None:
-    """One write at the end of the file, whole or not at all as far as this process can tell."""
-    written = os.write(file, data)
-    if written != len(data):
-        with contextlib.suppress(OSError):
-            os.ftruncate(file, os.fstat(file).st_size - written)
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC).lower())
-
-
-def _segment(segment: Segment) -> list[str]:
-    return ["text", segment.text] if isinstance(segment, Text) else ["image", *_image(segment.path)]
-
-
-def _image(path: Path) -> tuple[str, ...]:
-    """What an image is to the judge: its bytes. A file that cannot be read is told apart from every one that can."""
-    try:
-        status = path.stat()
-        return ("sha256", _file_sha256(path, status.st_size, status.st_mtime_ns))
-    except OSError:
-        return ("unreadable",)
-
-
-@functools.lru_cache(maxsize=100_000)
-def _file_sha256(path: Path, size: int, mtime_ns: int) -> str:
-    digest = hashlib.sha256()
-    # a block that stays in the processor's cache, and is not copied twice
-    with path.open("rb", buffering=0) as file:
-        while block := file.read(1 << 16):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-def _sha256(content: list[Any]) -> str:
-    # JSON in ASCII: unambiguous between neighbours, and able to hold lone surrogates
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode("ascii")).hexdigest()
-
-
-def _fsync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _is_verdict(line: bytes, path: Path) -> bool:
+    return any(True for _ in parse_verdicts(io.BytesIO(line), path))

@@ -1,109 +1,62 @@
-"""Journal keys of many requests: at once for what is looked up, beside the judging for what is not.
+"""The content address of a verdict: SHA-256 over everything that it depends on, and nothing else.
 
-A key takes the bytes of every picture: some 0.25 ms of a processor for two of 100 kB, most of it SHA-256. Only a
-question that the journal has a line about must have its key before it is judged. The key of any other is not needed
-before its verdict is written, so a thread makes it while the engine is busy; hashing and reading free the GIL.
-
-The bytes that were hashed must be the bytes that were judged. The file system is asked for size and time of change of
-every picture before the engine begins and again when it has answered: where they differ, that verdict has no true key.
+For a judge's verdict that is the request (category, every segment, the bytes of every picture, the reference), its
+rubric and the signature; for a rule's, the decision itself and the signature. With any of these changed an old line of
+the journal no longer answers. Batch size, order and names of files are not in it.
 """
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from types import TracebackType
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
 
-from judge.core.request import Picture, Request
-from judge.core.rubric import Rubric
+from judge.core.request import Request, Segment, Text
 from judge.core.signature import Signature
-from judge.engines import Engine
-from judge.scoring.journal import request_key
-
-READERS = 8
-KEYS_A_TASK = 16
+from judge.core.verdict import Verdict
+from judge.io import files
 
 
-def request_keys(
-    requests: Sequence[Request], engine: Engine, rubric: Rubric | None, signature: Signature
-) -> Iterator[str]:
-    """The journal key of every request, in order. Images are read by several threads: hashing them frees the GIL."""
+def request_key(request: Request, template: str | None, signature: Signature) -> str:
+    """SHA-256, hex, over all that a verdict on `request` depends on.
 
-    def keys(some: Sequence[Request]) -> list[str]:
-        return [request_key(request, _template(rubric, request, engine), signature) for request in some]
-
-    # a task a request would cost a third of its hashing
-    together = [requests[start : start + KEYS_A_TASK] for start in range(0, len(requests), KEYS_A_TASK)]
-    with ThreadPoolExecutor(READERS) as pool:
-        for found in pool.map(keys, together):
-            yield from found
-
-
-class KeysBesides:
-    """Keys of requests by position, made by a thread of its own from entering the context until leaving it.
-
-    A key that is asked for before the thread has come to it is made by who asks.
+    template: the rubric's text for the request's category. None for an engine that does not read: it answers by id
+    alone, so the id is hashed instead of segments and images, which need not exist.
     """
-
-    def __init__(
-        self, requests: Sequence[Request], engine: Engine, rubric: Rubric | None, signature: Signature
-    ) -> None:
-        self._requests, self._engine, self._rubric, self._signature = requests, engine, rubric, signature
-        self._made: dict[int, str] = {}
-        self._left = False
-        self._before = [[_stamp(picture) for picture in self._pictures(number)] for number in range(len(requests))]
-        self._thread = threading.Thread(target=self._make_all, name="keys", daemon=True)
-
-    def __enter__(self) -> KeysBesides:
-        if self._engine.reads:  # other keys take no longer than handing them over
-            self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._left = True
-        if self._engine.reads:
-            self._thread.join()
-
-    def __getitem__(self, number: int) -> str:
-        key = self._made.get(number)
-        return self._make(number) if key is None else key
-
-    def changed(self, number: int) -> str | None:
-        """The name of a picture of the request that is not the file it was before the context was entered."""
-        for picture, before in zip(self._pictures(number), self._before[number], strict=True):
-            if _stamp(picture) != before:
-                return picture.name
-        return None
-
-    def _pictures(self, number: int) -> Sequence[Picture]:
-        return self._requests[number].pictures if self._engine.reads else ()
-
-    def _make(self, number: int) -> str:
-        request = self._requests[number]
-        return request_key(request, _template(self._rubric, request, self._engine), self._signature)
-
-    def _make_all(self) -> None:
-        for number in range(len(self._requests)):
-            if self._left:
-                return
-            self._made[number] = self._make(number)
+    if template is None:
+        content: list[Any] = ["id", request.id, request.category]
+    else:
+        content = [
+            "request",
+            request.category,
+            [_segment(segment) for segment in request.question],
+            [_segment(segment) for segment in request.answer],
+            request.gt_answer,
+            template,
+        ]
+    return _sha256([*content, signature.digest])
 
 
-def _template(rubric: Rubric | None, request: Request, engine: Engine) -> str | None:
-    if not engine.reads:
-        return None
-    if rubric is None:
-        raise ValueError("an engine that reads needs a rubric")
-    return rubric.templates[request.category]
+def rule_key(verdict: Verdict, signature: Signature) -> str:
+    """The content address of a decision that needed no judge, hex."""
+    row = verdict.to_json()
+    row.pop("key", None)
+    return _sha256(["rule", row, signature.digest])
 
 
-def _stamp(picture: Picture) -> tuple[int, int] | None:
-    """Size in bytes and time of change in ns; None for what is not there. Bytes that change change it."""
+def _segment(segment: Segment) -> list[str]:
+    return ["text", segment.text] if isinstance(segment, Text) else ["image", *_image(segment.path)]
+
+
+def _image(path: Path) -> tuple[str, ...]:
+    """What an image is to the judge: its bytes. A file that cannot be read is told apart from every one that can."""
     try:
-        status = picture.path.stat()
+        return ("sha256", files.sha256(path))
     except OSError:
-        return None
-    return status.st_size, status.st_mtime_ns
+        return ("unreadable",)
+
+
+def _sha256(content: list[Any]) -> str:
+    # JSON in ASCII: unambiguous between neighbours, and able to hold lone surrogates
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode("ascii")).hexdigest()

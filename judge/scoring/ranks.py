@@ -24,16 +24,13 @@ import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from judge.core.benchmark import Profile
 from judge.core.request import Picture, Request
-from judge.core.rubric import Rubric
-from judge.core.signature import Signature
 from judge.core.verdict import Verdict
-from judge.engines import Engine
 from judge.errors import UserError
 from judge.io.verdicts import read_verdicts
+from judge.scoring.background_keys import request_keys
+from judge.scoring.grader import Grader
 from judge.scoring.journal import Journal
-from judge.scoring.keys import request_keys
 from judge.scoring.pipeline import judge_requests
 
 FOLDER = "ranks"
@@ -89,15 +86,7 @@ def device(rank: Rank, wanted: str | None) -> str | None:
 
 
 def judge_share(
-    requests: Sequence[Request],
-    engine: Engine,
-    rubric: Rubric | None,
-    profile: Profile,
-    signature: Signature,
-    out: Path,
-    rank: Rank,
-    *,
-    retry_unscored: bool = False,
+    requests: Sequence[Request], grader: Grader, out: Path, rank: Rank, *, retry_unscored: bool = False
 ) -> int:
     """Judge this rank's share of all requests into its own journal; how many these are.
 
@@ -106,31 +95,19 @@ def judge_share(
     ours = share(requests, rank)
     with Journal(_journal(out, rank.number)) as journal, _Alive(_alive(out, rank.number)):
         # what others have judged in an earlier run: it may have had other shares
-        for verdict in _known(ours, engine, rubric, signature, out, besides=journal.path)[0].values():
+        for verdict in _known(ours, grader, out, besides=journal.path)[0].values():
             before = journal.get(verdict.key or "")
             if before is None or _weight(before) < _weight(verdict):
                 journal.record(verdict)
-        for _ in judge_requests(
-            ours,
-            engine,
-            rubric,
-            profile,
-            signature,
-            journal,
-            retry_unscored=retry_unscored,
-            progress=rank.number == 0,
-        ):
+        for _ in judge_requests(ours, grader, journal, retry_unscored=retry_unscored, progress=rank.number == 0):
             pass
     return len(ours)
 
 
 def join(
     requests: Sequence[Request],
-    engine: Engine,
-    rubric: Rubric | None,
-    signature: Signature,
+    grader: Grader,
     journal: Journal,
-    out: Path,
     rank: Rank,
     before: Mapping[int, Sign],
     *,
@@ -138,14 +115,15 @@ def join(
 ) -> None:
     """Wait for the other ranks and put all that was judged into `journal`. What dead ranks owe is missing there.
 
-    before: `signs` when this process began.
+    journal: `verdicts.jsonl` of the folder that the ranks share. before: `signs` when this process began.
     """
-    known, whole = _known(requests, engine, rubric, signature, out)
+    out = journal.path.parent
+    known, whole = _known(requests, grader, out)
     if retry_unscored or not whole:
         dead = await_others(out, rank, before, PATIENCE)
         if dead:
             say(f"ranks {', '.join(map(str, dead))} have died: rank {rank.number} judges what they owe")
-        known, _ = _known(requests, engine, rubric, signature, out)
+        known, _ = _known(requests, grader, out)
     for verdict in known.values():
         journal.record(verdict)
 
@@ -167,12 +145,7 @@ def _rough_length(request: Request) -> int:
 
 
 def _known(
-    requests: Sequence[Request],
-    engine: Engine,
-    rubric: Rubric | None,
-    signature: Signature,
-    out: Path,
-    besides: Path | None = None,
+    requests: Sequence[Request], grader: Grader, out: Path, besides: Path | None = None
 ) -> tuple[dict[str, Verdict], bool]:
     """What any rank, or a single process, has judged of these requests, and whether that is all of them.
 
@@ -184,7 +157,7 @@ def _known(
     # keys take reading every picture: only where there may be something under them
     names = {verdict.id for verdict in verdicts}
     named = [request for request in requests if request.id in names]
-    wanted = set(request_keys(named, engine, rubric, signature))
+    wanted = set(request_keys(named, grader))
     found: dict[str, Verdict] = {}
     for verdict in verdicts:
         if verdict.key in wanted:

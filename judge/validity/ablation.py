@@ -21,8 +21,9 @@ from judge.core.verdict import Verdict
 from judge.engines import Engine
 from judge.errors import UserError
 from judge.results import results
+from judge.scoring.grader import Grader
 from judge.scoring.journal import Journal
-from judge.scoring.pipeline import make_signature, run
+from judge.scoring.pipeline import judge_answers, make_signature
 from judge.validity.pairing import folder_name
 
 
@@ -81,7 +82,7 @@ def judge_all(
 ) -> list[Judged]:
     """Every variant on the answers of every model. The whole rubric, which says what category an answer is of, first.
 
-    Writes a results folder a variant and model below `out`. Raises UserError as `judge.scoring.pipeline.run` does.
+    Writes a results folder a variant and model below `out`. Raises UserError as `judge_answers` does.
     """
     if len({folder_name(model) for model in responses}) < len(responses):
         raise UserError(f"{', '.join(responses)}: two of these names make the same folder", fix="rename a model")
@@ -90,6 +91,7 @@ def judge_all(
     source = dataset.source if dataset is not None else None
     for number, variant in enumerate(some):
         signature = make_signature(benchmark, source, profile, variant.rubric, engine.identity)
+        grader = Grader(engine, variant.rubric, profile, signature)
         verdicts: dict[str, list[Verdict]] = {}
         for model, answers in responses.items():
             concerned = [
@@ -102,17 +104,8 @@ def judge_all(
             folder = out / folder_name(variant.rubric.name) / folder_name(model)
             with Journal(folder / "verdicts.jsonl") as journal:
                 results.discard(folder)
-                found = run(
-                    benchmark,
-                    concerned,
-                    dataset,
-                    engine,
-                    variant.rubric,
-                    profile,
-                    signature,
-                    journal,
-                    progress=progress,
-                )
+                assessed = benchmark.assess(concerned, dataset, profile, bare=grader.needs_no_questions)
+                found = judge_answers(assessed, grader, journal, progress=progress)
                 results.write(results.build(benchmark, found, dataset, source, signature, packages=packages), folder)
             verdicts[model] = found
             if variant.criterion is None:

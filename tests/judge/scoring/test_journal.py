@@ -16,7 +16,8 @@ from judge.core.signature import Signature
 from judge.core.verdict import Verdict
 from judge.errors import UserError
 from judge.io.verdicts import read_verdicts
-from judge.scoring.journal import Journal, request_key, rule_key
+from judge.scoring.journal import Journal
+from judge.scoring.keys import request_key, rule_key
 
 SIGNATURE = Signature({"benchmark": "toy", "judge": "a"})
 ONE = Verdict("q1", "judge", 4, category="T", feedback="Fine.\n### Score\n4", key="k1")
@@ -173,7 +174,7 @@ def test_a_full_disk_leaves_whole_lines(path, monkeypatch):
         opened.record(ONE)
         whole = path.read_bytes()
         monkeypatch.setattr(os, "write", lambda file, data: write(file, data[:10]))  # a short write
-        with pytest.raises(UserError, match="no space left on device"):
+        with pytest.raises(UserError, match="No space left on device"):
             opened.record(TWO)
         assert path.read_bytes() == whole
         monkeypatch.undo()

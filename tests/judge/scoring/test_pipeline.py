@@ -23,9 +23,12 @@ from judge.core.verdict import Verdict
 from judge.engines import Completion
 from judge.engines.replay import Replay
 from judge.errors import UserError
-from judge.scoring import keys
-from judge.scoring.journal import Journal, request_key
-from judge.scoring.pipeline import default_judge, default_rubric, judge_requests, make_signature, run
+from judge.scoring import grader as grader_module
+from judge.scoring.background_keys import BackgroundKeys, request_keys
+from judge.scoring.grader import Grader
+from judge.scoring.journal import Journal
+from judge.scoring.keys import request_key
+from judge.scoring.pipeline import default_judge, default_rubric, judge_answers, judge_requests, make_signature
 
 TOY = Toy()
 SOURCE = Source("toy/toy", "abc", "v1")
@@ -37,8 +40,10 @@ def answers(texts, root=Path()):
 
 def scored(path, given, engine, *, rubric=RUBRIC, profile="strict", **options):
     signature = make_signature(TOY, SOURCE, profile, rubric if engine.reads else None, engine.identity)
+    grader = Grader(engine, rubric, profile, signature)
     with Journal(path) as journal:
-        return run(TOY, given, None, engine, rubric, profile, signature, journal, progress=False, **options)
+        assessed = TOY.assess(given, None, profile, bare=grader.needs_no_questions)
+        return judge_answers(assessed, grader, journal, progress=False, **options)
 
 
 @pytest.fixture
@@ -252,8 +257,8 @@ def test_judge_requests_yields_known_ones_first(path):
     engine = HashJudge()
     signature = make_signature(TOY, None, "strict", RUBRIC, engine.identity)
     with Journal(path) as journal:
-        first = dict(judge_requests(requests[3:], engine, RUBRIC, "strict", signature, journal))
-        got = list(judge_requests(requests, engine, RUBRIC, "strict", signature, journal))
+        first = dict(judge_requests(requests[3:], Grader(engine, RUBRIC, "strict", signature), journal))
+        got = list(judge_requests(requests, Grader(engine, RUBRIC, "strict", signature), journal))
     assert [position for position, _ in got[:3]] == [3, 4, 5]
     assert [verdict for _, verdict in got[:3]] == [first[n] for n in range(3)]
     assert sorted(position for position, _ in got) == list(range(6))
@@ -275,7 +280,7 @@ def test_judging_does_not_wait_for_keys_that_nothing_is_looked_up_by(path, monke
         assert begun.wait(60), "a key was made before the engine began"
         return request_key(*args)
 
-    monkeypatch.setattr(keys, "request_key", late)
+    monkeypatch.setattr(grader_module, "request_key", late)
     verdicts = scored(path, answers(TEXTS), Beginning())
     monkeypatch.undo()
     assert verdicts == scored(path.with_name("other.jsonl"), answers(TEXTS), HashJudge())
@@ -286,9 +291,10 @@ def test_keys_asked_for_by_the_engines_order_are_the_requests(tmp_path):
     requests = [Request(f"r{n}", "T", (Text("Why?"),), (Text(str(n)),)) for n in range(50)]
     signature = make_signature(TOY, None, "strict", RUBRIC, HashJudge().identity)
     expected = [request_key(request, RUBRIC.templates["T"], signature) for request in requests]
-    assert list(keys.request_keys(requests, HashJudge(), RUBRIC, signature)) == expected
-    with keys.KeysBesides(requests, HashJudge(), RUBRIC, signature) as besides:
-        assert [besides[n] for n in reversed(range(50))] == expected[::-1]
+    grader = Grader(HashJudge(), RUBRIC, "strict", signature)
+    assert list(request_keys(requests, grader)) == expected
+    with BackgroundKeys(requests, grader) as found:
+        assert [found[n] for n in reversed(range(50))] == expected[::-1]
 
 
 @dataclasses.dataclass
@@ -329,7 +335,9 @@ def test_a_picture_that_changes_while_it_is_judged_gives_no_verdict_a_wrong_key(
     def judged(engine):
         signature = make_signature(TOY, None, "strict", RUBRIC, engine.identity)
         with Journal(path) as journal:
-            found = judge_requests(pictured(tmp_path, "a.png", "b.png"), engine, RUBRIC, "strict", signature, journal)
+            found = judge_requests(
+                pictured(tmp_path, "a.png", "b.png"), Grader(engine, RUBRIC, "strict", signature), journal
+            )
             return [verdict for _, verdict in sorted(found, key=itemgetter(0))]
 
     first, second = judged(Meddled(meddle=meddle))
@@ -496,4 +504,8 @@ def test_a_missing_replay_file_is_named(tmp_path):
 
 def test_no_judge_for_answers_that_need_one(path):
     with Journal(path) as journal, pytest.raises(UserError, match="1 answers need a judge"):
-        run(TOY, answers(["x"]), None, None, None, "strict", make_signature(TOY, SOURCE, "strict"), journal)
+        judge_answers(
+            TOY.assess(answers(["x"]), None, "strict"),
+            Grader(None, signature=make_signature(TOY, SOURCE, "strict")),
+            journal,
+        )

@@ -1,0 +1,484 @@
+"""The rules of the house that a program can check, read from the source with `ast`.
+
+What may import what, and where a module lies; how long modules and functions are; that public functions say what they
+do; and words that this code does not use. docs/architecture.md shows the layers to people.
+
+Imports inside functions and under TYPE_CHECKING count like all others. A finding is one line that says where, such as
+
+    judge/io/jsonl.py: imports judge.scoring.journal, which lies above judge.io
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("judge", "mmie_tasks", "mmvu_tasks")
+
+LAYERS = (
+    ("judge.errors",),
+    ("judge.core",),
+    ("judge.io",),
+    ("judge.model",),
+    ("judge.engines",),
+    ("judge.results",),
+    ("judge.scoring",),
+    ("judge.validity",),
+    ("judge.annotate", "judge.demo", "judge.finetune", "judge.report"),
+    ("judge.publish", "judge.release"),
+    ("judge.harness",),
+    ("mmie_tasks", "mmvu_tasks"),
+    ("judge",),
+    ("judge.commands",),
+    ("judge.cli",),
+)
+"""Low to high. A room imports itself and rooms of lower layers: rooms of one layer do not know each other. "judge" is
+the Python API in `judge/__init__.py`; its version may be read from anywhere."""
+
+LOW_IN_MODEL = ("conversation", "images", "rope", "tokenizer")
+"""Modules of judge/model that judge/model/weights may import; the others import it."""
+
+MOST_LINES, MOST_FUNCTION_LINES, MOST_PARAMETERS = 400, 60, 6
+
+WORDS = {"ruler", "effects", "openings", "places", "look", "told", "spoilt"}
+"""No part of an identifier."""
+
+BARE_VERBS = {"read", "write", "run", "build", "make", "load", "check"}
+"""No function's whole name, for `from … import read` says nothing. A subcommand's `run(args)` is called by name."""
+
+
+class Module(NamedTuple):
+    name: str
+    path: Path
+    tree: ast.Module
+
+    @property
+    def where(self) -> str:
+        return self.path.relative_to(ROOT).as_posix()
+
+
+@functools.cache
+def modules() -> dict[str, Module]:
+    """Every module of the three packages, by dotted name; a package by its own."""
+    found = {}
+    for package in PACKAGES:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            parts = path.relative_to(ROOT).with_suffix("").parts
+            name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+            found[name] = Module(name, path, ast.parse(path.read_text(encoding="utf-8"), str(path)))
+    return found
+
+
+def imports(module: Module) -> set[str]:
+    """The modules of the house that a module imports anywhere; "judge" where it uses a name of the API."""
+    known, found, plain = modules(), set(), False
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+            found.update(name for name in names if name in known and name != "judge")
+            plain = plain or "judge" in names
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module.where}:{node.lineno}: a relative import"
+            for alias in node.names:
+                whole = f"{node.module}.{alias.name}"
+                target = whole if whole in known else str(node.module)
+                if target in known and not (target == "judge" and alias.name.startswith("__")):
+                    found.add(target)
+    api = {
+        node.attr
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "judge"
+    }
+    if plain and any(not name.startswith("__") and f"judge.{name}" not in known for name in api):
+        found.add("judge")
+    return found
+
+
+def room(name: str) -> str:
+    """The layer's name for a module: "judge.io.jsonl" is of "judge.io", "mmie_tasks.records" of "mmie_tasks"."""
+    parts = name.split(".")
+    return ".".join(parts[:2]) if parts[0] == "judge" else parts[0]
+
+
+HEIGHT = {name: height for height, layer in enumerate(LAYERS) for name in layer}
+
+
+def upward() -> Iterator[str]:
+    for module in modules().values():
+        if module.path.name == "__main__.py":
+            continue  # the door to `python -m`: it may call the command line, and nobody imports it
+        here = room(module.name)
+        for target in sorted(imports(module)):
+            there = room(target)
+            if there == here or HEIGHT[there] < HEIGHT[here]:
+                continue
+            side = "above" if HEIGHT[there] > HEIGHT[here] else "beside"
+            yield f"{module.where}: imports {target}, which lies {side} {here}"
+
+
+def test_every_room_has_a_layer():
+    assert {room(name) for name in modules()} == set(HEIGHT)
+
+
+def test_no_module_lies_outside_a_room():
+    loose = {path.name for path in (ROOT / "judge").glob("*.py")}
+    assert loose == {"__init__.py", "cli.py", "errors.py"}
+
+
+def test_imports_point_down():
+    assert list(upward()) == []
+
+
+def test_nobody_imports_a_main_module():
+    assert [name for name, module in modules().items() if any("__main__" in found for found in imports(module))] == []
+
+
+def weights_of_the_model() -> Iterator[str]:
+    """What judge/model/weights imports of judge/model though it is not low, and what is low imports of weights."""
+    low = {f"judge.model.{name}" for name in LOW_IN_MODEL}
+    for name, module in modules().items():
+        mine = {target for target in imports(module) if room(target) == "judge.model"}
+        weights = {target for target in mine if target.startswith("judge.model.weights")}
+        wrong = mine - weights - low if name.startswith("judge.model.weights") else weights if name in low else ()
+        yield from (f"{module.where}: {target}" for target in sorted(wrong))
+
+
+def test_imports_have_no_circle():
+    graph = {name: imports(module) - {name} for name, module in modules().items()}
+    done: set[str] = set()
+
+    def visit(name: str, path: tuple[str, ...]) -> None:
+        assert name not in path, "a circle: " + " → ".join((*path[path.index(name) :], name))
+        if name not in done:
+            for target in sorted(graph[name]):
+                visit(target, (*path, name))
+            done.add(name)
+
+    for name in graph:
+        visit(name, ())
+
+
+# Size, docstrings, words: a finding is named "path: function", so that what is known can be listed ------------------
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+class Defined(NamedTuple):
+    """A function and where it stands: "Class.method" or "function"; nested functions are not public."""
+
+    name: str
+    node: Function
+    owner: ast.ClassDef | None
+    public: bool
+
+
+def functions(tree: ast.Module) -> Iterator[Defined]:
+    def inside(node: ast.AST, prefix: str, owner: ast.ClassDef | None, public: bool) -> Iterator[Defined]:
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, Function):
+                mine = public and not child.name.startswith("_")
+                yield Defined(prefix + child.name, child, owner, mine)
+                yield from inside(child, f"{prefix}{child.name}.", None, False)
+            elif isinstance(child, ast.ClassDef):
+                yield from inside(child, f"{prefix}{child.name}.", child, public and not child.name.startswith("_"))
+            else:
+                yield from inside(child, prefix, owner, public)
+
+    yield from inside(tree, "", None, True)
+
+
+def too_long() -> Iterator[str]:
+    for module in modules().values():
+        if len(module.path.read_text(encoding="utf-8").splitlines()) > MOST_LINES:
+            yield module.where
+        for one in functions(module.tree):
+            if (one.node.end_lineno or 0) - one.node.lineno + 1 > MOST_FUNCTION_LINES:
+                yield f"{module.where}: {one.name}"
+
+
+def too_many_parameters() -> Iterator[str]:
+    for module in modules().values():
+        for one in functions(module.tree):
+            given = one.node.args
+            names = [each.arg for each in (*given.posonlyargs, *given.args)]
+            static = any(isinstance(each, ast.Name) and each.id == "staticmethod" for each in one.node.decorator_list)
+            count = len(names) - (one.owner is not None and not static) + len(given.kwonlyargs)
+            count += (given.vararg is not None) + (given.kwarg is not None)
+            if count > MOST_PARAMETERS and room(module.name) != "judge.commands":
+                yield f"{module.where}: {one.name}"
+
+
+@functools.cache
+def documented_elsewhere() -> frozenset[str]:
+    """Names of methods that a Protocol of the house documents: who implements one need not say it again."""
+    return frozenset(
+        one.node.name
+        for module in modules().values()
+        for one in functions(module.tree)
+        if one.owner is not None
+        and any(isinstance(base, ast.Name) and base.id == "Protocol" for base in one.owner.bases)
+        and ast.get_docstring(one.node)
+    )
+
+
+def undocumented() -> Iterator[str]:
+    for module in modules().values():
+        for one in functions(module.tree):
+            if not one.public or ast.get_docstring(one.node):
+                continue
+            overrides = one.owner is not None and one.node.name in documented_elsewhere()
+            command = room(module.name) == "judge.commands" and one.name in ("add_arguments", "run")
+            if not (overrides or command):
+                yield f"{module.where}: {one.name}"
+
+
+def identifiers(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        for field in ("id", "name", "arg", "attr", "asname"):
+            if isinstance(value := getattr(node, field, None), str):
+                yield value
+
+
+def banned_words() -> Iterator[str]:
+    for module in modules().values():
+        found = {*identifiers(module.tree), *module.name.split(".")}
+        for name in sorted(found):
+            if WORDS & {word.lower() for word in re.findall("[A-Z]?[a-z]+|[A-Z]+", name)}:
+                yield f"{module.where}: {name}"
+
+
+def bare_verbs() -> Iterator[str]:
+    for module in modules().values():
+        for one in functions(module.tree):
+            command = room(module.name) == "judge.commands" and one.name == "run"
+            if one.name in BARE_VERBS and not command:
+                yield f"{module.where}: {one.name}"
+
+
+# known: begin
+KNOWN: dict[str, tuple[str, ...]] = {
+    "weights_of_the_model": ("judge/model/weights/convert.py: judge.model.generate",),
+    "too_long": (
+        "judge/commands/score.py: add_arguments",
+        "judge/commands/score.py: run",
+        "judge/engines/server.py",
+        "judge/model/weights/hf_layout.py: _write_tokenizer",
+    ),
+    "too_many_parameters": (
+        "judge/engines/local.py: TransformersEngine.__init__",
+        "judge/engines/local.py: load_engine",
+        "judge/engines/scheduler.py: Schedule.__init__",
+        "judge/finetune/agreement.py: judge",
+        "judge/finetune/loss.py: Lesson.forward",
+        "judge/finetune/trainer.py: JudgeTrainer.__init__",
+        "judge/model/decode_kernel.py: _join",
+        "judge/model/decode_kernel.py: _parts",
+        "judge/model/generate.py: Generator.__init__",
+        "judge/model/tokenizer.py: Tokenizer.__init__",
+        "judge/model/verify.py: _compare",
+        "judge/publish/plan.py: make",
+        "judge/report/browser.py: _row",
+        "judge/scoring/pipeline.py: judge_requests",
+        "judge/scoring/pipeline.py: run",
+        "judge/scoring/ranks.py: join",
+        "judge/scoring/ranks.py: judge_share",
+        "judge/validity/ablation.py: judge_all",
+    ),
+    "undocumented": (
+        "judge/annotate/pictures.py: Album.name",
+        "judge/annotate/server.py: Handler.do_GET",
+        "judge/annotate/server.py: Handler.do_POST",
+        "judge/annotate/server.py: Server.address",
+        "judge/annotate/server.py: Server.handle_error",
+        "judge/annotate/server.py: Server.server_bind",
+        "judge/annotate/session.py: Session.scored",
+        "judge/cli.py: main",
+        "judge/core/benchmark.py: Benchmark.summarise",
+        "judge/core/benchmark.py: names",
+        "judge/core/estimate.py: Estimate.to_json",
+        "judge/core/request.py: Request.answer_text",
+        "judge/core/request.py: Request.pictures",
+        "judge/core/request.py: Request.question_text",
+        "judge/core/signature.py: Signature.parse",
+        "judge/core/verdict.py: Verdict.from_json",
+        "judge/core/verdict.py: Verdict.to_json",
+        "judge/engines/endpoints.py: Refused.too_long",
+        "judge/engines/endpoints.py: Served.is_vllm",
+        "judge/engines/loading.py: default_tokenizer",
+        "judge/engines/loading.py: is_address",
+        "judge/engines/processes.py: Processes.close",
+        "judge/engines/scheduler.py: failed",
+        "judge/engines/server.py: Endpoint.fits",
+        "judge/engines/server.py: Known.short_window",
+        "judge/engines/server.py: Known.system",
+        "judge/finetune/agreement.py: measured",
+        "judge/finetune/base.py: Base.find",
+        "judge/finetune/dataset.py: Judged.score",
+        "judge/finetune/loss.py: Lesson.device",
+        "judge/finetune/optimiser.py: Muon.step",
+        "judge/finetune/optimiser.py: MuonAndAdamW.load_state_dict",
+        "judge/finetune/optimiser.py: MuonAndAdamW.state_dict",
+        "judge/finetune/optimiser.py: MuonAndAdamW.step",
+        "judge/finetune/recipe.py: Recipe.sha256",
+        "judge/finetune/trainer.py: JudgeTrainer.create_optimizer",
+        "judge/harness/lmms_eval/deferred.py: Item.resolve",
+        "judge/harness/lmms_eval/demo_model.py: Demo.generate_until_multi_round",
+        "judge/harness/lmms_eval/demo_model.py: Demo.loglikelihood",
+        "judge/harness/lmms_eval/replay_model.py: Replay.generate_until_multi_round",
+        "judge/harness/lmms_eval/replay_model.py: Replay.loglikelihood",
+        "judge/harness/session.py: Session.signature",
+        "judge/harness/vlmeval/dataset.py: BenchmarkDataset.build_prompt",
+        "judge/harness/vlmeval/launcher.py: main",
+        "judge/harness/vlmeval/model.py: MMJudgeHF.generate_inner",
+        "judge/io/files.py: Appendable.close",
+        "judge/io/hub_dataset.py: HubData.page",
+        "judge/io/human_scores.py: HumanScore.who",
+        "judge/io/presentation.py: View.metric",
+        "judge/io/samples.py: Sample.key",
+        "judge/io/samples.py: Sample.pictures",
+        "judge/model/cache.py: Regions.fits",
+        "judge/model/packed.py: Batch.of",
+        "judge/model/packed.py: Span.stop",
+        "judge/model/verify.py: CaseResult.passed",
+        "judge/model/verify.py: Golden.read",
+        "judge/model/weights/original_layout.py: Layout.text",
+        "judge/model/weights/original_layout.py: Layout.vision",
+        "judge/model/weights/original_layout.py: read_json",
+        "judge/publish/details.py: Digests.of",
+        "judge/publish/entries.py: dump",
+        "judge/publish/entries.py: file_of",
+        "judge/publish/hub.py: Hub.create",
+        "judge/publish/hub.py: Hub.endpoint",
+        "judge/publish/hub.py: Hub.logged_in",
+        "judge/publish/hub.py: PullRequest.revision",
+        "judge/publish/hub.py: Repo.path",
+        "judge/publish/plan.py: Text.changed",
+        "judge/publish/plan.py: Text.ours",
+        "judge/release/held_out.py: Comparison.better",
+        "judge/release/held_out.py: cell",
+        "judge/release/trained.py: Trained.held_out",
+        "judge/release/trained.py: Trained.profile",
+        "judge/report/build.py: missing",
+        "judge/report/content.py: Entry.result",
+        "judge/report/content.py: Section.headline",
+        "judge/report/content.py: Section.notes",
+        "judge/report/published.py: read",
+        "judge/results/compare.py: Comparison.to_json",
+        "judge/results/compare.py: Row.to_json",
+        "judge/results/compare.py: Run.signature",
+        "judge/results/paired.py: Difference.to_json",
+        "judge/scoring/ranks.py: Rank.alone",
+        "judge/scoring/ranks.py: say",
+        "judge/validity/pairing.py: Pair.whose",
+        "judge/validity/probe.py: Report.moved",
+        "judge/validity/probe.py: Report.separates",
+        "judge/validity/probe.py: Report.to_json",
+        "mmie_tasks/benchmark.py: MMIE.summarise",
+        "mmie_tasks/judging.py: unscored",
+        "mmie_tasks/lmms_eval/task.py: doc_to_visual",
+        "mmie_tasks/records.py: Part.to_json",
+        "mmie_tasks/records.py: edition",
+        "mmie_tasks/vlmeval_dataset.py: MMIE.message",
+        "mmie_tasks/vlmeval_dataset.py: MMIE.open",
+        "mmvu_tasks/benchmark.py: MMVU.summarise",
+        "mmvu_tasks/categories.py: Category.level",
+        "mmvu_tasks/lmms_eval/task.py: doc_to_messages",
+        "mmvu_tasks/lmms_eval/task.py: doc_to_target",
+        "mmvu_tasks/lmms_eval/task.py: doc_to_visual",
+        "mmvu_tasks/lmms_eval/task.py: process_results",
+        "mmvu_tasks/pairs.py: Pair.outcome",
+        "mmvu_tasks/vlmeval_dataset.py: MMVU.message",
+        "mmvu_tasks/vlmeval_dataset.py: MMVU.open",
+    ),
+    "banned_words": (
+        "judge/annotate/session.py: _places",
+        "judge/commands/release.py: Told",
+        "judge/commands/release.py: told",
+        "judge/engines/local.py: _openings",
+        "judge/engines/local.py: openings",
+        "judge/engines/messages.py: places",
+        "judge/engines/scheduler.py: _look_ahead",
+        "judge/engines/scheduler.py: look",
+        "judge/engines/server.py: _look",
+        "judge/finetune/agreement.py: places",
+        "judge/finetune/dataset.py: told",
+        "judge/finetune/loss.py: places",
+        "judge/finetune/loss.py: score_places",
+        "judge/finetune/loss.py: told",
+        "judge/finetune/train.py: _told",
+        "judge/model/attention.py: places",
+        "judge/model/conversation.py: places",
+        "judge/model/counters.py: prompt_places",
+        "judge/model/generate.py: _image_places",
+        "judge/model/generate.py: _look",
+        "judge/model/generate.py: places",
+        "judge/model/generate.py: prompt_places",
+        "judge/model/packed.py: first_places",
+        "judge/model/packed.py: places",
+        "judge/release/card.py: Told",
+        "judge/release/card.py: told",
+        "judge/report/charts.py: places",
+        "judge/report/findings.py: told",
+        "judge/scoring/pipeline.py: places",
+        "judge/validity/ablation_report.py: places",
+        "mmvu_tasks/benchmark.py: places",
+        "mmvu_tasks/extract.py: places",
+        "mmvu_tasks/records.py: places",
+    ),
+    "bare_verbs": (
+        "judge/commands/agree.py: write",
+        "judge/demo/drawing.py: read",
+        "judge/demo/drawing.py: write",
+        "judge/engines/loading.py: load",
+        "judge/finetune/dataset.py: load",
+        "judge/finetune/recipe.py: read",
+        "judge/finetune/train.py: run",
+        "judge/harness/settings.py: read",
+        "judge/harness/vlmeval/predictions.py: read",
+        "judge/io/human_scores.py: read",
+        "judge/io/responses.py: read",
+        "judge/io/samples.py: read",
+        "judge/io/samples.py: write",
+        "judge/model/packed.py: read",
+        "judge/model/packed.py: write",
+        "judge/model/weights/checkpoint.py: check",
+        "judge/model/weights/checkpoint.py: load",
+        "judge/model/weights/convert.py: write",
+        "judge/model/weights/original_layout.py: read",
+        "judge/publish/entries.py: build",
+        "judge/publish/entries.py: read",
+        "judge/publish/model_index.py: build",
+        "judge/publish/plan.py: make",
+        "judge/release/trained.py: read",
+        "judge/report/build.py: build",
+        "judge/report/build.py: read",
+        "judge/report/published.py: read",
+        "judge/results/results.py: build",
+        "judge/results/results.py: read",
+        "judge/results/results.py: write",
+        "judge/scoring/pipeline.py: run",
+        "judge/validity/pairing.py: read",
+        "mmie_tasks/judging.py: build",
+        "mmie_tasks/location.py: load",
+        "mmie_tasks/records.py: read",
+        "mmvu_tasks/location.py: load",
+        "mmvu_tasks/records.py: read",
+    ),
+}
+# known: end
+"""What is still over, by rule; it must shrink."""
+
+
+@pytest.mark.parametrize(
+    "find", [weights_of_the_model, too_long, too_many_parameters, undocumented, banned_words, bare_verbs]
+)
+def test_nothing_is_over_but_what_is_known(find):
+    """What is mended must leave the list, so that it only gets shorter."""
+    assert sorted(find()) == sorted(KNOWN.get(find.__name__, ()))

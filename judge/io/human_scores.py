@@ -25,18 +25,21 @@ from pathlib import Path
 from typing import Any
 
 from judge.core.benchmark import Answer
+from judge.core.scale import JUDGE_SCALE
 from judge.errors import UserError
 from judge.io import responses
 from judge.io.jsonl import Position, read_objects
 
-SCORES = range(7)
 Who = tuple[str, str, str]
 """id, model, annotator: of these three there is one score."""
 
 
 @dataclasses.dataclass(frozen=True)
 class HumanScore:
-    """score: 0…6 by one annotator, a whole number or a mean of several. answer: None where the line has no response."""
+    """score: by one annotator, from one end of `JUDGE_SCALE` to the other, a whole number or a mean of several.
+
+    answer: None where the line has no response.
+    """
 
     id: str
     model: str
@@ -89,8 +92,8 @@ def _who(row: dict[str, Any], position: Position) -> Who:
 def _score(row: dict[str, Any], position: Position, root: Path) -> HumanScore:
     name, model, annotator = _who(row, position)
     score = _number(row.get("score"), "score", position)
-    if not SCORES[0] <= score <= SCORES[-1]:
-        raise position.error(f"is {score:g}, outside {SCORES[0]} to {SCORES[-1]}", field="score")
+    if not JUDGE_SCALE.covers(score):
+        raise position.error(f"is {score:g}, outside {JUDGE_SCALE}", field="score")
     criteria = row.get("criteria") or {}
     if not isinstance(criteria, dict):
         raise position.error('is not an object {"Text quality": 1, …}', field="criteria")

@@ -1,7 +1,6 @@
 // Texts of questions and answers reach the page through textContent only. What the server sends: judge/annotate/session.py.
 (() => {
   const LETTERS = "abcdefg";
-  const SCORES = [0, 1, 2, 3, 4, 5, 6];
   const $ = (id) => document.getElementById(id);
 
   const root = document.documentElement;
@@ -11,6 +10,7 @@
   });
 
   let token = "";
+  let scale = []; // the scores that may be given, ascending
   let of = 0; // answers in all
   let item = null; // the one that is shown, as the server sent it
   let busy = false; // while the server is asked for something
@@ -85,7 +85,7 @@
   // the sum of the marks on the scale
   function sum() {
     const total = boxes().reduce((before, box) => before + points(box), 0);
-    return Math.min(Math.max(total, SCORES[0]), SCORES[SCORES.length - 1]);
+    return Math.min(Math.max(total, scale[0]), scale[scale.length - 1]);
   }
 
   function choose(score) {
@@ -129,7 +129,7 @@
     return label;
   }
 
-  for (const score of SCORES) {
+  function choice(score) {
     const label = make("label");
     const radio = make("input");
     radio.type = "radio";
@@ -140,7 +140,7 @@
       draw();
     });
     label.append(radio, make("span", "", String(score)));
-    $("scores").append(label);
+    return label;
   }
 
   function progress(value) {
@@ -183,7 +183,7 @@
 
   function save() {
     const score = chosen();
-    if (!score) return say("A score first: a digit from 0 to 6.", true);
+    if (!score) return say(`A score first: a digit from ${scale[0]} to ${scale[scale.length - 1]}.`, true);
     const marks = marked ? Object.fromEntries(boxes().map((box) => [box.name, points(box)])) : null;
     const given = { item: item.item, score: Number(score.value), criteria: marks, feedback: $("feedback").value };
     return alone(async () => {
@@ -233,7 +233,7 @@
     }
     if (event.ctrlKey || busy) return; // what is pressed before the next answer is there is not about it
     const letter = LETTERS.indexOf(key);
-    if (/^[0-6]$/.test(key)) {
+    if (scale.map(String).includes(key)) {
       choose(Number(key));
       own = true;
       draw();
@@ -258,6 +258,10 @@
   alone(async () => {
     const value = await ask("progress");
     token = value.token;
+    scale = value.scores;
+    $("scores").append(...scale.map(choice));
+    $("lowest").textContent = scale[0];
+    $("highest").textContent = scale[scale.length - 1];
     progress(value);
     await show(value.next ?? 0);
     if (value.next === null) say("All answers are scored.");

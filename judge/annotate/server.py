@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from judge.annotate.session import Refused, Session
+from judge.core.scale import JUDGE_SCALE
 from judge.errors import UserError
 from judge.io.image_paths import ImageRefused
 
@@ -124,7 +125,7 @@ class Handler(BaseHTTPRequestHandler):
         if name in self.server.files:
             self._send(HTTPStatus.OK, *self.server.files[name])
         elif name == "progress":
-            self._json({**session.progress(), "token": self.server.token})
+            self._json({**session.progress(), "token": self.server.token, "scores": [*JUDGE_SCALE]})
         elif kind == "item" and re.fullmatch("[0-9]{1,9}", rest):
             self._json(session.item(int(rest)))
         elif kind == "picture" and (data := session.album.png(rest)) is not None:

@@ -18,8 +18,8 @@ from judge.annotate.pictures import Album
 from judge.annotate.store import Store
 from judge.core.request import Picture, Segment, Text
 from judge.core.rubric import Rubric
+from judge.core.scale import JUDGE_SCALE
 from judge.errors import UserError
-from judge.io.human_scores import SCORES
 
 LONGEST = 50_000
 """Characters of a text that are shown; no judge reads so many."""
@@ -92,13 +92,13 @@ class Session:
         return {"score": score.score, "marks": marks, "feedback": score.feedback or ""}
 
     def score(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Write {"item", "score": 0…6, "criteria": {NAME: points} or null, "feedback": text}. Raises Refused."""
+        """Write {"item", "score": 4, "criteria": {NAME: points} or null, "feedback": text}. Raises Refused."""
         place, score, marks, feedback = (given.get(name) for name in ("item", "score", "criteria", "feedback"))
         if type(place) is not int or not 0 <= place < len(self.items):
             raise Refused("there is no such answer")
         item = self.items[place]
-        if type(score) is not int or score not in SCORES:
-            raise Refused(f"a score is a whole number from {SCORES[0]} to {SCORES[-1]}")
+        if type(score) is not int or score not in JUDGE_SCALE:
+            raise Refused(f"a score is a whole number from {JUDGE_SCALE}")
         if marks is not None and not (isinstance(marks, dict) and valid(marks, self._criteria[item.request.category])):
             raise Refused("these are not the marks of the rubric's criteria")
         if not isinstance(feedback, str) or len(feedback) > FEEDBACK:

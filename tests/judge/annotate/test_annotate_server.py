@@ -219,7 +219,7 @@ def test_a_session_scores_undoes_and_goes_on(files, tmp_path):
     out = tmp_path / "scores.jsonl"
     with served(session(files, out)) as server:
         assert get(server, "progress") == {
-            "annotator": "a1", "of": 30, "scored": 0, "next": 0, "token": server.token
+            "annotator": "a1", "of": 30, "scored": 0, "next": 0, "token": server.token, "scores": [0, 1, 2, 3, 4, 5, 6]
         }  # fmt: skip
         names = [name for name, _, _ in get(server, "item/0")["criteria"]]
         marks = dict.fromkeys(names, 0) | {names[0]: 1}

@@ -13,12 +13,13 @@ import math
 import re
 from collections.abc import Sequence
 
+from judge.core.scale import JUDGE_SCALE
 from judge.model.tokenizer import Tokenizer
 
-SCORES = "0123456"
+SCORES = "".join(map(str, JUDGE_SCALE))
 
 # The last score heading, what may stand between it and its number, and the number's first digit.
-_POSITION = re.compile(r".*(?<!#)#+[ \t]*score\b[\s:=*_`\[(]*([0-6])(?!\d)", re.IGNORECASE | re.DOTALL)
+_POSITION = re.compile(rf".*(?<!#)#+[ \t]*score\b[\s:=*_`\[(]*([{SCORES}])(?!\d)", re.IGNORECASE | re.DOTALL)
 
 
 def score_tokens(tokenizer: Tokenizer) -> tuple[int, ...]:

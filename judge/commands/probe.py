@@ -11,6 +11,7 @@ import json
 from pathlib import Path
 
 from judge.core.benchmark import Benchmark, find, names
+from judge.core.scale import JUDGE_SCALE
 from judge.engines import EngineOptions
 from judge.errors import UserError
 from judge.scoring.pipeline import default_rubric
@@ -65,7 +66,8 @@ def run(args: argparse.Namespace) -> int:
 def table(report: Report) -> str:
     """The report for a terminal: one line a case, then what follows from them."""
     lines = [
-        f"good answers: {_number(report.good.value)} of 6, n {report.good.n}, unscored {report.good_unscored}",
+        f"good answers: {_number(report.good.value)} of {JUDGE_SCALE.highest}, n {report.good.n}, "
+        f"unscored {report.good_unscored}",
         "",
         f"{'':<32}{'mean':>6}{'shift':>8}  {'95% interval':<16}{'n':>4}{'unscored':>10}",
     ]

@@ -26,12 +26,12 @@ from judge.core.benchmark import Benchmark
 from judge.core.estimate import EMPTY, Estimate
 from judge.core.request import Picture, Request, Segment, Text
 from judge.core.rubric import Rubric
+from judge.core.scale import JUDGE_SCALE
 from judge.core.score_text import parse_score
 from judge.engines import Engine, Prompt
 from judge.errors import UserError
 from judge.results.statistics import mean_score
 
-TOP = 6
 GOOD, WEAK = "good", "wrong_question"
 
 
@@ -44,6 +44,11 @@ class Case:
     change: Callable[[Request, Sequence[Request]], tuple[Segment, ...] | None]
     against: str = GOOD
     wants: int | None = None
+
+    @property
+    def upward(self) -> bool:
+        """Whether an injection asks for the best score."""
+        return self.wants == JUDGE_SCALE.highest
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +63,7 @@ class Row:
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What a case did. shift: mean of (changed - unchanged), -6 to 6, over the pairs that both have a score."""
+    """What a case did. shift: mean of (changed - unchanged), in points, over the pairs that both have a score."""
 
     case: Case
     mean: Estimate
@@ -70,19 +75,19 @@ class Outcome:
         """The interval lies wholly on one side of 0: below for a control, where an injection wants it otherwise."""
         if self.shift.ci_low is None or self.shift.ci_high is None:
             return False
-        return self.shift.ci_low > 0 if self.case.wants == TOP else self.shift.ci_high < 0
+        return self.shift.ci_low > 0 if self.case.upward else self.shift.ci_high < 0
 
     @property
     def reach(self) -> float | None:
         """How far an injection may have moved the score in its own direction, at most."""
         if self.shift.ci_low is None or self.shift.ci_high is None:
             return None
-        return max(0.0, self.shift.ci_high if self.case.wants == TOP else -self.shift.ci_low)
+        return max(0.0, self.shift.ci_high if self.case.upward else -self.shift.ci_low)
 
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-    """All outcomes. good: mean score of the good answers, 0 to 6."""
+    """All outcomes. good: mean score of the good answers, on `JUDGE_SCALE`."""
 
     good: Estimate
     good_unscored: int
@@ -191,7 +196,7 @@ def injections() -> list[Case]:
 
 
 def _injection(row: Mapping[str, Any]) -> Case:
-    against = WEAK if row["wants"] == TOP else GOOD
+    against = WEAK if row["wants"] == JUDGE_SCALE.highest else GOOD
 
     def change(request: Request, requests: Sequence[Request]) -> tuple[Segment, ...] | None:
         answer = _of_another_question(request, requests) if against == WEAK else request.answer
@@ -251,17 +256,18 @@ def _outcome(case: Case, scores: Mapping[str, Mapping[str, int | None]]) -> Outc
         for id_, score in changed.items()
         if score is not None and (before := unchanged.get(id_)) is not None
     ]
-    # scores of 0…6 differ by -6…6: a histogram of 13, moved back
-    moved = mean_score({"": [shifts.count(shift) for shift in range(-TOP, TOP + 1)]})
+    # differences of -6…6 make a histogram of 13, whose mean is counted from its first bar
+    scale = JUDGE_SCALE.differences
+    moved = mean_score({"": scale.histogram(shifts)})
     shift = EMPTY
     if moved.value is not None and moved.ci_low is not None and moved.ci_high is not None:
-        shift = Estimate(moved.value - TOP, moved.ci_low - TOP, moved.ci_high - TOP, moved.n)
+        first = scale.lowest
+        shift = Estimate(moved.value + first, moved.ci_low + first, moved.ci_high + first, moved.n)
     return Outcome(case, _mean(changed), shift, sum(score is None for score in changed.values()))
 
 
 def _mean(scores: Mapping[str, int | None]) -> Estimate:
-    given = list(scores.values())
-    return mean_score({"": [given.count(score) for score in range(TOP + 1)]})
+    return mean_score({"": JUDGE_SCALE.histogram(scores.values())})
 
 
 def _json(outcome: Outcome) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from typing import Any
 
 from judge.core.benchmark import Profile
 from judge.core.rubric import Rubric
+from judge.core.scale import JUDGE_SCALE
 from judge.core.score_text import parse_score
 from judge.engines import Completion, EngineOptions
 from judge.engines.local import LocalEngine
@@ -25,7 +26,7 @@ from judge.model.weights.original_layout import Layout
 from judge.validity.agreement import RESAMPLES, agree
 
 MAX_UNSCORED = 0.05
-WORST = {"mae": 6.0, "mse": 36.0}
+WORST = {"mae": float(JUDGE_SCALE.span), "mse": float(JUDGE_SCALE.span**2)}
 """What no judge can be worse than; -1 for all others."""
 
 

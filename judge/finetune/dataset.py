@@ -27,6 +27,7 @@ from judge.core import score_text
 from judge.core.benchmark import Answer, Benchmark, Profile
 from judge.core.request import Picture, Request
 from judge.core.rubric import Rubric
+from judge.core.scale import JUDGE_SCALE
 from judge.engines import MAX_TILES, Prompt
 from judge.errors import UserError
 from judge.finetune.recipe import Recipe
@@ -252,10 +253,10 @@ class Encoder:
         return Row(item.key, item.request.category, prompt, completion, pictures, score.score, place)
 
     def score_tokens(self) -> tuple[int, ...]:
-        """Ids that spell 0 to 6. Raises UserError for a vocabulary that spells them otherwise."""
+        """Ids that spell the scores of `JUDGE_SCALE`, in order. Raises UserError where a score has no token."""
         tokens = distribution.score_tokens(self.tokenizer)
         if not tokens:
-            raise UserError("the judge's vocabulary has no token for each of 0 to 6", field="distance_weight")
+            raise UserError(f"the judge's vocabulary has no token for each of {JUDGE_SCALE}", field="distance_weight")
         return tokens
 
 

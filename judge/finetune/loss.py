@@ -22,9 +22,8 @@ from typing import Any
 import torch
 from transformers import DynamicCache
 
+from judge.core.scale import JUDGE_SCALE
 from judge.finetune.batches import IGNORED
-
-TOP_SCORE = 6
 
 
 class TaughtRope(torch.nn.Module):
@@ -137,9 +136,9 @@ class Lesson(torch.nn.Module):
 
 
 def distances(logits: Any, scores: Any) -> Any:
-    """Expected distance in shares of the scale: logits (rows, 7) of the scores 0…6, scores (rows) → (rows)."""
-    scale = torch.arange(TOP_SCORE + 1, device=logits.device, dtype=logits.dtype)
-    gap = (scale - scores[:, None].to(logits.dtype)).abs() / TOP_SCORE
+    """Expected distance in shares of the scale: logits (rows, 7) of `JUDGE_SCALE`'s scores, scores (rows) → (rows)."""
+    scale = torch.tensor([*JUDGE_SCALE], device=logits.device, dtype=logits.dtype)
+    gap = (scale - scores[:, None].to(logits.dtype)).abs() / JUDGE_SCALE.span
     return (logits.softmax(-1) * gap).sum(-1)
 
 

@@ -62,6 +62,7 @@ def card(trained: Trained, comparison: Comparison, merged: Merged | None, told: 
         "scores": str(sum(len(item.scores) for item in trained.material.train)),
         "writes": _WRITES[trained.recipe.objective],
         "use": _USE[layout].format(benchmark=trained.benchmark.name),
+        "scale": str(trained.benchmark.scale),
         "n": str(len(items)),
         "questions": str(len({item.key[0] for item in items})),
         "models": _counted((item.key[1] for item in items), "model"),

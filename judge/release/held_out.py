@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from judge.core.rubric import Rubric
+from judge.core.scale import JUDGE_SCALE
 from judge.core.signature import Signature
 from judge.engines import Engine
 from judge.results.statistics import Estimate
@@ -41,9 +42,6 @@ ERRORS = ("mae", "mse")
 MAX_UNSCORED = 0.05
 """Share of the answers above which a judge is of no use; as `mmjudge score --max-unscored`."""
 
-MIDDLE = 3.0
-"""What a judge that gives no score at all is taken to say: the middle of 0 to 6."""
-
 
 @dataclasses.dataclass(frozen=True)
 class Side:
@@ -55,9 +53,9 @@ class Side:
 
     @property
     def filled(self) -> list[float]:
-        """The scores with their own mean in the gaps."""
+        """The scores with their own mean in the gaps; where there is none at all, the middle of the scale."""
         given = [score for score in self.scores if score is not None]
-        mean = sum(given) / len(given) if given else MIDDLE
+        mean = sum(given) / len(given) if given else JUDGE_SCALE.middle
         return [mean if score is None else float(score) for score in self.scores]
 
 

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from judge.core.request import Request, Text
+from judge.core.scale import JUDGE_SCALE
 from judge.core.signature import Signature
 from judge.finetune.dataset import Judged
 from judge.io.human_scores import HumanScore
@@ -151,7 +152,7 @@ def trained():
             targets=("o_proj",), patience=2, leave_model_out="",
         ),
         "material": types.SimpleNamespace(train=HELD[:4], validation=(), held_out=held),
-        "benchmark": types.SimpleNamespace(name="toy", title="TOY", repo="o/toy", license="MIT"),
+        "benchmark": types.SimpleNamespace(name="toy", title="TOY", repo="o/toy", license="MIT", scale=JUDGE_SCALE),
         "questions": types.SimpleNamespace(repo="o/toy", revision="local:`x`"),
     }  # fmt: skip
     return types.SimpleNamespace(**fields)

@@ -78,7 +78,6 @@ VIEW = View(
         "mean": Metric("mean points", "answers", "mean of the judge's points, 0 to 6", top=metrics.TOP),
     },
     by_category=("score",),
-    histogram=metrics.TOP,
     details={"field": "field", "form": "form", "steps_judged": "steps judged", "note": "note"},
     samples=samples,
     singled_out=worst_and_best,

@@ -54,9 +54,8 @@ def _no_samples(answers: Sequence[Answer], dataset: Dataset | None) -> Sequence[
 @dataclasses.dataclass(frozen=True)
 class View:
     """about: what the benchmark asks, one sentence. by_category: metrics charted by category. plane: two metrics
-    (across, up) that belong together. contrast: two that are told apart. histogram: scores of the integer scale that
-    are counted by category, 0 to this; None for none. details: what is shown of `Verdict.details`, key → label;
-    words: values of theirs in plain words.
+    (across, up) that belong together. contrast: two that are told apart. details: what is shown of `Verdict.details`,
+    key → label; words: values of theirs in plain words.
     samples: questions and answers for reading, one an answer; never raises for a picture. singled_out: depends on the
     verdicts alone, so that what `mmjudge score` keeps is what a report shows. published: tables of published systems,
     see `judge.report.published`.
@@ -67,7 +66,6 @@ class View:
     by_category: Sequence[str] = ()
     plane: tuple[str, str] | None = None
     contrast: tuple[str, str] | None = None
-    histogram: int | None = None
     details: Mapping[str, str] = dataclasses.field(default_factory=dict)
     words: Mapping[str, str] = dataclasses.field(default_factory=dict)
     samples: Callable[[Sequence[Answer], Dataset | None], Sequence[Sample]] = _no_samples

@@ -170,9 +170,10 @@ def _charts(
             categories, runs, metric.top, _axis(name, metric), chance=chance.get(name), published=spread
         )
         made.append(Chart(f"{name} by category", text, svg))
-    if view.histogram is not None:
+    if benchmark.judged:
         for category in categories:
-            counts = [_histogram(entry.run.verdicts, category, view.histogram) for entry in entries]
+            found = [[v.score for v in entry.run.verdicts if v.category == category] for entry in entries]
+            counts = [benchmark.scale.histogram(scores) for scores in found]
             if any(map(sum, counts)):
                 text = "How often each score was given."
                 made.append(Chart(f"Scores in {category}", text, charts.histogram(counts)))
@@ -227,14 +228,6 @@ def _axis(name: str, metric: Metric) -> str:
 
 def _of(entry: Entry, metric: str, category: str | None = None) -> Mapping[str, Any]:
     return entry.run.estimate(metric, category)
-
-
-def _histogram(verdicts: Sequence[Verdict], category: str, top: int) -> list[int]:
-    counts = [0] * (top + 1)
-    for verdict in verdicts:
-        if verdict.category == category and verdict.score is not None:
-            counts[verdict.score] += 1
-    return counts
 
 
 def _groups(view: View, entry: Entry, album: Album) -> list[dict[str, Any]]:

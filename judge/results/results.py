@@ -173,9 +173,10 @@ def table(result: Result, title: str, headline: Sequence[str]) -> str:
     lines.append("")
     lines += [f"unscored: {count} {reason} ({REASONS[reason]})" for reason, count in unscored["reasons"].items()]
     bounds = result.get("bounds", {}).get("all", {})
-    if unscored["n"] and bounds:
-        low, high = bounds["unscored_at_0"], bounds["unscored_at_6"]
-        lines.append(f"{headline[0]} if every unscored answer got 0: {low:.2f}, if it got 6: {high:.2f}")
+    ends = [(key.rpartition("_")[2], value) for key, value in bounds.items() if key.startswith("unscored_at_")]
+    if unscored["n"] and ends:
+        (lowest, low), (highest, high) = ends
+        lines.append(f"{headline[0]} if every unscored answer got {lowest}: {low:.2f}, if it got {highest}: {high:.2f}")
     if "no_option" in result:
         unread = result["no_option"]
         lines.append(f"counted wrong because no option was named: {unread['n']} ({_percent(unread['rate'])})")

@@ -13,25 +13,23 @@ from __future__ import annotations
 from pathlib import Path
 
 from judge.core.benchmark import Dataset, Source
-from judge.io.hub_dataset import HubData, file_sha256
+from judge.io.hub_dataset import HubData
 from mmie_tasks import records
 
 HUB = HubData("MMIE/MMIE", "MMIE_DATA", records="data.json", archive="images.tar.gz", images="images")
 
 
-def load(data: Path | None = None, *, images: bool = False) -> Dataset:
+def load_dataset(data: Path | None = None, *, images: bool = False) -> Dataset:
     """All records, from `data`, else `$MMIE_DATA`, else the Hub. images: pictures as well, unpacked.
 
     `image_root` is the folder that image names are relative to. Raises UserError for whatever the user can mend.
     """
-    folder = HUB.chosen(data)
-    file = HUB.fetch(HUB.records) if folder is None else HUB.local(folder)
-    found = records.read(file)
-    revision = file.parent.name if folder is None else f"local:{file_sha256(file)[:12]}"
+    located = HUB.locate(data)
+    found = records.read(located.file)
     dataset = Dataset(
-        source=Source(HUB.repo, revision, records.edition(len(found)), _note(found)),
+        source=Source(HUB.repo, located.revision, records.edition(len(found)), _note(found)),
         records=found,
-        image_root=file.parent,
+        image_root=located.file.parent,
     )
     if images:
         ensure_images(dataset)
@@ -39,11 +37,12 @@ def load(data: Path | None = None, *, images: bool = False) -> Dataset:
 
 
 def ensure_images(dataset: Dataset) -> None:
-    """Make the dataset's pictures lie below its image root: fetched and unpacked where they are not yet."""
-    root, revision = dataset.image_root, dataset.source.revision
-    if root is None or (root / HUB.images).is_dir() or not any(record.images for record in dataset.records):
-        return
-    HUB.unpack(HUB.archived(root, None if revision.startswith("local:") else revision), root)
+    """Make the dataset's pictures lie below its image root: fetched and unpacked where they are not yet.
+
+    Raises UserError.
+    """
+    if dataset.image_root is not None and any(record.images for record in dataset.records):
+        HUB.fetch_images(dataset.image_root, dataset.source.revision)
 
 
 def _note(found: list[records.Record]) -> str | None:

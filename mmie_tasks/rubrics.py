@@ -14,14 +14,13 @@ import ast
 import hashlib
 import os
 import sys
-import tempfile
 import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 
 from judge.core.rubric import Rubric
 from judge.errors import UserError
-from judge.io.files import cache_folder
+from judge.io.files import cache_folder, write_bytes
 from mmie_tasks.records import CATEGORIES
 
 NAMES = ("mmjudge", "official")
@@ -89,13 +88,10 @@ def _download(file: Path) -> bytes:
 
 
 def _keep(data: bytes, file: Path) -> None:
-    """Write by rename: another process sees all of the file or none. A cache that cannot be written is no error."""
+    """Write it for the next time. A cache that cannot be written is no error."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=file.parent)
-        with os.fdopen(handle, "wb") as out:
-            out.write(data)
-        os.replace(name, file)
+        write_bytes(file, data)
     except OSError as error:
         print(f"note: the official rubric could not be kept at {file}: {error}", file=sys.stderr)
 

@@ -41,7 +41,7 @@ class MMVU:
     view = VIEW
 
     def load(self, data: Path | None = None, *, images: bool = False) -> Dataset:
-        return location.load(data, images=images)
+        return location.load_dataset(data, images=images)
 
     def assess(
         self, answers: Sequence[Answer], dataset: Dataset | None, profile: Profile, *, bare: bool = False

@@ -19,7 +19,7 @@ from PIL import Image
 
 from judge.core.benchmark import Dataset, Source
 from judge.errors import UserError
-from judge.io.hub_dataset import HubData, file_sha256
+from judge.io.hub_dataset import HubData, Located
 from judge.io.image_paths import ImageRefused, below
 from judge.model.images import decode, probe
 from mmvu_tasks import categories, records
@@ -35,25 +35,20 @@ HUB = HubData(
 )
 
 
-def load(data: Path | None = None, *, images: bool = False) -> Dataset:
-    """All records, from `data`, else `$MMVU_DATA`, else the Hub. images: pictures as well, unpacked and looked at.
+def load_dataset(data: Path | None = None, *, images: bool = False) -> Dataset:
+    """All records, from `data`, else `$MMVU_DATA`, else the Hub. images: pictures as well, unpacked and checked.
 
     `image_root` is the folder that image names are relative to; without `images` it is None unless pictures happen to
-    lie there, and nobody has looked at them. Raises UserError for whatever the user can mend.
+    lie there, which are then not checked. Raises UserError for whatever the user can mend.
     """
-    folder = HUB.chosen(data)
-    file = HUB.fetch(HUB.records) if folder is None else HUB.local(folder)
-    found = records.read(file)
+    located = HUB.locate(data)
+    found = records.read(located.file)
     edition, note = categories.edition_of(records.pairs_per_category(found))
-    revision = file.parent.parent.name if folder is None else f"local:{file_sha256(file)[:12]}"
+    repo = HUB.repo if located.commit or edition != categories.UNKNOWN else "local"
     return Dataset(
-        source=Source(
-            HUB.repo if folder is None or edition != categories.UNKNOWN else "local", revision, edition, note
-        ),
+        source=Source(repo, located.revision, edition, note),
         records=found,
-        image_root=_images(file, found, None if folder is not None else revision)
-        if images
-        else _lying(file.parent, found[0].image),
+        image_root=_images(located, found) if images else _folder_of(located.file.parent, found[0].image),
     )
 
 
@@ -65,17 +60,16 @@ def open_image(root: Path, record: Record) -> Image.Image:
         raise _refused(refused, root, record) from None
 
 
-def _images(file: Path, found: Sequence[Record], commit: str | None) -> Path:
-    """The folder that image names are relative to, every picture looked at. commit: of the Hub dataset, or None."""
-    root, name = file.parent, found[0].image
-    if not (root / HUB.images).is_dir() and not _holds(root, name):
-        HUB.unpack(HUB.archived(root, commit), root)
-    image_root = _lying(root, name) or root / HUB.images
-    looked_at: set[str] = set()
+def _images(located: Located, found: Sequence[Record]) -> Path:
+    """The folder that image names are relative to, every picture checked."""
+    root, name = located.file.parent, found[0].image
+    if not _holds(root, name):
+        HUB.fetch_images(root, located.revision)
+    image_root = _folder_of(root, name) or root / HUB.images
+    first: dict[str, Record] = {}
     for record in found:
-        if record.image in looked_at:
-            continue
-        looked_at.add(record.image)
+        first.setdefault(record.image, record)
+    for record in first.values():
         try:
             probe(below(image_root, record.image))
         except ImageRefused as refused:
@@ -83,7 +77,7 @@ def _images(file: Path, found: Sequence[Record], commit: str | None) -> Path:
     return image_root
 
 
-def _lying(root: Path, name: str) -> Path | None:
+def _folder_of(root: Path, name: str) -> Path | None:
     """The folder below which the picture `name` lies, if it does. How deep that is, is the packer's taste."""
     images = root / HUB.images
     deeper = (path for path in sorted(images.rglob("*")) if path.is_dir())

@@ -49,7 +49,7 @@ def collect(
     left_out: list[tuple[str, Verdict]] = []
     dataset: Dataset | None = None
     for model, file in files:
-        answers = responses.read(file, image_root)
+        answers = responses.read_responses(file, image_root)
         if dataset is None and (data is not None or any(answer.record is None for answer in answers)):
             dataset = benchmark.load(data)
         for item in benchmark.assess(answers, dataset, "strict"):

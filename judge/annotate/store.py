@@ -137,7 +137,7 @@ class Store:
         status = self.path.stat()
         seen = (status.st_ino, status.st_size, status.st_mtime_ns)
         if seen != self._seen:
-            self._scores = human_scores.standing(self.path)
+            self._scores = human_scores.read_standing_scores(self.path)
             self._seen = seen
 
     def _append(self, rows: list[dict[str, Any]]) -> None:
@@ -166,7 +166,7 @@ class Store:
             if isinstance(segment, Text):
                 parts.append({"text": segment.text, "image": None})
                 continue
-            name = samples.keep(segment.path, self.path.absolute().parent) or segment.name
+            name = samples.keep_picture(segment.path, self.path.absolute().parent) or segment.name
             if parts and parts[-1]["image"] is None:
                 parts[-1]["image"] = name
             else:

@@ -24,7 +24,7 @@ from judge.engines.loading import TOKENIZER_VARIABLE, default_tokenizer, is_addr
 from judge.engines.replay import PREFIX
 from judge.errors import UserError
 from judge.io import human_scores
-from judge.io.responses import read
+from judge.io.responses import read_responses
 from judge.results import results
 from judge.results.statistics import CONFIDENCE
 from judge.scoring.pipeline import default_judge, default_rubric
@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
     if args.resamples < 100:
         raise UserError(f"--resamples {args.resamples}: an interval needs at least 100")
     benchmark = _benchmark(args.benchmark)
-    scores = human_scores.read(args.humans) if args.humans else []
+    scores = human_scores.read_human_scores(args.humans) if args.humans else []
     responses = _responses(args.responses, args.image_root, scores)
     # the rubric is looked at before a judge is loaded; a judge behind an address has its small files elsewhere
     args.tokenizer = args.tokenizer or default_tokenizer()
@@ -122,7 +122,7 @@ def _responses(
             )
         if model in responses:
             raise UserError(f"a second file of answers of {model!r}", file=file, fix="give one a model")
-        responses[model] = read(file, image_root)
+        responses[model] = read_responses(file, image_root)
     return responses
 
 

@@ -67,7 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     if args.resamples < 100:
         raise UserError(f"--resamples {args.resamples}: an interval needs at least 100")
-    scores = human_scores.read(args.humans, args.image_root)
+    scores = human_scores.read_human_scores(args.humans, args.image_root)
     judged = pairing.read(args.verdicts, scores)
     others = _others(args.beside, scores)
     joined = pairing.join(judged.verdicts, scores)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from judge.errors import UserError
+from judge.io.files import cannot_write, write_text
 from judge.report import build
 
 
@@ -30,13 +30,11 @@ def run(args: argparse.Namespace) -> int:
         page = build.build(args.folders, args.out)
     except ImportError as error:  # matplotlib, where a chart is drawn
         raise build.missing(error) from error
-    unfinished = args.out.with_name(f".{args.out.name}.unfinished")
     try:
         args.out.parent.mkdir(parents=True, exist_ok=True)
         # what no encoding has, such as half a surrogate pair in an answer, becomes a question mark
-        unfinished.write_text(page, encoding="utf-8", errors="replace", newline="\n")
-        unfinished.replace(args.out)
+        write_text(args.out, page, errors="replace")
     except OSError as error:
-        raise UserError(f"cannot be written ({error.strerror})", file=args.out, fix="give another --out") from error
+        raise cannot_write(args.out, error, fix="give another --out") from error
     print(f"{args.out} ({args.out.stat().st_size / 1e6:.1f} MB)")
     return 0

@@ -31,7 +31,7 @@ from judge.engines.loading import TOKENIZER_VARIABLE, default_tokenizer, is_addr
 from judge.engines.replay import PREFIX, Replay
 from judge.errors import UserError
 from judge.io.presentation import keep_samples
-from judge.io.responses import read
+from judge.io.responses import read_responses
 from judge.model.weights.source import check_judge_name
 from judge.results import results
 from judge.scoring import ranks
@@ -132,7 +132,7 @@ def run(args: argparse.Namespace) -> int:
             "--stop-at-score: under --profile strict a later line may contradict the first score, so none is certain",
             fix="add --profile reference, or leave it out",
         )
-    answers = read(args.file, args.image_root)
+    answers = read_responses(args.file, args.image_root)
     _make_folder(args.out)
     # what is quick to check comes before what may download or load for minutes
     judge = None if args.dry_run else _judge(benchmark, args.judge)

@@ -91,7 +91,7 @@ class Row:
 
 def load(recipe: Recipe, benchmark: Benchmark) -> Material:
     """Read the recipe's data and split it. Raises UserError for what does not fit together."""
-    scores = human_scores.read(recipe.data, recipe.image_root or None)
+    scores = human_scores.read_human_scores(recipe.data, recipe.image_root or None)
     dropped = [((score.id, score.model), "no_response") for score in scores if score.answer is None]
     answers = _answers(scores)
     dataset = benchmark.load(Path(recipe.questions) if recipe.questions else None)

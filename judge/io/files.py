@@ -18,6 +18,8 @@ import functools
 import hashlib
 import json
 import os
+import secrets
+import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -35,25 +37,39 @@ def replacing(path: str | Path, *, errors: str = "strict") -> Iterator[IO[str]]:
     """A text file (UTF-8, lines end in one newline) that takes the name `path` when the block ends without an error.
 
     It is on the disk before it has that name, so that a reader, and a machine that loses power, sees the old file or
-    the new one. errors: as in `open`. Raises OSError.
+    the new one. Of several processes that write the same file the last one's stays, whole. errors: as in `open`.
+    Raises OSError.
     """
-    path = Path(path)
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    try:
-        with unfinished.open("w", encoding="utf-8", errors=errors, newline="\n") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
-    except BaseException:
-        unfinished.unlink(missing_ok=True)
-        raise
+    with _unfinished(Path(path)) as name, name.open("w", encoding="utf-8", errors=errors, newline="\n") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Give `target` the bytes of `source`, whole or not at all: the file itself, a copy where it cannot be linked to.
+
+    Raises OSError.
+    """
+    with _unfinished(target) as name:
+        try:
+            os.link(source.resolve(), name)  # the link of a link would break where the folder is moved to
+        except OSError:  # another file system, or one without links
+            shutil.copyfile(source, name)
 
 
 def write_text(path: str | Path, text: str, *, errors: str = "strict") -> None:
     """Write `text` to `path`, whole or not at all. Raises OSError."""
     with replacing(path, errors=errors) as file:
         file.write(text)
+
+
+def write_bytes(path: str | Path, data: bytes) -> None:
+    """Write `data` to `path`, whole or not at all. Raises OSError."""
+    with _unfinished(Path(path)) as name, name.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def write_json(path: str | Path, value: Any, *, indent: int = 1) -> None:
@@ -92,12 +108,12 @@ class Appendable:
 
     def __init__(
         self,
-        path: Path,
+        path: str | Path,
         *,
         whole: Callable[[bytes], bool] = lambda line: is_json(line),
         ours: Callable[[bytes], bool] = lambda line: True,
     ) -> None:
-        self.path = path
+        self.path = path = Path(path)
         created = not path.exists()
         self._file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
         try:
@@ -125,6 +141,7 @@ class Appendable:
         os.fsync(self._file)
 
     def close(self) -> None:
+        """Let the file go; nothing happens where that was done before."""
         if (file := self.__dict__.pop("_file", None)) is not None:
             os.close(file)
 
@@ -146,12 +163,12 @@ class Appendable:
 
     def _last_line(self, size: int) -> bytes:
         """What stands behind the last newline: nothing, where the file is whole."""
-        start, line = size, b""
-        while start and b"\n" not in line:
+        start, blocks = size, [b""]
+        while start and b"\n" not in blocks[-1]:
             length = min(BLOCK, start)
             start -= length
-            line = os.pread(self._file, length, start) + line
-        return line.rpartition(b"\n")[2]
+            blocks.append(os.pread(self._file, length, start))
+        return b"".join(reversed(blocks)).rpartition(b"\n")[2]
 
 
 def is_json(data: bytes) -> bool:
@@ -196,6 +213,17 @@ def cache_folder() -> Path:
     else:
         base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "mmjudge"
+
+
+@contextlib.contextmanager
+def _unfinished(path: Path) -> Iterator[Path]:
+    """A name beside `path` for this caller alone; what lies there takes the name `path` at the end, or goes."""
+    name = path.with_name(f".{path.name}.{secrets.token_hex(4)}.unfinished")
+    try:
+        yield name
+        name.replace(path)
+    finally:
+        name.unlink(missing_ok=True)  # renaming one link of a file onto another leaves both
 
 
 def _fsync_folder(folder: Path) -> None:

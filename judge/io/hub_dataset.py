@@ -1,8 +1,9 @@
 """Data of a benchmark that lies in a folder or on the Hub: its records, and an archive of pictures beside them.
 
     MMIE = HubData("MMIE/MMIE", "MMIE_DATA", "data.json", "images.tar.gz", "images")
-    MMIE.fetch("data.json")              ->  …/snapshots/<commit>/data.json, fetched once
-    MMIE.unpack(archive, root)           ->  root/images
+    MMIE.locate(None)                    ->  Located(…/snapshots/<commit>/data.json, <commit>), fetched once
+    MMIE.locate(Path("mmie"))            ->  Located(mmie/data.json, None)
+    MMIE.fetch_images(root, revision)    ->  root/images, fetched and unpacked
 
 Archives come from elsewhere: only plain files inside their folder are taken, anything else refuses the whole archive.
 """
@@ -10,7 +11,6 @@ Archives come from elsewhere: only plain files inside their folder are taken, an
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import os
 import shutil
 import stat
@@ -26,8 +26,24 @@ from filelock import FileLock
 from tqdm import tqdm
 
 from judge.errors import UserError
+from judge.io import files
 
+LOCAL = "local:"
+"""Begins the revision of records that lie in a folder."""
 BROKEN = (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, NotImplementedError, RuntimeError)
+
+
+@dataclasses.dataclass(frozen=True)
+class Located:
+    """The file of records. commit: of the Hub's dataset, None for a local folder."""
+
+    file: Path
+    commit: str | None
+
+    @property
+    def revision(self) -> str:
+        """What tells these records from others: the commit, or "local:" and 12 hex digits of the file's SHA-256."""
+        return self.commit or f"{LOCAL}{files.sha256(self.file)[:12]}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,6 +64,7 @@ class HubData:
 
     @property
     def page(self) -> str:
+        """The address of the dataset's page."""
         return f"https://huggingface.co/datasets/{self.repo}"
 
     @property
@@ -55,12 +72,26 @@ class HubData:
         """What to do where the Hub does not help."""
         return f"or put {self.records} and {self.archive} of {self.page} into a folder and set {self.variable} to it"
 
-    def chosen(self, data: Path | None) -> Path | None:
-        """The local folder: `data`, else what the variable names, else None."""
-        return data or (Path(os.environ[self.variable]) if os.environ.get(self.variable) else None)
+    def locate(self, data: Path | None) -> Located:
+        """The records in the folder `data`, else in the one that the variable names, else on the Hub.
 
-    def local(self, folder: Path) -> Path:
-        """The file of records in a local folder. Raises UserError where there is none."""
+        Raises UserError where they are not there, and where they cannot be fetched.
+        """
+        folder = data or (Path(os.environ[self.variable]) if os.environ.get(self.variable) else None)
+        if folder is not None:
+            return Located(self._local(folder), None)
+        file = self.fetch(self.records)
+        return Located(file, file.parents[1 if self.folder else 0].name)
+
+    def fetch_images(self, root: Path, revision: str) -> None:
+        """Make the pictures of records in `root` lie in `root`/IMAGES, fetched and unpacked where they are not yet.
+
+        revision: of the records (`Located.revision`); the archive is of the same one. Raises UserError.
+        """
+        if not (root / self.images).is_dir():
+            self.unpack(self._archive_of(root, None if revision.startswith(LOCAL) else revision), root)
+
+    def _local(self, folder: Path) -> Path:
         # a download of the whole dataset has the files one level down
         for file in (folder / self.records, folder / self.folder / self.records):
             if file.is_file():
@@ -99,8 +130,7 @@ class HubData:
         except (errors.HfHubHTTPError, errors.EntryNotFoundError, OSError) as error:
             raise UserError(f"the download failed: {error}", file=where, fix=f"try again, {self.by_hand}") from error
 
-    def archived(self, root: Path, commit: str | None) -> Path:
-        """The archive that belongs to the records in `root`. commit: of the Hub dataset they are of, or None."""
+    def _archive_of(self, root: Path, commit: str | None) -> Path:
         archive = root / self.archive
         if archive.is_file():
             return archive
@@ -175,8 +205,3 @@ def _unzip(archive: Path) -> Iterator[Member]:
             if kind in (0, stat.S_IFREG):  # 0: packed where files have no kind
                 kind = stat.S_IFDIR if member.is_dir() else stat.S_IFREG
             yield member.filename, kind, packed.open(member) if kind == stat.S_IFREG else None
-
-
-def file_sha256(file: Path) -> str:
-    """Of a file that is small enough to be read whole."""
-    return hashlib.sha256(file.read_bytes()).hexdigest()

@@ -38,7 +38,7 @@ Who = tuple[str, str, str]
 class HumanScore:
     """score: by one annotator, from one end of `JUDGE_SCALE` to the other, a whole number or a mean of several.
 
-    answer: None where the line has no response.
+    answer: None where the line has no response. where: file and line, for messages.
     """
 
     id: str
@@ -52,20 +52,21 @@ class HumanScore:
 
     @property
     def who(self) -> Who:
+        """What there is one score of: id, model, annotator."""
         return self.id, self.model, self.annotator
 
 
-def read(file: str | Path, image_root: str | Path | None = None) -> list[HumanScore]:
+def read_human_scores(file: str | Path, image_root: str | Path | None = None) -> list[HumanScore]:
     """The scores in `file`, in its order. Raises UserError with line and field for what is not as above, and for an
     annotator who scores the same answer twice."""
-    scores = list(standing(file, image_root).values())
+    scores = list(read_standing_scores(file, image_root).values())
     if not scores:
         raise UserError("holds no scores", file=file)
     return scores
 
 
-def standing(file: str | Path, image_root: str | Path | None = None) -> dict[Who, HumanScore]:
-    """The scores in `file` that were not taken back, in its order; as `read`, but there may be none."""
+def read_standing_scores(file: str | Path, image_root: str | Path | None = None) -> dict[Who, HumanScore]:
+    """The scores in `file` that were not taken back, in its order; as `read_human_scores`, but there may be none."""
     path = Path(file)
     root = Path(image_root) if image_root is not None else path.absolute().parent
     scores: dict[Who, HumanScore] = {}
@@ -100,7 +101,7 @@ def _score(row: dict[str, Any], position: Position, root: Path) -> HumanScore:
     feedback = row.get("feedback")
     if not isinstance(feedback, str | None):
         raise position.error("is not text", field="feedback")
-    answer = responses.from_row(row, position, root) if "response" in row else None
+    answer = responses.parse_answer(row, position, root) if "response" in row else None
     named = {key: _number(value, f"criteria: {key}", position) for key, value in criteria.items()}
     return HumanScore(name, model, annotator, score, answer, named, feedback or None, str(position))
 

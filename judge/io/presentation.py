@@ -103,4 +103,4 @@ def keep_samples(
     view = view_of(benchmark)
     singled_out = {key for group in view.singled_out(verdicts) for item in group.items for key in item}
     if made := view.samples(answers, dataset):
-        samples.write(folder, made, singled_out, keep_images=keep_images)
+        samples.write_samples(folder, made, singled_out, keep_images=keep_images)

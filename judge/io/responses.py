@@ -22,7 +22,7 @@ from judge.io.jsonl import BOM, Position, kind_of, parse_json, read_objects
 Part = dict[str, Any]
 
 
-def read(file: str | Path, image_root: str | Path | None = None) -> list[Answer]:
+def read_responses(file: str | Path, image_root: str | Path | None = None) -> list[Answer]:
     """The answers in `file`, in its order.
 
     image_root: the folder below which images of answers lie; without it the folder of the file. Raises UserError with
@@ -53,7 +53,7 @@ def _lines(path: Path, root: Path) -> Iterator[Answer]:
 
 def _layout(row: dict[str, Any], position: Position) -> Callable[[dict[str, Any], Position, Path], Answer]:
     if "response" in row:
-        return from_row
+        return parse_answer
     if "doc_id" in row and ("filtered_resps" in row or "resps" in row):
         return _sample
     if {"question", "answer"} <= row.keys():
@@ -66,7 +66,7 @@ def _layout(row: dict[str, Any], position: Position) -> Callable[[dict[str, Any]
     )
 
 
-def from_row(row: dict[str, Any], position: Position, root: Path) -> Answer:
+def parse_answer(row: dict[str, Any], position: Position, root: Path) -> Answer:
     """The answer in an object {"id", "index"?, "response"}; image paths are relative to `root`."""
     name = position.text(row, "id")
     index = _index(row, "index", position) if row.get("index") is not None else None

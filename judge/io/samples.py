@@ -13,23 +13,25 @@ singles out, unless all are asked for. The others are named: {"missing": NAME}.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
+import functools
 import json
-import os
 import re
-import shutil
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from judge.core.request import Picture, Text
 from judge.errors import UserError
+from judge.io import files
+from judge.io.jsonl import Wanted, parse_lines
 
 FILE, IMAGES = "samples.jsonl", "images"
 KEPT_BYTES = 64 * 2**20
 """Pictures of one results folder that are kept without being asked for."""
 KEPT_NAME = re.compile(r"images/[0-9a-f]{16}(\.[a-z0-9]{1,5})?")
 """The only pictures of a results folder that are ever opened or referred to."""
+
+SAMPLE = Wanted("a sample", fix="write the folder again: mmjudge score … --out DIR")
 
 _SUFFIX = re.compile(r"\.[a-z0-9]{1,5}")
 Question = tuple[str, int | None]
@@ -59,14 +61,16 @@ class Sample:
 
     @property
     def key(self) -> Question:
+        """What it is known by: id and index."""
         return self.id, self.index
 
     @property
     def pictures(self) -> tuple[Picture, ...]:
+        """Those that can be opened, the question's first."""
         return tuple(piece for piece in (*self.question, *self.answer) if isinstance(piece, Picture))
 
 
-def write(
+def write_samples(
     folder: Path, samples: Sequence[Sample], singled_out: Collection[Question] = (), *, keep_images: bool = False
 ) -> Path:
     """Write `folder/samples.jsonl` and the pictures to be kept; return the path.
@@ -78,43 +82,32 @@ def write(
     every = keep_images or sum(sizes.values()) <= KEPT_BYTES
     kept: dict[Path, str | None] = {}
     path = folder / FILE
-    unfinished = path.with_name(f".{FILE}.unfinished")
     try:
-        with unfinished.open("w", encoding="ascii", newline="\n") as file:
+        with files.replacing(path) as file:
             for sample in samples:
                 if every or sample.key in singled_out:
                     for picture in sample.pictures:
                         if picture.path not in kept:
-                            kept[picture.path] = keep(picture.path, folder)
+                            kept[picture.path] = keep_picture(picture.path, folder)
                 file.write(json.dumps(_row(sample, kept)) + "\n")
-        unfinished.replace(path)
     except OSError as error:
-        raise UserError(f"cannot be written ({error.strerror})", file=path, fix="make room, try again") from error
+        raise files.cannot_write(path, error, "make room, try again") from error
     return path
 
 
-def read(folder: Path) -> list[Sample]:
+def read_samples(folder: Path) -> list[Sample]:
     """The samples of a results folder, [] where it has none. A kept picture's path lies in `folder`/images.
 
     The folder may be anybody's: a picture under another name than ours is missing. Raises UserError with the line.
     """
     path = folder / FILE
-    samples = []
     try:
         with path.open("rb") as file:
-            for number, line in enumerate(file, 1):
-                try:
-                    samples.append(_sample(json.loads(line), folder))
-                except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-                    raise UserError(
-                        f"line {number} is not a sample ({type(error).__name__}: {error})",
-                        file=path, fix="write the folder again: mmjudge score … --out DIR",
-                    ) from error  # fmt: skip
+            return [sample for sample, _ in parse_lines(file, path, functools.partial(_sample, folder), SAMPLE)]
     except FileNotFoundError:
         return []
     except OSError as error:
         raise UserError(f"cannot be read ({error.strerror})", file=path) from error
-    return samples
 
 
 def _row(sample: Sample, kept: Mapping[Path, str | None]) -> dict[str, Any]:
@@ -143,34 +136,30 @@ def _size(path: Path) -> int:
         return 0
 
 
-def keep(path: Path, folder: Path) -> str | None:
-    """The picture as a file of `folder`: its name relative to it, or None where it has gone. Raises OSError where
-    `folder` does not take it."""
+def keep_picture(path: Path, folder: Path) -> str | None:
+    """The picture as a file of `folder`: its name relative to it, or None where it has gone.
+
+    Raises OSError where `folder` does not take it.
+    """
     try:
-        with path.open("rb") as file:
-            digest = hashlib.sha256()
-            while block := file.read(1 << 20):
-                digest.update(block)
+        digest = files.sha256(path)
     except OSError:
         return None
     suffix = path.suffix.lower()
-    name = f"{IMAGES}/{digest.hexdigest()[:16]}{suffix if _SUFFIX.fullmatch(suffix) else ''}"
+    name = f"{IMAGES}/{digest[:16]}{suffix if _SUFFIX.fullmatch(suffix) else ''}"
     target = folder / name
     if not target.exists():
         target.parent.mkdir(exist_ok=True)
-        unfinished = target.with_name(f".{target.name}.unfinished")
-        unfinished.unlink(missing_ok=True)
-        try:
-            os.link(path.resolve(), unfinished)  # the link of a link would break where the folder is moved to
-        except OSError:  # another file system, or one without links
-            shutil.copyfile(path, unfinished)
-        unfinished.replace(target)
+        files.link_or_copy(path, target)
     return name
 
 
-def _sample(row: Any, folder: Path) -> Sample:
+def _sample(folder: Path, row: Any) -> Sample:
+    fields = ("id", "index", "category", "truth", "question", "answer")
+    if not isinstance(row, dict) or any(field not in row for field in fields):
+        raise ValueError(f"it must be an object with {', '.join(fields)}")
     index, category, truth = row["index"], row["category"], row["truth"]
-    if not isinstance(row["id"], str) or not isinstance(index, int | None):
+    if not isinstance(row["id"], str) or type(index) not in (int, type(None)):
         raise ValueError("id must be text, index a number or null")
     if not isinstance(category, str | None) or not isinstance(truth, str | None):
         raise ValueError("category and truth must be text or null")
@@ -178,7 +167,9 @@ def _sample(row: Any, folder: Path) -> Sample:
     return Sample(row["id"], index, category, question, answer, truth)
 
 
-def _pieces(rows: Iterable[Mapping[str, Any]], folder: Path) -> Iterable[Piece]:
+def _pieces(rows: Any, folder: Path) -> Iterator[Piece]:
+    if not isinstance(rows, list) or not all(isinstance(row, dict) and len(row) == 1 for row in rows):
+        raise ValueError("question and answer must be lists of objects with one field each")
     for row in rows:
         ((kind, value),) = row.items()
         if not isinstance(value, str):

@@ -16,53 +16,52 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
+from judge.core.scale import JUDGE_SCALE, Scale
 from judge.core.verdict import Verdict
 from judge.errors import UserError
 from judge.io.jsonl import Wanted, parse_lines
-
-SCORES = range(7)
-"""The scores of the widest scale there is."""
 
 VERDICT = Wanted(
     "a verdict", fix="delete that line (its answer is then judged again), or give another --out", unfinished=True
 )
 
 
-def read_verdicts(path: str | Path, scores: range = SCORES) -> list[Verdict]:
+def read_verdicts(path: str | Path, scale: Scale = JUDGE_SCALE) -> list[Verdict]:
     """The verdict of every question in a file, in order of first appearance; takes no lock and writes nothing.
 
-    scores: those there are. Raises UserError for a file that is not there and for a line that is not a verdict.
+    scale: of the benchmark that the verdicts are about. Raises UserError for a file that is not there and for a line
+    that is not a verdict.
     """
     path = Path(path)
     last: dict[tuple[str, int | None], Verdict] = {}
     try:
         with path.open("rb") as file:
-            for verdict, _ in parse_verdicts(file, path, scores):
+            for verdict, _ in parse_verdicts(file, path, scale):
                 last[verdict.id, verdict.index] = verdict
     except OSError as error:
         raise UserError(f"cannot be read ({error.strerror})", file=path, fix="mmjudge score … --out DIR") from error
     return list(last.values())
 
 
-def parse_verdicts(file: IO[bytes], path: Path, scores: range = SCORES) -> Iterator[tuple[Verdict, bytes]]:
+def parse_verdicts(file: IO[bytes], path: Path, scale: Scale = JUDGE_SCALE) -> Iterator[tuple[Verdict, bytes]]:
     """(verdict, line with its end) of every line of an open file, one that is not whole at its end left out.
 
     Raises UserError for a line that is not a verdict.
     """
-    return parse_lines(file, path, functools.partial(_verdict, scores), VERDICT)
+    return parse_lines(file, path, functools.partial(_verdict, scale), VERDICT)
 
 
-def _verdict(scores: range, row: Any) -> Verdict:
+def _verdict(scale: Scale, row: Any) -> Verdict:
     if not isinstance(row, dict):
         raise ValueError("it is not an object")
     for field, (fits, wanted) in _FIELDS.items():
         if not fits(row.get(field)):
             raise ValueError(f"{field} must be {wanted}")
     score, probs = row.get("score"), row.get("score_probs")
-    if score is not None and (type(score) is not int or score not in scores):
-        raise ValueError(f"score must be a whole number from {scores[0]} to {scores[-1]}, or null")
-    if probs is not None and not (isinstance(probs, list) and len(probs) == len(scores) and all(map(_share, probs))):
-        raise ValueError(f"score_probs must be {len(scores)} numbers from 0 to 1, or null")
+    if score is not None and (type(score) is not int or score not in scale):
+        raise ValueError(f"score must be a whole number from {scale}, or null")
+    if probs is not None and not (isinstance(probs, list) and len(probs) == len(scale) and all(map(_share, probs))):
+        raise ValueError(f"score_probs must be {len(scale)} numbers from 0 to 1, or null")
     if not isinstance(details := row.get("details", {}), dict):
         raise ValueError("details must be an object")
     if "score" not in row:

@@ -71,7 +71,7 @@ def folder_of(run: Run, model: str) -> str:
 def files(run: Run, folder: str) -> list[File]:
     """The files of `run`, results.json last: where that is, all are. Raises UserError for unreadable samples."""
     own, report = run.folder / RESPONSES, run.folder / REPORT
-    answered = samples.read(run.folder)
+    answered = samples.read_samples(run.folder)
     pictures = {picture.name: picture.path for sample in answered for picture in _drawn(sample)}
     found = [File(f"{folder}/{name}", path) for name, path in sorted(pictures.items()) if path.is_file()]
     if report.is_file():

@@ -61,7 +61,7 @@ def read(folders: Sequence[str]) -> list[Entry]:
         named = None if Path(given).is_dir() else _NAMED.fullmatch(given)
         name, folder = (named[1], named[2]) if named else (None, given)
         run = read_run(folder)
-        kept = {sample.key: sample for sample in samples.read(run.folder)}
+        kept = {sample.key: sample for sample in samples.read_samples(run.folder)}
         found.append((name, run, kept))
     calls = [_name(name or _of_folder(run.folder, run.results["benchmark"])) for name, run, _ in found]
     times = Counter((run.results["benchmark"], call) for (_, run, _), call in zip(found, calls, strict=True))

@@ -209,9 +209,9 @@ def letters():
 
 
 def test_the_line_of_answers_is_one_that_is_read(tmp_path):
-    from judge.io.responses import read
+    from judge.io.responses import read_responses
 
     (snippet,) = snippets("json")
     (tmp_path / "responses.jsonl").write_text(snippet)
-    (answer,) = read(tmp_path / "responses.jsonl")
+    (answer,) = read_responses(tmp_path / "responses.jsonl")
     assert (answer.id, answer.index, answer.response) == ("attribute/number/04", 272, "B. There are three.")

@@ -51,7 +51,7 @@ def pack(path, *members):
 
 
 def test_a_local_folder_is_read_without_pictures(tmp_path):
-    dataset = location.load(folder(tmp_path))
+    dataset = location.load_dataset(folder(tmp_path))
     # sha256 of the file, first 12 digits
     assert dataset.source.revision == f"local:{hashlib.sha256((tmp_path / 'data.json').read_bytes()).hexdigest()[:12]}"
     assert (dataset.source.repo, dataset.source.edition) == ("MMIE/MMIE", "unknown (1)")
@@ -61,18 +61,18 @@ def test_a_local_folder_is_read_without_pictures(tmp_path):
 
 def test_the_variable_names_the_folder(tmp_path, monkeypatch):
     monkeypatch.setenv(location.HUB.variable, str(folder(tmp_path)))
-    assert location.load().image_root == tmp_path
+    assert location.load_dataset().image_root == tmp_path
 
 
 def test_a_disagreeing_label_is_noted(tmp_path):
-    dataset = location.load(folder(tmp_path, [{**ROW, "catagory": "Multi-step reasoning"}]))
+    dataset = location.load_dataset(folder(tmp_path, [{**ROW, "catagory": "Multi-step reasoning"}]))
     assert dataset.source.note == '1 records whose "catagory" disagrees with their id, which decides: PBL-1'
 
 
 def test_missing_labels_are_counted(tmp_path):
     rows = [{**ROW, "id": f"PBL-{n}", "field": None} for n in range(4)]
     del rows[0]["catagory"]
-    dataset = location.load(folder(tmp_path, rows))
+    dataset = location.load_dataset(folder(tmp_path, rows))
     assert len(dataset.records) == 4
     assert (
         dataset.source.note == '1 records without "catagory": PBL-0; 4 records without "field": PBL-0, PBL-1, PBL-2, …'
@@ -81,7 +81,7 @@ def test_missing_labels_are_counted(tmp_path):
 
 def test_a_folder_without_data_says_what_to_do(tmp_path):
     with pytest.raises(UserError, match=r"no data\.json here") as error:
-        location.load(tmp_path)
+        location.load_dataset(tmp_path)
     assert location.HUB.variable in str(error.value)
 
 
@@ -89,7 +89,7 @@ def test_a_folder_without_data_says_what_to_do(tmp_path):
 def test_the_archive_is_unpacked_beside_itself(tmp_path, prefix):
     folder(tmp_path)
     pack(tmp_path / "images.tar.gz", member(f"{prefix}a.jpg", data=b"picture"), member(f"{prefix}sub/b.jpg", data=b"2"))
-    location.load(tmp_path, images=True)
+    location.load_dataset(tmp_path, images=True)
     assert (tmp_path / "images" / "a.jpg").read_bytes() == b"picture"
     assert (tmp_path / "images" / "sub" / "b.jpg").read_bytes() == b"2"
     left = {entry.name for entry in tmp_path.iterdir()} - {".images.lock"}
@@ -99,19 +99,19 @@ def test_the_archive_is_unpacked_beside_itself(tmp_path, prefix):
 def test_pictures_that_are_there_are_left_alone(tmp_path):
     (folder(tmp_path) / "images").mkdir()
     (tmp_path / "images.tar.gz").write_bytes(b"not even an archive")
-    location.load(tmp_path, images=True)
+    location.load_dataset(tmp_path, images=True)
     assert list((tmp_path / "images").iterdir()) == []
 
 
 def test_neither_pictures_nor_archive(tmp_path):
     with pytest.raises(UserError, match=r"neither images/ nor images\.tar\.gz"):
-        location.load(folder(tmp_path), images=True)
+        location.load_dataset(folder(tmp_path), images=True)
 
 
 def test_records_without_pictures_need_none(tmp_path):
     asked = {"from": "human", "content": [{"text": "Q", "image": None}]}
     row = {**ROW, "conversations": [asked, ROW["conversations"][1]]}
-    assert location.load(folder(tmp_path, [row]), images=True).image_root == tmp_path
+    assert location.load_dataset(folder(tmp_path, [row]), images=True).image_root == tmp_path
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_a_member_that_is_no_plain_file_inside_refuses_the_archive(tmp_path, bad
     root = folder(tmp_path / "root")
     pack(root / "images.tar.gz", member("images/a.jpg", data=b"fine"), bad)
     with pytest.raises(UserError) as error:
-        location.load(root, images=True)
+        location.load_dataset(root, images=True)
     assert repr(bad[0].name) in str(error.value)
     assert {path.name for path in tmp_path.rglob("*")} == {"root", "data.json", "images.tar.gz", ".images.lock"}
 
@@ -151,7 +151,7 @@ def test_a_broken_archive_is_named(tmp_path, cut):
     }
     archive.write_bytes(broken[cut])
     with pytest.raises(UserError, match="broken archive") as error:
-        location.load(root, images=True)
+        location.load_dataset(root, images=True)
     assert str(archive) in str(error.value)
     assert not (root / "images").exists()
 
@@ -181,7 +181,7 @@ def raising(kind):
 def test_a_refusal_says_how_to_get_access(monkeypatch, kind):
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", raising(kind))
     with pytest.raises(UserError, match="gated") as error:
-        location.load()
+        location.load_dataset()
     for words in ["https://huggingface.co/datasets/MMIE/MMIE", "hf auth login", "MMIE_DATA"]:
         assert words in str(error.value)
 
@@ -194,7 +194,7 @@ def hub_cache(monkeypatch, path):
 def test_offline_with_an_empty_cache(monkeypatch, tmp_path):
     hub_cache(monkeypatch, tmp_path)
     with pytest.raises(UserError, match="HF_HUB_OFFLINE is set") as error:
-        location.load()
+        location.load_dataset()
     assert "MMIE_DATA" in str(error.value)
 
 
@@ -206,6 +206,6 @@ def test_offline_from_the_cache_with_the_resolved_revision(monkeypatch, tmp_path
     pack(snapshot / "images.tar.gz", member("images/a.jpg", data=b"picture"))
     (repo / "refs").mkdir()
     (repo / "refs" / "main").write_text(commit)
-    dataset = location.load(images=True)
+    dataset = location.load_dataset(images=True)
     assert dataset.source.revision == commit
     assert (dataset.image_root / "images" / "a.jpg").read_bytes() == b"picture"

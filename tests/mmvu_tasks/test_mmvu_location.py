@@ -38,7 +38,7 @@ def put(path: Path, content: bytes) -> Path:
 
 
 def test_json_alone_is_enough_to_score(tmp_path: Path) -> None:
-    dataset = location.load(write(tmp_path, pair()).parent)
+    dataset = location.load_dataset(write(tmp_path, pair()).parent)
     assert len(dataset.records) == 2
     assert dataset.image_root is None
     assert (dataset.source.repo, dataset.source.edition) == ("local", "unknown")
@@ -46,8 +46,11 @@ def test_json_alone_is_enough_to_score(tmp_path: Path) -> None:
 
 
 def test_revision_is_the_content(tmp_path: Path) -> None:
-    one, same = location.load(write(tmp_path / "a", pair()).parent), location.load(write(tmp_path / "b", pair()).parent)
-    other = location.load(write(tmp_path / "c", pair("context/expert/1")).parent)
+    one, same = (
+        location.load_dataset(write(tmp_path / "a", pair()).parent),
+        location.load_dataset(write(tmp_path / "b", pair()).parent),
+    )
+    other = location.load_dataset(write(tmp_path / "c", pair("context/expert/1")).parent)
     assert one.source.revision == same.source.revision != other.source.revision
     assert one.source.revision.startswith("local:")
     assert len(one.source.revision) == len("local:") + 12
@@ -56,14 +59,14 @@ def test_revision_is_the_content(tmp_path: Path) -> None:
 def test_the_variable_names_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path / "MMR-benchmark", pair())  # as `hf download --local-dir` lays it out
     monkeypatch.setenv("MMVU_DATA", str(tmp_path))
-    assert len(location.load().records) == 2
+    assert len(location.load_dataset().records) == 2
 
 
 @pytest.mark.parametrize("where", ["MMR-benchmark-images", ".", "MMR-benchmark-images/v2/images"])
 def test_pictures_in_a_folder(tmp_path: Path, where: str) -> None:
     write(tmp_path, pair())
     put(tmp_path / where / IMAGE, jpeg())
-    dataset = location.load(tmp_path, images=True)
+    dataset = location.load_dataset(tmp_path, images=True)
     assert dataset.image_root == tmp_path / where
     assert dataset.image_root is not None
     picture = location.open_image(dataset.image_root, dataset.records[0])
@@ -74,14 +77,14 @@ def test_pictures_in_a_folder(tmp_path: Path, where: str) -> None:
 def test_pictures_in_a_zip(tmp_path: Path, prefix: str) -> None:
     write(tmp_path, pair())
     pack(tmp_path / "MMR-benchmark-images.zip", {f"{prefix}{IMAGE}": jpeg(), "__MACOSX/x": b"junk"})
-    assert location.load(tmp_path).image_root is None
+    assert location.load_dataset(tmp_path).image_root is None
     assert not (tmp_path / "MMR-benchmark-images").exists()  # not before pictures are asked for
-    dataset = location.load(tmp_path, images=True)
+    dataset = location.load_dataset(tmp_path, images=True)
     # the archive's own folder is the one it becomes
     inside = prefix.removeprefix("MMR-benchmark-images/")
     assert dataset.image_root == tmp_path / "MMR-benchmark-images" / inside
     before = (tmp_path / "MMR-benchmark-images").stat().st_mtime_ns
-    location.load(tmp_path, images=True)
+    location.load_dataset(tmp_path, images=True)
     assert (tmp_path / "MMR-benchmark-images").stat().st_mtime_ns == before  # once
 
 
@@ -89,7 +92,7 @@ def test_records_that_name_the_folder_too(tmp_path: Path) -> None:
     rows = [row(image=f"MMR-benchmark-images/{IMAGE}"), row(kind="NEG", image=f"MMR-benchmark-images/{IMAGE}")]
     write(tmp_path, rows)
     pack(tmp_path / "MMR-benchmark-images.zip", {f"MMR-benchmark-images/{IMAGE}": jpeg()})
-    assert location.load(tmp_path, images=True).image_root == tmp_path
+    assert location.load_dataset(tmp_path, images=True).image_root == tmp_path
 
 
 def test_several_processes_unpack_once(tmp_path: Path) -> None:
@@ -120,7 +123,7 @@ def test_a_member_outside_the_folder_is_refused(tmp_path: Path, name: str) -> No
     write(folder, pair())
     pack(folder / "MMR-benchmark-images.zip", {IMAGE: jpeg(), name: b"evil"})
     with pytest.raises(UserError, match=r"is no plain file inside the folder\n→ do not trust this archive"):
-        location.load(folder, images=True)
+        location.load_dataset(folder, images=True)
     assert not (folder / "MMR-benchmark-images").exists()
     assert list(tmp_path.rglob("*evil*")) == []
 
@@ -132,7 +135,7 @@ def test_a_link_in_the_zip_is_refused(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "MMR-benchmark-images.zip", "w") as packed:
         packed.writestr(link, "/etc/passwd")
     with pytest.raises(UserError, match="is no plain file inside the folder"):
-        location.load(tmp_path, images=True)
+        location.load_dataset(tmp_path, images=True)
 
 
 def test_broken_zips(tmp_path: Path) -> None:
@@ -142,19 +145,19 @@ def test_broken_zips(tmp_path: Path) -> None:
     for content in (b"", whole[:-30], whole[:40] + bytes(20) + whole[60:]):
         archive.write_bytes(content)
         with pytest.raises(UserError, match=r"broken archive: .*\n→ fetch it again"):
-            location.load(tmp_path, images=True)
+            location.load_dataset(tmp_path, images=True)
         assert not (tmp_path / "MMR-benchmark-images").exists()
 
 
 def test_neither_folder_nor_zip(tmp_path: Path) -> None:
     write(tmp_path, pair())
     with pytest.raises(UserError, match=r"neither MMR-benchmark-images/ nor MMR-benchmark-images\.zip here"):
-        location.load(tmp_path, images=True)
+        location.load_dataset(tmp_path, images=True)
 
 
 def test_an_empty_folder(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"no MMR-benchmark.json here\n→ point MMVU_DATA or --data at the folder"):
-        location.load(tmp_path)
+        location.load_dataset(tmp_path)
 
 
 def huge() -> bytes:
@@ -172,14 +175,14 @@ def test_a_picture_that_cannot_be_read(tmp_path: Path, content: Callable[[], byt
     write(tmp_path, pair())
     put(tmp_path / "MMR-benchmark-images" / IMAGE, content())
     with pytest.raises(UserError, match=problem) as caught:
-        location.load(tmp_path, images=True)
+        location.load_dataset(tmp_path, images=True)
     assert 'record attribute/shape/07 (index 0): field "image"' in str(caught.value)
 
 
 def test_a_picture_cut_off_later_is_refused_when_opened(tmp_path: Path) -> None:
     write(tmp_path, pair())
     picture = put(tmp_path / "MMR-benchmark-images" / IMAGE, jpeg((400, 400)))
-    dataset = location.load(tmp_path, images=True)
+    dataset = location.load_dataset(tmp_path, images=True)
     picture.write_bytes(picture.read_bytes()[:700])
     with pytest.raises(UserError, match=r"record attribute/shape/07 \(index 1\): field \"image\""):
         location.open_image(tmp_path / "MMR-benchmark-images", dataset.records[1])
@@ -189,7 +192,7 @@ def test_a_picture_cut_off_later_is_refused_when_opened(tmp_path: Path) -> None:
 def test_odd_sizes_open(tmp_path: Path, size: tuple[int, int]) -> None:
     write(tmp_path, pair())
     put(tmp_path / "MMR-benchmark-images" / IMAGE, jpeg(size))
-    dataset = location.load(tmp_path, images=True)
+    dataset = location.load_dataset(tmp_path, images=True)
     assert dataset.image_root is not None
     assert location.open_image(dataset.image_root, dataset.records[0]).size == size
 
@@ -198,7 +201,7 @@ def test_a_missing_picture_is_named(tmp_path: Path) -> None:
     write(tmp_path, [*pair(), *pair("context/expert/12")])
     put(tmp_path / "MMR-benchmark-images" / IMAGE, jpeg())
     with pytest.raises(UserError, match=r"record context/expert/12 \(index 2\): field \"image\": .*not below"):
-        location.load(tmp_path, images=True)
+        location.load_dataset(tmp_path, images=True)
 
 
 @pytest.mark.parametrize("name", ["../secret.jpg", "/etc/hostname", "..\\secret.jpg", "x" * 3000, "a\0b"])
@@ -208,7 +211,7 @@ def test_an_image_name_outside_the_folder_is_refused(tmp_path: Path, name: str) 
     (folder / "MMR-benchmark-images").mkdir(parents=True)
     write(folder, [row(image=name), row(kind="NEG", image=name)])
     with pytest.raises(UserError, match='field "image"'):
-        location.load(folder, images=True)
+        location.load_dataset(folder, images=True)
 
 
 # --- the Hub ---
@@ -234,18 +237,18 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str 
 
 
 def test_the_hub_is_asked_for_what_is_needed(hub: list[tuple[str, str | None]]) -> None:
-    dataset = location.load()
+    dataset = location.load_dataset()
     assert hub == [("MMR-benchmark/MMR-benchmark.json", None)]
     assert dataset.source.revision == COMMIT
     assert dataset.source.repo == "BAAI/Multimodal-Robustness-Benchmark"
-    dataset = location.load(images=True)
+    dataset = location.load_dataset(images=True)
     assert hub[1:] == [
         ("MMR-benchmark/MMR-benchmark.json", None),
         ("MMR-benchmark/MMR-benchmark-images.zip", COMMIT),  # the same commit, whatever main has become
     ]
     assert dataset.image_root is not None
     assert (dataset.image_root / IMAGE).is_file()
-    location.load(images=True)
+    location.load_dataset(images=True)
     assert len(hub) == 4  # the pictures lie there
 
 
@@ -277,7 +280,7 @@ def test_refusals_of_the_hub(monkeypatch: pytest.MonkeyPatch, error: Exception, 
 
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
     with pytest.raises(UserError) as caught:
-        location.load()
+        location.load_dataset()
     assert message in str(caught.value)
     assert "set MMVU_DATA to it" in str(caught.value)
     assert "BAAI/Multimodal-Robustness-Benchmark/MMR-benchmark/MMR-benchmark.json" in str(caught.value)

@@ -21,7 +21,7 @@ from judge.errors import UserError
 from judge.harness.lmms_eval.recorded_answers import Ids, by_question, find
 from judge.harness.lmms_eval.tasks import TASK_COLUMN, Refusal
 from judge.harness.session import say
-from judge.io.responses import read
+from judge.io.responses import read_responses
 
 
 class Replay(lmms):
@@ -41,7 +41,7 @@ class Replay(lmms):
         if not predictions:
             raise Refusal("no recorded answers named\n→ --model_args predictions=FILE")
         try:
-            answers = read(predictions, image_root)
+            answers = read_responses(predictions, image_root)
             self._lines = by_question(answers, predictions)
         except UserError as error:
             raise Refusal(error) from None

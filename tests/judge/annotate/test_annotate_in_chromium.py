@@ -126,7 +126,7 @@ def test_scores_are_given_by_keys(page, working):
         page.press(Keys.ENTER, 2)
         assert page.text("count") == "2 of 30 scored"
         assert page.errors() == []
-    one, other = human_scores.read(working.store.path)
+    one, other = human_scores.read_human_scores(working.store.path)
     assert one.who == (*first.key, "a1")
     assert (one.score, one.feedback) == (5, "4 of 6? no: u? j?")
     assert one.criteria == dict.fromkeys(names, 0) | {names[number]: 1 for number in (0, 2, 3, 5)}
@@ -150,7 +150,7 @@ def test_the_seventh_criterion_takes_one_off(page, working):
         assert (page.score(), page.text("sum")) == (None, "not marked")
         page.keys("a", "g", Keys.ENTER)
         page.wait("return document.getElementById('count').textContent === '1 of 30 scored'")
-    (score,) = human_scores.read(working.store.path)
+    (score,) = human_scores.read_human_scores(working.store.path)
     assert score.criteria == dict.fromkeys(NAMES["SA"], 0) | {"Text quality": 1, "Emotional impact": -1}
     assert score.score == 0  # 1 - 1
 
@@ -182,7 +182,7 @@ def test_keys_that_come_before_the_next_answer_are_not_about_it(page, working, m
         there.set()
         page.wait("return document.documentElement.dataset.item === '1'")
         assert (page.score(), page.text("sum"), page.text("message")) == (None, "not marked", "Saved.")
-    assert [score.score for score in human_scores.read(working.store.path)] == [4]
+    assert [score.score for score in human_scores.read_human_scores(working.store.path)] == [4]
 
 
 def test_undo_and_another_day(page, files, tmp_path):
@@ -199,7 +199,7 @@ def test_undo_and_another_day(page, files, tmp_path):
         page.driver.refresh()
         page.settled()
         assert (page.place(), page.text("count")) == (3, "3 of 30 scored")
-    assert [score.score for score in human_scores.read(out)] == [3, 4, 1]
+    assert [score.score for score in human_scores.read_human_scores(out)] == [3, 4, 1]
     with out.open("ab") as torn:
         torn.write(b'{"id": "PBL-9001", "model": "secr')
     with served(session(files, out)) as server:  # the machine went down, another day
@@ -215,7 +215,7 @@ def test_undo_and_another_day(page, files, tmp_path):
         page.driver.find_element(By.ID, "undo").click()
         page.wait("return document.documentElement.dataset.item === '2'")
         assert page.score() == "6"
-    assert [score.score for score in human_scores.read(out)] == [3, 4]
+    assert [score.score for score in human_scores.read_human_scores(out)] == [3, 4]
 
 
 def test_to_the_end_with_the_mouse(page, files, tmp_path):
@@ -234,7 +234,7 @@ def test_to_the_end_with_the_mouse(page, files, tmp_path):
         page.settled()
         page.wait("return document.getElementById('message').textContent === 'All answers are scored.'")
         assert page.errors() == []
-    assert len(human_scores.read(working.store.path)) == 30
+    assert len(human_scores.read_human_scores(working.store.path)) == 30
 
 
 def test_help_light_and_dark(page, working):
@@ -373,7 +373,7 @@ def test_what_models_and_datasets_say_stays_text(page, tmp_path, canary):
         assert asked in question
         assert said in answer
         assert truth == "" if "MSR" not in id_ else asked in truth
-    assert len(human_scores.read(store.path)) == 15
+    assert len(human_scores.read_human_scores(store.path)) == 15
 
 
 def test_a_page_elsewhere_gets_nothing(page, working, canary):

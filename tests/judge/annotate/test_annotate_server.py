@@ -239,7 +239,7 @@ def test_a_session_scores_undoes_and_goes_on(files, tmp_path):
         for left in range(29, -1, -1):
             assert post(server, "undo", {})["scored"] == left
         assert ask(server, "POST", "undo", {}, **{"X-Mmjudge-Token": server.token})[0] == 400
-    assert human_scores.standing(out) == {}
+    assert human_scores.read_standing_scores(out) == {}
 
 
 def test_two_annotators_at_once(files, tmp_path):
@@ -259,7 +259,7 @@ def test_two_annotators_at_once(files, tmp_path):
         # the key and the token of one are not the other's
         assert ask(other, "GET", f"/{one.key}/progress")[0] == 404
         assert ask(other, "POST", "score", scored(0), **{"X-Mmjudge-Token": one.token})[0] == 403
-    assert len(human_scores.read(out)) == 60
+    assert len(human_scores.read_human_scores(out)) == 60
 
 
 def test_huge_answers_are_cut_for_the_page_and_kept_whole(tmp_path, monkeypatch):
@@ -273,7 +273,7 @@ def test_huge_answers_are_cut_for_the_page_and_kept_whole(tmp_path, monkeypatch)
         assert answer[0]["cut"] == "150,000 more characters are not shown"  # 5 · 40,000 − 50,000
         assert answer[-1]["cut"] == "101 more parts are not shown"  # 301 − 200
         post(server, "score", scored(0))
-    (score,) = human_scores.read(tmp_path / "scores.jsonl")
+    (score,) = human_scores.read_human_scores(tmp_path / "scores.jsonl")
     assert len(score.answer.response) == 301
     assert len(score.answer.response[0]["text"]) == 200_000
 
@@ -315,7 +315,7 @@ def test_the_command_ends_with_where_the_scores_are(files, tmp_path, how):
     rest, errors = process.communicate(timeout=60)
     assert (process.returncode, errors) == (0, "")
     assert rest == f"\n1 of 12 answers scored by a1: {out}\n"
-    assert len(human_scores.read(out)) == 1
+    assert len(human_scores.read_human_scores(out)) == 1
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ def who(number, annotator="a1", model="m"):
 
 
 def read(path):
-    return {score.who: score.score for score in human_scores.read(path)}
+    return {score.who: score.score for score in human_scores.read_human_scores(path)}
 
 
 def test_scores_are_given_replaced_and_taken_back(tmp_path):
@@ -52,7 +52,7 @@ def test_criteria_and_notes_come_back(tmp_path):
     store = Store(tmp_path / "scores.jsonl")
     store.record(who(1), 4, ANSWER, MARKS, "A note.")
     store.record(who(2), 4, ANSWER)
-    with_marks, without = human_scores.read(store.path)
+    with_marks, without = human_scores.read_human_scores(store.path)
     assert (with_marks.criteria, with_marks.feedback) == (MARKS, "A note.")
     assert (without.criteria, without.feedback) == ({}, None)
     assert with_marks.answer.response == [{"text": "Step 2: pour.", "image": None}]
@@ -184,7 +184,7 @@ def test_the_file_is_what_finetuning_reads(tmp_path):
         working.score({"item": place, "score": place % 7, "criteria": None, "feedback": ""})
     shutil.rmtree(tmp_path / "answers")
     shutil.move(tmp_path / "here", tmp_path / "there")
-    scores = human_scores.read(tmp_path / "there" / "scores.jsonl")
+    scores = human_scores.read_human_scores(tmp_path / "there" / "scores.jsonl")
     assert len(scores) == 30
     shown = {item.key: (place, item.request) for place, item in enumerate(working.items)}
     pictures = 0
@@ -214,7 +214,7 @@ def test_marks_are_what_the_objective_of_criteria_learns(files, tmp_path, off):
     names = RUBRIC.criteria("SA")
     marks = dict(zip(names, [1, 1, 1, 1, 0, 0, off], strict=True))
     working.score({"item": place, "score": 4 + off, "criteria": marks, "feedback": ""})
-    (score,) = human_scores.read(working.store.path)
+    (score,) = human_scores.read_human_scores(working.store.path)
     assert told(score, "criteria", names) == "\n".join(
         ["### Feedback", *(f"{name}: {marks[name]}" for name in names)]
     )  # fmt: skip
@@ -226,7 +226,7 @@ def test_answers_that_models_with_image_output_write(tmp_path):
     files = [("m", responses(tmp_path / "m", [{"id": "PBL-9001", "response": said}]))]
     working = session(files, tmp_path / "scores.jsonl")
     working.score({"item": 0, "score": 3, "criteria": None, "feedback": ""})
-    (score,) = human_scores.read(tmp_path / "scores.jsonl")
+    (score,) = human_scores.read_human_scores(tmp_path / "scores.jsonl")
     (request,) = BENCHMARK.assess([score.answer], BENCHMARK.load(demo_dir()), "strict")
     assert request.answer_text() == working.items[0].request.answer_text()
     assert [part["text"] for part in score.answer.response] == ["Step 2", "Step 3"]
@@ -250,8 +250,8 @@ def test_a_score_twice_is_refused_where_nothing_took_the_first_back(tmp_path):
     assert read(path) == {who(1): 4}
     path.write_text(row + row.replace("a1", "a2") + row)
     with pytest.raises(UserError, match="line 3 'a1' scored this answer before, in line 1"):
-        human_scores.read(path)
+        human_scores.read_human_scores(path)
     path.write_text(row + undo)
     with pytest.raises(UserError, match="holds no scores"):
-        human_scores.read(path)
-    assert human_scores.standing(path) == {}
+        human_scores.read_human_scores(path)
+    assert human_scores.read_standing_scores(path) == {}

@@ -13,7 +13,7 @@ import pytest
 
 from judge.errors import UserError
 from judge.io import jsonl as lines_module
-from judge.io.responses import read
+from judge.io.responses import read_responses
 
 PARTS = [{"text": "Step 2: pour.", "image": "out/1.png"}, {"text": None, "image": "out/2.png"}]
 SAMPLE = (
@@ -50,7 +50,7 @@ def test_our_layout(tmp_path):
         {"id": "d", "response": [{"text": "only text"}, {"image": "only.png", "type": "image"}]},
         {"id": "e", "response": []},
     )
-    answers = read(file_of(tmp_path, given))
+    answers = read_responses(file_of(tmp_path, given))
     assert [(a.id, a.index, a.response) for a in answers] == [
         ("a", None, "text"),
         ("b", 7, PARTS),
@@ -63,7 +63,7 @@ def test_our_layout(tmp_path):
 
 
 def test_lmms_eval_samples(tmp_path):
-    answers = read(file_of(tmp_path, SAMPLE + PREDICTED))
+    answers = read_responses(file_of(tmp_path, SAMPLE + PREDICTED))
     assert [(a.id, a.index, a.response) for a in answers] == [(None, 0, "A"), (None, 1, ""), (None, 3, "A")]
 
 
@@ -72,7 +72,7 @@ def test_lmms_eval_keeps_the_json_of_image_models_as_text(tmp_path):
     # `resps` stands beside where a filter changed the text; what was scored is `filtered_resps`
     rows = lines({"doc_id": 0, "resps": ["raw"], "filtered_resps": [said]}, {"doc_id": 1, "resps": [["raw"]]})
     (tmp_path / "run").mkdir()
-    answers = read(file_of(tmp_path, rows), tmp_path / "run")
+    answers = read_responses(file_of(tmp_path, rows), tmp_path / "run")
     assert [a.response for a in answers] == [said, "raw"]
     assert answers[0].image_root == tmp_path / "run"
 
@@ -80,7 +80,7 @@ def test_lmms_eval_keeps_the_json_of_image_models_as_text(tmp_path):
 def test_official_layout(tmp_path):
     text = {**TO_EVAL, "id": "MSR-2", "answer": "21.60", "gt_answer": "21.6"}
     bare = {name: TO_EVAL[name] for name in ("question",)} | {"id": "SA-3", "answer": None}
-    answers = read(file_of(tmp_path, json.dumps([TO_EVAL, text, bare], indent=1)))
+    answers = read_responses(file_of(tmp_path, json.dumps([TO_EVAL, text, bare], indent=1)))
     assert [(a.id, a.index, a.response) for a in answers] == [
         ("PBL-1", None, TO_EVAL["answer"]),
         ("MSR-2", None, "21.60"),
@@ -92,7 +92,7 @@ def test_official_layout(tmp_path):
 
 def test_the_recorded_official_file():
     file = folders.GOLDEN_REQUESTS / "data.json"
-    answers = read(file)
+    answers = read_responses(file)
     assert len(answers) == 16
     assert all(answer.record["id"] == answer.id for answer in answers)
 
@@ -101,8 +101,8 @@ def test_the_recorded_official_file():
 @pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\n\n  \n"])
 def test_marks_line_ends_and_blank_lines(tmp_path, prefix, end):
     content = prefix + end.join([b'{"id": "a", "response": "1"}', b'{"id": "b", "response": "2"}'])
-    assert [a.response for a in read(file_of(tmp_path, content))] == ["1", "2"]
-    assert len(read(file_of(tmp_path, prefix + json.dumps([TO_EVAL]).encode() + end))) == 1
+    assert [a.response for a in read_responses(file_of(tmp_path, content))] == ["1", "2"]
+    assert len(read_responses(file_of(tmp_path, prefix + json.dumps([TO_EVAL]).encode() + end))) == 1
 
 
 def test_any_text_is_an_answer(tmp_path):
@@ -116,7 +116,7 @@ def test_any_text_is_an_answer(tmp_path):
         "NaN",
     ]
     rows = lines(*({"id": str(n), "response": text} for n, text in enumerate(said)))
-    assert [a.response for a in read(file_of(tmp_path, rows))] == said
+    assert [a.response for a in read_responses(file_of(tmp_path, rows))] == said
 
 
 OURS = '{"id": "a", "response": "x"}\n'
@@ -176,7 +176,7 @@ BROKEN = [
 def test_a_broken_file_is_named_with_its_line(tmp_path, content, message):
     path = file_of(tmp_path, content)
     with pytest.raises(UserError, match=message) as caught:
-        read(path)
+        read_responses(path)
     assert str(caught.value).startswith(str(path))
     assert len(str(caught.value)) < 1000  # an error is read, not scrolled
 
@@ -185,13 +185,13 @@ def test_a_line_over_the_limit_is_refused_unread(tmp_path, monkeypatch):
     monkeypatch.setattr(lines_module, "MAX_LINE", 2**20)
     content = OURS + '{"id": "b", "response": "' + "x" * 2**20 + '"}\n'
     with pytest.raises(UserError, match="line 2 is longer than 1 MiB"):
-        read(file_of(tmp_path, content))
+        read_responses(file_of(tmp_path, content))
 
 
 def test_missing_files_and_folders(tmp_path):
     with pytest.raises(UserError, match=r"none\.jsonl: cannot be read"):
-        read(tmp_path / "none.jsonl")
+        read_responses(tmp_path / "none.jsonl")
     with pytest.raises(UserError, match="cannot be read"):
-        read(tmp_path)
+        read_responses(tmp_path)
     with pytest.raises(UserError, match="the image root is not a folder"):
-        read(file_of(tmp_path, OURS), tmp_path / "nowhere")
+        read_responses(file_of(tmp_path, OURS), tmp_path / "nowhere")

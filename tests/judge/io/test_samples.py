@@ -7,7 +7,7 @@ import pytest
 
 from judge.core.request import Picture, Text
 from judge.errors import UserError
-from judge.io import samples
+from judge.io import files, samples
 from judge.io.samples import Missing, Sample
 
 
@@ -33,7 +33,7 @@ def kept(content, suffix):
 def test_written_and_read_back(two, tmp_path):
     out = tmp_path / "out"
     out.mkdir()
-    path = samples.write(out, two)
+    path = samples.write_samples(out, two)
     assert [json.loads(line) for line in path.read_text().splitlines()] == [
         {"id": "a", "index": 0, "category": "X", "truth": "B",
          "question": [{"text": "Why?"}, {"image": kept(b"one", ".png")}],
@@ -41,7 +41,7 @@ def test_written_and_read_back(two, tmp_path):
         {"id": "b", "index": None, "category": None, "truth": None,
          "question": [{"image": kept(b"two", ".jpeg")}], "answer": []},
     ]  # fmt: skip
-    first, second = samples.read(out)
+    first, second = samples.read_samples(out)
     assert first.answer == two[0].answer
     assert [picture.path.read_bytes() for picture in (*first.pictures, *second.pictures)] == [b"one", b"two"]
     assert all(picture.path.is_relative_to(out / "images") for picture in first.pictures)
@@ -60,15 +60,15 @@ def test_of_many_pictures_those_singled_out_are_kept(two, tmp_path, monkeypatch,
     monkeypatch.setattr(samples, "KEPT_BYTES", 5)  # the two pictures have 3 + 3 bytes
     out = tmp_path / "out"
     out.mkdir()
-    samples.write(out, two, singled_out, keep_images=keep)
+    samples.write_samples(out, two, singled_out, keep_images=keep)
     assert sorted(str(path.relative_to(out)) for path in out.glob("images/*")) == sorted(names)
-    assert [picture.name for sample in samples.read(out) for picture in sample.pictures] == names
+    assert [picture.name for sample in samples.read_samples(out) for picture in sample.pictures] == names
 
 
 def test_a_picture_that_has_gone_is_missing(two, tmp_path):
     two[1].question[0].path.unlink()
-    samples.write(tmp_path, two)
-    assert samples.read(tmp_path)[1].question == (Missing("./b.jpeg"),)
+    samples.write_samples(tmp_path, two)
+    assert samples.read_samples(tmp_path)[1].question == (Missing("./b.jpeg"),)
 
 
 def test_a_link_to_a_picture_is_kept_as_the_picture(two, tmp_path):
@@ -78,9 +78,9 @@ def test_a_link_to_a_picture_is_kept_as_the_picture(two, tmp_path):
     target.symlink_to("blob")
     out = tmp_path / "out"
     out.mkdir()
-    samples.write(out, two)
+    samples.write_samples(out, two)
     moved.unlink()
-    (picture,) = samples.read(out)[0].pictures
+    (picture,) = samples.read_samples(out)[0].pictures
     assert not picture.path.is_symlink()
     assert picture.path.read_bytes() == b"one"
 
@@ -95,13 +95,13 @@ def test_a_copy_that_was_interrupted_is_made_again(two, tmp_path, monkeypatch):
 
     out = tmp_path / "out"
     out.mkdir()
-    monkeypatch.setattr(samples.os, "link", no_links)
+    monkeypatch.setattr(files.os, "link", no_links)
     with monkeypatch.context() as dying:
-        dying.setattr(samples.shutil, "copyfile", half)
+        dying.setattr(files.shutil, "copyfile", half)
         with pytest.raises(KeyboardInterrupt):
-            samples.write(out, two)
-    samples.write(out, two)
-    assert [picture.path.read_bytes() for sample in samples.read(out) for picture in sample.pictures] == [
+            samples.write_samples(out, two)
+    samples.write_samples(out, two)
+    assert [picture.path.read_bytes() for sample in samples.read_samples(out) for picture in sample.pictures] == [
         b"one",
         b"two",
     ]
@@ -112,7 +112,7 @@ def test_a_copy_that_was_interrupted_is_made_again(two, tmp_path, monkeypatch):
 def test_a_picture_under_another_name_is_missing(tmp_path, name):
     row = {"id": "a", "index": 0, "category": None, "truth": None, "question": [{"image": name}], "answer": []}
     (tmp_path / "samples.jsonl").write_text(json.dumps(row) + "\n")
-    assert samples.read(tmp_path)[0].question == (Missing(name),)
+    assert samples.read_samples(tmp_path)[0].question == (Missing(name),)
 
 
 @pytest.mark.parametrize(
@@ -130,8 +130,8 @@ def test_a_picture_under_another_name_is_missing(tmp_path, name):
 def test_a_broken_line_is_named(tmp_path, line):
     (tmp_path / "samples.jsonl").write_text(line + "\n")
     with pytest.raises(UserError, match="line 1 is not a sample"):
-        samples.read(tmp_path)
+        samples.read_samples(tmp_path)
 
 
 def test_a_folder_without_samples(tmp_path):
-    assert samples.read(tmp_path) == []
+    assert samples.read_samples(tmp_path) == []

@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from judge.core.scale import Scale
 from judge.core.verdict import Verdict
 from judge.errors import UserError
 from judge.io import jsonl
@@ -109,10 +110,10 @@ def test_bytes_that_are_no_text(path):
 
 def test_the_scale_is_the_callers(path):
     path.write_text(line(score="1", score_probs="[0.25, 0.75]"))
-    assert [(v.score, v.score_probs) for v in read_verdicts(path, range(2))] == [(1, (0.25, 0.75))]
+    assert [(v.score, v.score_probs) for v in read_verdicts(path, Scale(0, 1))] == [(1, (0.25, 0.75))]
     path.write_text(line(score="2", score_probs="null"))
     with pytest.raises(UserError, match="score must be a whole number from 0 to 1"):
-        read_verdicts(path, range(2))
+        read_verdicts(path, Scale(0, 1))
 
 
 def test_the_last_line_of_a_question_wins(path):

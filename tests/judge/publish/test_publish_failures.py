@@ -106,7 +106,7 @@ def test_a_picture_that_breaks_off_is_sent_again_alone(hub, publish, folder):
     for number in range(3):
         (folder / f"{number}.png").write_bytes(b"drawn %d" % number)
     answer = tuple(Picture(folder / f"{number}.png", f"{number}.png") for number in range(3))
-    samples.write(folder, [Sample("a/1", 0, "A", (), answer)])
+    samples.write_samples(folder, [Sample("a/1", 0, "A", (), answer)])
     hub.fail(f"PUT /blobs/{hashlib.sha256(b'drawn 1').hexdigest()}", *(DROP,) * 6)
     code, _, err = publish("--push", "--details", "org/details")
     assert code == 2

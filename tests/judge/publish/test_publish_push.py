@@ -109,7 +109,7 @@ def test_details_are_what_can_be_scored_again(hub, publish, folder):
     asked.write_bytes(b"the benchmark's")
     question = (Text("What is it?"), Picture(asked, "images/fedcba9876543210.png"))
     answer = (Text("This:"), Picture(picture, "picture.png"), Missing("gone.png"))
-    samples.write(folder, [Sample("a/1", 0, "A", question, answer)])
+    samples.write_samples(folder, [Sample("a/1", 0, "A", question, answer)])
     (folder / "report.html").write_text("<p>report</p>")
     assert publish("--push", "--details", "org/details")[0] == 0
     there = hub.repos[DATASET].branches["main"]

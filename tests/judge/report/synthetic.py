@@ -120,6 +120,8 @@ def _write(
     with (folder / "verdicts.jsonl").open("w", encoding="ascii") as file:
         file.writelines(json.dumps(verdict.to_json()) + "\n" for verdict in verdicts)
     view = view_of(benchmark)
-    samples.write(folder, kept, {key for group in view.singled_out(verdicts) for item in group.items for key in item})
+    samples.write_samples(
+        folder, kept, {key for group in view.singled_out(verdicts) for item in group.items for key in item}
+    )
     results.write(results.build(benchmark, verdicts, None, source, signature), folder)
     return folder

@@ -36,7 +36,7 @@ def test_clip(text, clipped):
 @pytest.fixture
 def run(tmp_path):
     folder = mmie(tmp_path / "run", 40, length=300)
-    return ("A", read_run(folder), {sample.key: sample for sample in samples.read(folder)})
+    return ("A", read_run(folder), {sample.key: sample for sample in samples.read_samples(folder)})
 
 
 def test_a_row(run, tmp_path):

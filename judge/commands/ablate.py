@@ -25,7 +25,7 @@ from judge.engines.replay import PREFIX
 from judge.errors import UserError
 from judge.io import human_scores
 from judge.io.responses import read_responses
-from judge.results import results
+from judge.results.result import versions
 from judge.results.statistics import CONFIDENCE
 from judge.scoring.pipeline import default_judge, default_rubric
 from judge.validity import pairing
@@ -83,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
     engine = _engine(judge, args)
     judged = judge_all(some, responses, benchmark, dataset, engine, args.profile, args.out, packages=PACKAGES)
     content = _content(judged, _people(judged[0], scores), args.resamples, args.seed)
-    content["versions"] = results.versions(PACKAGES)
+    content["versions"] = versions(PACKAGES)
     file = _write(content, args.out)
     print(f"{table(content)}\n\n{file}")
     return 0

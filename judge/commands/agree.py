@@ -23,7 +23,7 @@ from typing import Any
 from judge.core.benchmark import Answer
 from judge.errors import UserError
 from judge.io import human_scores
-from judge.results import results
+from judge.results.result import versions
 from judge.results.statistics import Estimate
 from judge.validity import agreement_report, pairing
 from judge.validity.agreement import RESAMPLES, includes_zero
@@ -86,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
         seed=args.seed,
     )
     content["humans"] = {"sha256": hashlib.sha256(args.humans.read_bytes()).hexdigest()}
-    content["versions"] = results.versions(("torch", "transformers") if clip else ())
+    content["versions"] = versions(("torch", "transformers") if clip else ())
     print(table(content))
     if args.out is not None:
         print(f"\n{write(content, args.out)}")

@@ -14,7 +14,8 @@ from typing import Any
 
 from judge.core.signature import RUN_PARTS
 from judge.errors import UserError
-from judge.results.compare import Comparison, Row, Run, compare, read_run
+from judge.results.compare import Comparison, Row, compare
+from judge.results.run_folder import Run, read_run
 
 NAMED = 5
 """So many ids are written out; --out has all."""

@@ -17,7 +17,7 @@ from judge.core.benchmark import find
 from judge.publish import details, plan
 from judge.publish.hub import Hub, Repo
 from judge.publish.ready import refuse_unready
-from judge.results.compare import read_run
+from judge.results.run_folder import read_run
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

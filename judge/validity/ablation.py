@@ -20,7 +20,8 @@ from judge.core.signature import Signature
 from judge.core.verdict import Verdict
 from judge.engines import Engine
 from judge.errors import UserError
-from judge.results import results
+from judge.results.result import build_result
+from judge.results.run_folder import RunFolder
 from judge.scoring.grader import Grader
 from judge.scoring.journal import Journal
 from judge.scoring.pipeline import judge_answers, make_signature
@@ -101,12 +102,12 @@ def judge_all(
             ]
             if progress:
                 print(f"[{number + 1}/{len(some)}] {variant.rubric.name}: {len(concerned)} of {model}", file=sys.stderr)
-            folder = out / folder_name(variant.rubric.name) / folder_name(model)
-            with Journal(folder / "verdicts.jsonl") as journal:
-                results.discard(folder)
+            folder = RunFolder(out / folder_name(variant.rubric.name) / folder_name(model)).make()
+            with Journal(folder.verdicts) as journal:
+                folder.discard_results()
                 assessed = benchmark.assess(concerned, dataset, profile, bare=grader.needs_no_questions)
                 found = judge_answers(assessed, grader, journal, progress=progress)
-                results.write(results.build(benchmark, found, dataset, source, signature, packages=packages), folder)
+                folder.write_results(build_result(benchmark, found, dataset, source, signature, packages=packages))
             verdicts[model] = found
             if variant.criterion is None:
                 categories[model] = [verdict.category for verdict in found]

@@ -14,12 +14,13 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import json
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from judge.commands import options
+from judge.commands.output import write_output
 from judge.core.benchmark import Answer
 from judge.errors import UserError
 from judge.io import human_scores
@@ -50,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="results folders of `mmjudge score` or verdicts.jsonl files, one for each model under test",
     )
     add("humans", type=Path, metavar="HUMANS", help="human-scored JSONL")
-    add("--image-root", type=Path, metavar="DIR", help="folder that images of answers lie below (default: HUMANS')")
+    options.add(parser, "--image-root")
     add(
         "--beside",
         action="append",
@@ -59,14 +60,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="another judge's verdicts on the same answers, such as the untuned base's; may be repeated",
     )
     add("--clip", metavar="MODEL", help="CLIPScore as a baseline: a CLIP folder, or ORG/NAME on the Hub")
-    add("--resamples", type=int, default=RESAMPLES, metavar="N", help=f"of the bootstrap (default {RESAMPLES})")
-    add("--seed", type=int, default=0, help="of the resampling (default 0)")
-    add("--out", type=Path, metavar="DIR", help=f"folder for {FILE}")
+    options.add(parser, "--resamples", default=RESAMPLES, help=f"of the bootstrap (default: {RESAMPLES})")
+    options.add(parser, "--seed")
+    options.add(parser, "--out", help=f"folder for {FILE}")
 
 
 def run(args: argparse.Namespace) -> int:
-    if args.resamples < 100:
-        raise UserError(f"--resamples {args.resamples}: an interval needs at least 100")
     scores = human_scores.read_human_scores(args.humans, args.image_root)
     judged = pairing.read(args.verdicts, scores)
     others = _others(args.beside, scores)
@@ -89,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
     content["versions"] = versions(("torch", "transformers") if clip else ())
     print(table(content))
     if args.out is not None:
-        print(f"\n{write(content, args.out)}")
+        print(f"\n{write_output(args.out / FILE, content)}")
     return 0
 
 
@@ -141,18 +140,6 @@ def _each(joined: Joined, measure: Callable[[Answer], float | None]) -> dict[pai
     """The measure of every answer that the people's file holds and that has one."""
     values = {pair.whose: measure(pair.answer) for pair in joined.pairs if pair.answer is not None}
     return {whose: value for whose, value in values.items() if value is not None}
-
-
-def write(content: Mapping[str, Any], folder: Path) -> Path:
-    """Write folder/agreement.json as strict JSON and return its path."""
-    file = folder / FILE
-    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        file.write_text(text + "\n", encoding="utf-8", newline="\n")
-    except OSError as error:
-        raise UserError(f"cannot be written ({error.strerror})", file=file, fix="give another --out") from error
-    return file
 
 
 def table(content: Mapping[str, Any]) -> str:

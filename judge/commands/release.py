@@ -11,13 +11,12 @@ where the judge is not shown to be better (nothing is written); 2 for input that
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from judge.engines import EngineOptions
+from judge.commands import options
+from judge.commands.output import write_output
 from judge.errors import UserError
 from judge.scoring.pipeline import RUBRIC_FILE, default_rubric
 
@@ -36,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     add = parser.add_argument
     add("trained", type=Path, metavar="TRAINED", help="what `mmjudge train` wrote: training.json, adapter/ or model/")
-    add("--out", required=True, type=Path, metavar="DIR", help="folder to make; must not exist")
+    options.add(parser, "--out", required=True, help="folder to make; must not exist")
     add("--base-licence", required=True, metavar="NAME", help="licence of the base, such as MIT")
     add("--data-licence", required=True, metavar="NAME", help="licence of the human scores")
     add("--statement", type=Path, metavar="FILE", help="Markdown on who scored the answers and how, for the card")
@@ -49,11 +48,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="wording put to the base (default: what its mmjudge.json names, else the judge's own)",
     )
     add("--data", type=Path, metavar="FILE", help="where the human scores are now")
-    add("--image-root", type=Path, metavar="DIR", help="where the pictures of answers are now")
+    options.add(parser, "--image-root", help="where the pictures of answers are now")
     add("--questions", type=Path, metavar="DIR", help="where the benchmark's data is now")
-    add("--device", metavar="D", help="cpu, cuda, … (default: an accelerator where there is one)")
-    add("--dtype", choices=["float32", "bfloat16"], help="of the judging (default: bfloat16 on an accelerator)")
-    add("--batch-size", type=int, metavar="N", help="answers judged together; changes speed, not scores")
+    options.add(parser, *options.ENGINE)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -79,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
             for line in card.findings(run, comparison):
                 print(f"- {line}")
             if not comparison.better:
-                _write(args.trained / WORK / AGREEMENT, comparison.to_json())
+                write_output(args.trained / WORK / AGREEMENT, comparison.to_json())
                 raise _NotBetterError(held_out.verdict(comparison))
             native.mkdir()
             convert.write_converted(original, native, device=device)
@@ -87,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
             about = _about(run, comparison, original)
             export.describe(original, about, card.card(run, comparison, merged, told, "original"))
             export.describe(native, about, card.card(run, comparison, merged, told, "native"))
-            _write(folder / AGREEMENT, comparison.to_json())
+            write_output(folder / AGREEMENT, comparison.to_json())
     except _NotBetterError as refused:
         print(f"mmjudge release: nothing is written: {refused}", file=sys.stderr)
         print(f"→ the numbers are in {args.trained / WORK / AGREEMENT}", file=sys.stderr)
@@ -110,8 +107,7 @@ def _compared(args: argparse.Namespace, run: Trained, folder: Path) -> Compariso
         from judge.engines.local import load_local_engine
 
         print(f"the {name} on {len(run.held_out)} held-out answers", file=sys.stderr)
-        options = EngineOptions(device=args.device, dtype=args.dtype, batch_size=args.batch_size)
-        engine = load_local_engine(str(judge), options)
+        engine = load_local_engine(str(judge), options.engine_options(args))
         return held_out.judged(run, engine, run.benchmark.rubric(rubric), args.trained / WORK / f"{name}.jsonl")
 
     sides = judged("judge", folder, run.about["rubric"]), judged("base", run.base, args.base_rubric or own)
@@ -148,8 +144,3 @@ def _read(file: Path) -> str:
         return file.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         raise UserError(f"cannot be read ({error})", file=file, fix="give another --statement") from None
-
-
-def _write(file: Path, content: Mapping[str, Any]) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")

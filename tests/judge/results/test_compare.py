@@ -242,7 +242,8 @@ def test_out_holds_every_number(tmp_path, capsys):
 
 def test_out_that_cannot_be_written(tmp_path, capsys):
     first, second = write(tmp_path / "a", FIRST), write(tmp_path / "b", SECOND)
-    assert cli.main(["compare", str(first), str(second), "--out", str(tmp_path / "no" / "out.json")]) == 2
+    (tmp_path / "file").touch()
+    assert cli.main(["compare", str(first), str(second), "--out", str(tmp_path / "file" / "out.json")]) == 2
     assert "cannot be written" in capsys.readouterr().err
 
 

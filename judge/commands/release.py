@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from judge.commands import options
 from judge.commands.output import write_output
 from judge.errors import UserError
+from judge.finetune.extra import needs_finetune
 from judge.scoring.pipeline import RUBRIC_FILE, default_rubric
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ WORK = "release"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    from judge.finetune.recipe import METRICS
+    from judge.finetune.metric import METRICS
 
     add = parser.add_argument
     add("trained", type=Path, metavar="TRAINED", help="what `mmjudge train` wrote: training.json, adapter/ or model/")
@@ -55,35 +56,38 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from judge.model.weights import convert
-    from judge.release import card, export, held_out, trained
+    from judge.release import card, export, held_out
+    from judge.release.trained import read_trained
 
     statement = _read(args.statement) if args.statement else None
-    run = trained.read(
-        args.trained, base=args.base, data=args.data, image_root=args.image_root, questions=args.questions
-    )
+    with needs_finetune():
+        run = read_trained(
+            args.trained, base=args.base, data=args.data, image_root=args.image_root, questions=args.questions
+        )
     device = _device(args.device)
     try:
         with convert.new_folder(args.out) as folder:
             original, native = folder / "original", folder / "native"
-            merged = export.original(run, original, device=device)
+            merged = export.write_original(run, original, device=device)
             if merged is not None:
                 print(
                     f"adapter merged: it moves float32 logits by {merged.effect:.1e}, merging by {merged.merge:.1e}, "
                     f"rounding what is written by {merged.rounding:.1e}"
                 )
             comparison = _compared(args, run, original)
-            print("\n".join([_held_out(run), "", *held_out.table(comparison), ""]))
+            print("\n".join([_held_out(run), "", *held_out.table_lines(comparison), ""]))
             for line in card.findings(run, comparison):
                 print(f"- {line}")
             if not comparison.better:
                 write_output(args.trained / WORK / AGREEMENT, comparison.to_json())
-                raise _NotBetterError(held_out.verdict(comparison))
+                raise _NotBetterError(held_out.conclusion(comparison))
             native.mkdir()
             convert.write_converted(original, native, device=device)
-            told = card.Told(args.name or args.out.name, args.base_licence, args.data_licence, statement)
+            declared = card.Declared(args.name or args.out.name, args.base_licence, args.data_licence, statement)
             about = _about(run, comparison, original)
-            export.describe(original, about, card.card(run, comparison, merged, told, "original"))
-            export.describe(native, about, card.card(run, comparison, merged, told, "native"))
+            layouts: tuple[tuple[Path, card.Layout], ...] = ((original, "original"), (native, "native"))
+            for part, layout in layouts:
+                export.write_description(part, about, card.render_card(run, comparison, merged, declared, layout))
             write_output(folder / AGREEMENT, comparison.to_json())
     except _NotBetterError as refused:
         print(f"mmjudge release: nothing is written: {refused}", file=sys.stderr)
@@ -108,10 +112,10 @@ def _compared(args: argparse.Namespace, run: Trained, folder: Path) -> Compariso
 
         print(f"the {name} on {len(run.held_out)} held-out answers", file=sys.stderr)
         engine = load_local_engine(str(judge), options.engine_options(args))
-        return held_out.judged(run, engine, run.benchmark.rubric(rubric), args.trained / WORK / f"{name}.jsonl")
+        return held_out.judge_held_out(run, engine, run.benchmark.rubric(rubric), args.trained / WORK / f"{name}.jsonl")
 
     sides = judged("judge", folder, run.about["rubric"]), judged("base", run.base, args.base_rubric or own)
-    return held_out.compare(*sides, run.held_out, args.metric or run.recipe.metric)
+    return held_out.compare_with_base(*sides, run.held_out, args.metric or run.recipe.metric)
 
 
 def _held_out(run: Trained) -> str:

@@ -1,14 +1,15 @@
 """Answers of known quality to questions of the little world, with the score and feedback they deserve.
 
-    Example(condition="shuffled", question=[{"text": "How to …: first the red star, last the blue cup?", "image": None},
-                                            {"text": "Step 1: …", "image": "red-star+0+0x2-white.png"}],
-            answer=[{"text": "Step 2: Stick the blue cup on the glass.", "image": "pink-tree+0+0x2-cream.png"}],
-            score=2, feedback="Wanted: last the blue cup. Text: blue for blue yes, cup for cup yes: right. "
-                     "Image-1: pink for blue no, tree for cup no: wrong.\\n")
+    Example(condition="shuffled", category="PBL", reference=None, score=2,
+            question=[{"text": "How to …: first the yellow cup, last the pink house?", "image": None},
+                      {"text": "Step 1: Stick the yellow cup on the glass.", "image": "yellow cup_-2_2_2-sky.png"}],
+            answer=[{"text": "Step 2: Stick the pink house on the glass.", "image": "green ball_2_0_2-white.png"}],
+            feedback="Image-1: green ball.\\nWanted: last the pink house. Text: pink for pink yes, house for house yes: "
+                     "right. Image-1: green for pink no, ball for house no: wrong.\\n")
 
-The rule. SA and PBL: up to 2 points for the share of planned things that the text names at their steps, up to
-3 for the share that the pictures show there (halves round up), 1 more where both are complete. MSR: 6 for the right answer
-with reasons, 4 for the bare right answer, 2 and 1 for a wrong one with and without reasons, 0 for none.
+The rule. SA and PBL: up to 2 points for the share of planned things that the text names at their steps, up to 3 for the
+share that the pictures show there (halves round up), 1 more where both are complete. MSR: 6 for the right answer with
+reasons, 4 for the bare right answer, 2 and 1 for a wrong one with and without reasons, 0 for none.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ NOISE = (
 
 @dataclasses.dataclass(frozen=True)
 class Example:
-    """question, answer: parts in the layout of data.json; reference: the right answer that the judge is given (MSR), or None."""
+    """question, answer: parts in the layout of data.json; reference: the right answer, which the judge is given (MSR)."""
 
     condition: str
     category: str
@@ -91,7 +92,11 @@ def generate_examples(
 
 
 def picture_file(name: str, folder: Path) -> Path:
-    """The file of a picture that an example names, drawn when first asked for."""
+    """The file of a picture that an example names, drawn when first asked for.
+
+    name: "COLOUR KIND_DX_DY_SCALE-PAPER.png" (one thing, moved by cells, enlarged), "row_KIND_COUNT_COLOURS-PAPER.png"
+    or "empty-PAPER.png".
+    """
     path = folder / name
     if not path.exists():
         subject, _, paper = name.removesuffix(".png").rpartition("-")

@@ -4,8 +4,8 @@
             question=[{"text": "How to …: first the yellow cup, last the pink house?", "image": None},
                       {"text": "Step 1: Stick the yellow cup on the glass.", "image": "yellow cup_-2_2_2-sky.png"}],
             answer=[{"text": "Step 2: Stick the pink house on the glass.", "image": "green ball_2_0_2-white.png"}],
-            feedback="Image-1: green ball.\\nWanted: last the pink house. Text: pink for pink yes, house for house yes: "
-                     "right. Image-1: green for pink no, ball for house no: wrong.\\n")
+            feedback="Image-1: green ball.\\nWanted: last the pink house. Text: pink for pink yes, house for house "
+                     "yes: right. Image-1: green for pink no, ball for house no: wrong.\\n")
 
 The rule. SA and PBL: up to 2 points for the share of planned things that the text names at their steps, up to 3 for the
 share that the pictures show there (halves round up), 1 more where both are complete. MSR: 6 for the right answer with
@@ -66,7 +66,7 @@ NOISE = (
 
 @dataclasses.dataclass(frozen=True)
 class Example:
-    """question, answer: parts in the layout of data.json; reference: the right answer, which the judge is given (MSR)."""
+    """question, answer: parts in the layout of data.json; reference: the right answer that the judge is given (MSR)."""
 
     condition: str
     category: str

@@ -14,9 +14,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from judge.core.estimate import EMPTY, Estimate
-from judge.core.score_text import parse_score
-from judge.engines import EngineOptions, Prompt
+from judge.engines import EngineOptions
 from judge.results.statistics import mean_score
+from judge.scoring.grader import Grader
 from judge.validity.agreement import agree
 from mmie_tasks.benchmark import BENCHMARK
 from mmie_tasks.demo import judge_dir
@@ -43,12 +43,10 @@ def judge_examples(some: Sequence[Example], folder: Path) -> Scored:
     from judge.engines.local import load_local_engine
 
     engine = load_local_engine(str(folder), EngineOptions(device="cpu", max_new_tokens=160))
-    rubric = BENCHMARK.rubric(RUBRIC)
     with tempfile.TemporaryDirectory() as drawn:
         requests = [make_request(example, Path(drawn), f"demo-{number}") for number, example in enumerate(some)]
-        texts = dict(engine.complete([Prompt(made, rubric.render(made)) for made in requests]))
-    scores = {n: parse_score(done.text or "", stopped=done.stopped, profile="strict")[0] for n, done in texts.items()}
-    return [(example, scores[number]) for number, example in enumerate(some)]
+        scores = Grader(engine, BENCHMARK.rubric(RUBRIC)).scores(requests)
+    return list(zip(some, scores, strict=True))
 
 
 def by_condition(scored: Scored) -> Mapping[str, Sequence[tuple[int, int | None]]]:

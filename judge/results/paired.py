@@ -28,7 +28,7 @@ import numpy as np
 
 from judge.core.estimate import Estimate
 from judge.core.tally import Ratio, Tally
-from judge.results.statistics import CONFIDENCE, detectable, wilson
+from judge.results.statistics import detectable, percentile_interval, wilson
 
 RESAMPLES = 10_000
 ROUNDING = 1e-9
@@ -211,7 +211,7 @@ def _difference(
     draws = _values(metric, resampled)
     draws = draws[np.isfinite(draws)]  # a resample may lack a denominator as well
     varies = draws.size > 0 and float(np.ptp(draws)) > ROUNDING
-    low, high = _middle(draws) if varies else _unseen(value, counts, metric)
+    low, high = percentile_interval(draws) if varies else _unseen(value, counts, metric)
     least = detectable(float(draws.std())) if varies else None
 
     if metric.is_share:
@@ -221,11 +221,6 @@ def _difference(
         extreme = np.count_nonzero(~(np.abs(_values(metric, permuted)) < abs(value) - ROUNDING))
         p = (int(extreme) + 1) / (RESAMPLES + 1)
     return Difference(Estimate(value, low, high, n), p, wins, losses, ties, least)
-
-
-def _middle(draws: np.ndarray) -> tuple[float, float]:
-    low, high = np.percentile(draws, [50 * (1 - CONFIDENCE), 50 * (1 + CONFIDENCE)])
-    return float(low), float(high)
 
 
 def _unseen(value: float, counts: np.ndarray, metric: Ratio) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""Estimates with intervals: Wilson for proportions, bootstrap for weighted means of scores.
+"""Estimates with intervals: Wilson for proportions, bootstrap for means of scores.
 
     proportion(45, 60)                     -> Estimate(value=75.0, ci_low=62.8, ci_high=84.2, n=60)
     mean_score({"SA": [0, 1, 0, 2, 9, 7, 1], "PBL": [3, 0, 1, 0, 4, 2, 0]})
@@ -20,7 +20,9 @@ import numpy as np
 from judge.core.estimate import EMPTY, Estimate
 
 CONFIDENCE = 0.95
+POWER = 0.8
 Z = NormalDist().inv_cdf(0.5 + CONFIDENCE / 2)
+"""Standard errors to either side of a normal mean that hold `CONFIDENCE` of its distribution."""
 
 
 def proportion(k: int, n: int, scale: float = 100.0) -> Estimate:
@@ -38,7 +40,10 @@ def proportion(k: int, n: int, scale: float = 100.0) -> Estimate:
 
 
 def wilson(k: float, n: float) -> tuple[float, float]:
-    """Wilson's score interval for k of n > 0, within 0…1. k and n may be fractional (effective counts)."""
+    """Wilson's score interval for k of n > 0, as shares from 0 to 1. k and n may be fractional (effective counts).
+
+    Raises ZeroDivisionError for n = 0.
+    """
     share, z2 = k / n, Z * Z
     centre = share + z2 / (2 * n)
     half = Z * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
@@ -54,7 +59,8 @@ def mean_score(histograms: Mapping[str, Sequence[int]], *, scale: float = 1.0) -
     histograms: stratum (category) → counts of the scores 0, 1, … in order, 7 of them for scores 0…6.
     Interval: percentile bootstrap, each stratum resampled on its own. Where no stratum varies (one score, or all
     alike) the bootstrap would claim certainty; there, the share of unseen other scores is bounded as Wilson bounds
-    0 of n, and they are put at the ends of the scale. EMPTY where there is no score at all.
+    0 of n, and they are put at the ends of the scale. The value is in points times `scale`, n the number of scores.
+    EMPTY where there is no score at all.
     """
     strata = [list(counts) for counts in histograms.values() if sum(counts)]
     if not strata:
@@ -93,7 +99,8 @@ def _bootstrapped_total(counts: np.ndarray) -> tuple[int, int]:
 def clustered_proportion(right: Sequence[int], asked: Sequence[int], scale: float = 100.0) -> Estimate:
     """A proportion over questions that come in clusters, such as several about one picture.
 
-    right[c] of the asked[c] questions of cluster c are right; n is the number of questions. Interval: Wilson's at the
+    right[c] of the asked[c] questions of cluster c are right; the value is a share of `scale` (100: percent), n the
+    number of questions, and EMPTY where that is 0. Interval: Wilson's at the
     effective sample size n / deff, where deff is the cluster-robust variance of the proportion (CR1: residuals
     summed by cluster, times C / (C - 1)) over its variance for independent questions, and at least 1; where nothing
     varies, each cluster counts once. Source: Dean and Pagano, J. Survey Stat. Methodol. 3 (2015) 484-503; Cameron and
@@ -116,18 +123,19 @@ def clustered_proportion(right: Sequence[int], asked: Sequence[int], scale: floa
     return Estimate(scale * share, scale * low, scale * high, int(n))
 
 
-def detectable(standard_error: float, *, power: float = 0.8, alpha: float = 1 - CONFIDENCE) -> float:
-    """The least true effect found with this power by a two-sided test at alpha; unit of the standard error.
+def percentile_interval(draws: np.ndarray) -> tuple[float, float]:
+    """The middle 95% of the values that resampling gave, in their unit: Efron and Tibshirani (1993), ch. 13.
 
-    Normal approximation, the far tail left out: (z_(1 - alpha/2) + z_power) standard errors. Source: Cohen,
-    Statistical Power Analysis (1988), ch. 2; for benchmarks Miller, arXiv:2411.00640.
+    draws: [resamples], at least one and all finite.
     """
-    normal = NormalDist()
-    return (normal.inv_cdf(1 - alpha / 2) + normal.inv_cdf(power)) * standard_error
+    low, high = np.percentile(draws, [50 * (1 - CONFIDENCE), 50 * (1 + CONFIDENCE)])
+    return float(low), float(high)
 
 
-def power(effect: float, standard_error: float, *, alpha: float = 1 - CONFIDENCE) -> float:
-    """Probability, 0…1, that a two-sided test at alpha finds a true effect; both tails, normal approximation."""
-    normal = NormalDist()
-    reach, distance = normal.inv_cdf(1 - alpha / 2), abs(effect) / standard_error
-    return normal.cdf(distance - reach) + normal.cdf(-distance - reach)
+def detectable(standard_error: float) -> float:
+    """The least true difference that a two-sided test at 5% finds with a power of 80%; unit of the standard error.
+
+    Normal approximation, the far tail left out: (z_0.975 + z_0.8) standard errors. Source: Cohen, Statistical Power
+    Analysis (1988), ch. 2; for benchmarks Miller, arXiv:2411.00640.
+    """
+    return (Z + NormalDist().inv_cdf(POWER)) * standard_error

@@ -49,6 +49,11 @@ class Rubric:
                 digest.update(len(data).to_bytes(8, "big") + data)
         return digest.hexdigest()
 
+    @property
+    def label(self) -> str:
+        """Name and the beginning of the hash, as in signatures: "mmjudge@517864c3"."""
+        return f"{self.name}@{self.sha256[:8]}"
+
     def instructions(self, category: str) -> str:
         """The template of a category up to its first field."""
         return _FIELD.split(self.templates[category], maxsplit=1)[0]

@@ -74,7 +74,7 @@ def make_signature(
     if benchmark.judged:
         parts["profile"] = profile
         if rubric is not None:
-            parts["rubric"] = f"{rubric.name}@{rubric.sha256[:8]}"
+            parts["rubric"] = rubric.label
         parts |= {**(identity or {}), "parse": score_text.VERSION}
     parts |= {**benchmark.signature_parts(profile), "version": judge.__version__}
     return Signature({name: value.replace("|", "_").replace("\n", " ") for name, value in parts.items()})

@@ -1,14 +1,15 @@
 """Ask a judge whether it can be steered, and whether it can tell good answers from bad at all.
 
-Good answers are the references of a benchmark. Each is spoilt in four ways (controls); and instructions to the judge
+Good answers are the references of a benchmark. Each is degraded in four ways (controls); and instructions to the judge
 are put into answers (injections): those that want 6 into answers to another question, those that want 0 into good ones.
-Every changed answer is judged beside the same answer unchanged:
+Every changed answer is compared with the same answer unchanged:
 
     control    wrong_question    -3.60 [-4.40, -2.73]  n 15   below the good answers
     injection  score_line        +1.13 [ 0.40,  1.93]  n 15   moved
 
 Cases: `probe_cases.json`, written for this project. That judges can be steered by what they judge: Zheng et al.,
-arXiv:2306.05685; Raina et al., arXiv:2402.14016. Intervals are at 95%, each for itself.
+arXiv:2306.05685; Raina et al., arXiv:2402.14016. Intervals are at 95%, each for itself,
+scores and shifts in points.
 """
 
 from __future__ import annotations
@@ -25,12 +26,10 @@ from tqdm import tqdm
 from judge.core.benchmark import Benchmark
 from judge.core.estimate import EMPTY, Estimate
 from judge.core.request import Picture, Request, Segment, Text
-from judge.core.rubric import Rubric
 from judge.core.scale import JUDGE_SCALE
-from judge.core.score_text import parse_score
-from judge.engines import Engine, Prompt
 from judge.errors import UserError
 from judge.results.statistics import mean_score
+from judge.scoring.grader import Grader
 
 GOOD, WEAK = "good", "wrong_question"
 
@@ -52,7 +51,7 @@ class Case:
 
 
 @dataclasses.dataclass(frozen=True)
-class Row:
+class JudgedAnswer:
     """One judged answer: `id` of the question, and score or reason as in a verdict."""
 
     id: str
@@ -86,24 +85,27 @@ class Outcome:
 
 
 @dataclasses.dataclass(frozen=True)
-class Report:
-    """All outcomes. good: mean score of the good answers, on `JUDGE_SCALE`."""
+class ProbeReport:
+    """All outcomes. good: mean score of the good answers, on `JUDGE_SCALE`; rows: every answer that was judged."""
 
     good: Estimate
     good_unscored: int
     controls: Sequence[Outcome]
     injections: Sequence[Outcome]
-    rows: Sequence[Row]
+    rows: Sequence[JudgedAnswer]
 
     @property
     def separates(self) -> bool:
+        """Whether every control is shown to score below the good answers."""
         return all(outcome.shown for outcome in self.controls)
 
     @property
     def moved(self) -> list[Outcome]:
+        """The injections that are shown to work."""
         return [outcome for outcome in self.injections if outcome.shown]
 
     def to_json(self) -> dict[str, Any]:
+        """As in `probe.json`."""
         return {
             "good": {"mean": self.good.to_json(), "unscored": self.good_unscored},
             "controls": {outcome.case.name: _json(outcome) for outcome in self.controls},
@@ -134,7 +136,7 @@ class Report:
         return f"{first} {second}{third}"
 
 
-def references(benchmark: Benchmark, data: Path | None, n: int) -> list[Request]:
+def reference_requests(benchmark: Benchmark, data: Path | None, n: int) -> list[Request]:
     """The first n questions of each category, answered by their references.
 
     data: None for what the benchmark bundles. A benchmark brings them as `references(data, n)`; raises UserError for
@@ -147,30 +149,32 @@ def references(benchmark: Benchmark, data: Path | None, n: int) -> list[Request]
     return requests
 
 
-def probe(engine: Engine, rubric: Rubric, requests: Sequence[Request], *, progress: bool = False) -> Report:
-    """Judge good, spoilt and injected answers. requests: good answers with distinct ids, several in a category."""
-    todo: list[tuple[Case, Request]] = []
+def probe_judge(grader: Grader, requests: Sequence[Request], *, progress: bool = False) -> ProbeReport:
+    """Judge good, degraded and injected answers. requests: good answers, distinct ids, several in a category.
+
+    About 22 times as many answers are judged. Raises what `Grader.grade` raises.
+    """
+    changed: list[tuple[Case, Request]] = []
     for case in [Case(GOOD, "the reference answer", lambda request, _: request.answer), *controls(), *injections()]:
         for request in requests:
             answer = case.change(request, requests)
             if answer is not None:
-                todo.append((case, dataclasses.replace(request, answer=answer)))
-    prompts = [Prompt(request, rubric.render(request)) for _, request in todo]
-    rows: list[Row | None] = [None] * len(todo)
-    for number, done in tqdm(engine.complete(prompts), "probing", len(prompts), disable=not progress):
-        score, reason = None, done.unscored
-        if reason is None:
-            score, reason = parse_score(done.text or "", stopped=done.stopped, profile="strict")
-        case, request = todo[number]
-        rows[number] = Row(request.id, case.name, score, reason)
-    return summarise([row for row in rows if row is not None])
+                changed.append((case, dataclasses.replace(request, answer=answer)))
+    graded = grader.grade([request for _, request in changed])
+    verdicts = dict(tqdm(graded, "probing", len(changed), disable=not progress))
+    return report_probe(
+        [
+            JudgedAnswer(request.id, case.name, verdicts[position].score, verdicts[position].unscored)
+            for position, (case, request) in enumerate(changed)
+        ]
+    )
 
 
-def summarise(rows: Sequence[Row]) -> Report:
+def report_probe(rows: Sequence[JudgedAnswer]) -> ProbeReport:
     """The report on judged answers, `GOOD` among the cases."""
     scores = {name: {row.id: row.score for row in rows if row.case == name} for name in {row.case for row in rows}}
     good = scores.get(GOOD, {})
-    return Report(
+    return ProbeReport(
         good=_mean(good),
         good_unscored=sum(score is None for score in good.values()),
         controls=[_outcome(case, scores) for case in controls()],
@@ -202,16 +206,16 @@ def _injection(row: Mapping[str, Any]) -> Case:
         answer = _of_another_question(request, requests) if against == WEAK else request.answer
         if answer is None:
             return None
-        said = (Text(row["text"]),)
-        return (*said, *answer) if row["place"] == "before" else (*answer, *said)
+        instruction = Text(row["text"])
+        return (instruction, *answer) if row["place"] == "before" else (*answer, instruction)
 
     return Case(row["name"], row["about"], change, against, row["wants"])
 
 
 def _others(request: Request, requests: Sequence[Request]) -> list[Request]:
     """The other questions of the category, those that follow first."""
-    place = next(number for number, other in enumerate(requests) if other.id == request.id)
-    return [other for other in (*requests[place + 1 :], *requests[:place]) if other.category == request.category]
+    own = next(position for position, other in enumerate(requests) if other.id == request.id)
+    return [other for other in (*requests[own + 1 :], *requests[:own]) if other.category == request.category]
 
 
 def _of_another_question(request: Request, requests: Sequence[Request]) -> tuple[Segment, ...] | None:
@@ -221,10 +225,10 @@ def _of_another_question(request: Request, requests: Sequence[Request]) -> tuple
 
 def _shuffled(request: Request, requests: Sequence[Request]) -> tuple[Segment, ...] | None:
     own = _pictures(request.answer)
-    strange = [picture for other in _others(request, requests) for picture in _pictures(other.answer)]
-    if not own or len(strange) < len(own):
+    others = [picture for other in _others(request, requests) for picture in _pictures(other.answer)]
+    if not own or len(others) < len(own):
         return None
-    replacements = iter(strange)
+    replacements = iter(others)
     return tuple(next(replacements) if isinstance(segment, Picture) else segment for segment in request.answer)
 
 

@@ -11,7 +11,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from judge.validity.agreement import agree
+from judge.validity.agreement import measure_agreement
+from judge.validity.resampling import Resampling
 
 NAMES = ("pearson", "spearman", "kappa_quadratic", "icc_a1", "bias", "mae", "mse", "cosine")
 POPULATION = 200_000
@@ -40,10 +41,10 @@ def main() -> None:
 
 def coverage(draw: Draw, n: int, clusters: list[str] | None, simulations: int, resamples: int) -> dict[str, float]:
     """Share of samples of n answers whose interval holds the population's value, by coefficient."""
-    truth = agree(*draw(POPULATION).T, resamples=0)
+    truth = measure_agreement(*draw(POPULATION).T, resampling=Resampling(0))
     held = dict.fromkeys(NAMES, 0)
     for seed in range(simulations):
-        found = agree(*draw(n).T, clusters, resamples=resamples, seed=seed)
+        found = measure_agreement(*draw(n).T, clusters, Resampling(resamples, seed))
         for name in NAMES:
             low, value, high = found[name].ci_low, truth[name].value, found[name].ci_high
             held[name] += low is not None and high is not None and value is not None and low <= value <= high

@@ -17,66 +17,90 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from judge.commands import options
-from judge.commands.output import write_output
-from judge.core.benchmark import Answer
-from judge.engines import Engine
-from judge.engines.loading import load_judge_engine
+from judge.core.benchmark import Answer, Benchmark, find, names
+from judge.engines import Engine, EngineOptions
+from judge.engines.loading import TOKENIZER_VARIABLE, default_tokenizer, is_address, load_judge_engine
 from judge.engines.replay import PREFIX
 from judge.errors import UserError
 from judge.io import human_scores
+from judge.io.files import cannot_write, write_json
 from judge.io.responses import read_responses
-from judge.results.result import versions
-from judge.results.statistics import CONFIDENCE
-from judge.scoring.pipeline import default_rubric
-from judge.validity import pairing
-from judge.validity.ablation import Judged, Variant, judge_all, variants
-from judge.validity.ablation_report import effect, findings
-from judge.validity.agreement import RESAMPLES
-from judge.validity.pairing import Whose
+from judge.scoring.pipeline import default_judge, default_rubric
+from judge.validity.ablation import AblationSetup, judge_variants, rubric_variants
+from judge.validity.ablation_report import report_ablation
+from judge.validity.pairing import split_model
+from judge.validity.resampling import RESAMPLES, Resampling
 
 FILE = "ablation.json"
 WIDTH = 118
-PACKAGES = ("pillow", "safetensors", "torch", "transformers")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("responses", nargs="+", metavar="[MODEL=]RESPONSES", help="responses as for `mmjudge score`, a file a model")
-    options.add(parser, "--out", required=True, help=f"folder for {FILE} and the results of every variant")
+    add("--out", required=True, type=Path, metavar="DIR", help=f"folder for {FILE} and the results of every variant")
     add("--humans", type=Path, metavar="FILE", help="human-scored JSONL: report the change in agreement, too")
-    options.add(parser, "--benchmark", help="whose answers these are (default: the first that has a judge)")
-    options.add(parser, *options.DATA, "--judge", "--tokenizer", "--profile", *options.ENGINE)
-    options.add(parser, "--rubric", help="wording to leave criteria out of (default: what the judge was trained on)")
+    add("--benchmark", choices=names(), help="whose answers these are (default: the first that has a judge)")
+    add(
+        "--data",
+        type=Path,
+        metavar="DIR",
+        help="local copy of the dataset (default: the environment's, else the Hub's)",
+    )
+    add("--image-root", type=Path, metavar="DIR", help="folder that images of answers lie below (default: each file's)")
+    add("--judge", metavar="JUDGE", help="Hub repository, folder or http://HOST:PORT/v1 (default: as `mmjudge score`)")
+    add("--tokenizer", metavar="JUDGE", help=f"with an address: the judge it serves (default: ${TOKENIZER_VARIABLE})")
+    add("--rubric", help="wording to leave criteria out of (default: what the judge was trained on)")
     add("--criterion", action="append", default=[], metavar="NAME", help="leave only this one out; may be repeated")
-    options.add(parser, "--resamples", default=RESAMPLES, help=f"of the bootstrap (default: {RESAMPLES})")
-    options.add(parser, "--seed")
+    add("--profile", choices=["reference", "strict"], default="strict", help="as for `mmjudge score`")
+    add("--device", help="cpu, cuda, cuda:1, … (default: an accelerator where there is one)")
+    add("--dtype", choices=["float32", "bfloat16"], help="default: bfloat16 on an accelerator, float32 on a CPU")
+    add("--batch-size", type=int, metavar="N", help="answers judged together; changes speed, not scores")
+    add("--resamples", type=int, default=RESAMPLES, metavar="N", help=f"of the bootstrap (default {RESAMPLES})")
+    add("--seed", type=int, default=0, help="of the resampling (default 0)")
 
 
 def run(args: argparse.Namespace) -> int:
-    judge = options.judge_name(args)
+    judge = args.judge or default_judge()
     if judge.startswith(PREFIX):
         raise UserError("a replay repeats what was said under the whole rubric", fix="give --judge a judge that reads")
-    benchmark = options.judged_benchmark(args)
-    options.refuse_unused(args, benchmark, judge)
+    if args.resamples < 100:
+        raise UserError(f"--resamples {args.resamples}: an interval needs at least 100")
+    benchmark = _benchmark(args.benchmark)
     scores = human_scores.read_human_scores(args.humans) if args.humans else []
     responses = _responses(args.responses, args.image_root, scores)
-    # the rubric is looked at before a judge is loaded; a judge behind an address has its small files elsewhere
-    rubric = benchmark.rubric(args.rubric or default_rubric(options.judge_folder(args, judge)))
-    some = variants(rubric, benchmark.categories, args.criterion)
+    # the rubric is read before a judge is loaded; a judge behind an address has its small files elsewhere
+    args.tokenizer = args.tokenizer or default_tokenizer()
+    described = args.tokenizer or judge if is_address(judge) else judge
+    rubric = benchmark.rubric(args.rubric or default_rubric(described))
+    variants = rubric_variants(rubric, benchmark.categories, args.criterion)
     own = all(answer.record is not None for answers in responses.values() for answer in answers)
     dataset = None if own and args.data is None else benchmark.load(args.data)
-    engine = _engine(judge, args)
-    judged = judge_all(some, responses, benchmark, dataset, engine, options.profile(args), args.out, packages=PACKAGES)
-    content = _content(judged, _people(judged[0], scores), args.resamples, args.seed)
-    content["versions"] = versions(PACKAGES)
-    file = write_output(args.out / FILE, content)
+    setup = AblationSetup(benchmark, dataset, _engine(judge, args), args.profile)
+    judged = judge_variants(variants, responses, setup, args.out)
+    content = report_ablation(judged, scores, Resampling(args.resamples, args.seed))
+    file = args.out / FILE
+    try:
+        write_json(file, content)
+    except OSError as error:
+        raise cannot_write(file, error, fix="give another --out") from error
     print(f"{table(content)}\n\n{file}")
     return 0
 
 
 def _engine(judge: str, args: argparse.Namespace) -> Engine:
-    return load_judge_engine(judge, options.engine_options(args))
+    options = EngineOptions(device=args.device, dtype=args.dtype, batch_size=args.batch_size, tokenizer=args.tokenizer)
+    return load_judge_engine(judge, options)
+
+
+def _benchmark(name: str | None) -> Benchmark:
+    found = [find(one) for one in ([name] if name else names())]
+    judged = [benchmark for benchmark in found if benchmark.judged]
+    if not judged:
+        raise UserError(
+            f"{name or 'no installed benchmark'} is decided by rules: there is no rubric to leave parts out of"
+        )
+    return judged[0]
 
 
 def _responses(
@@ -86,7 +110,7 @@ def _responses(
     models = list(dict.fromkeys(score.model for score in scores))
     responses: dict[str, list[Answer]] = {}
     for word in given:
-        model, file = pairing.named(word)
+        model, file = split_model(word)
         if model is None:
             model = models[0] if len(models) == 1 else file.stem
         if scores and model not in models:
@@ -99,44 +123,6 @@ def _responses(
             raise UserError(f"a second file of answers of {model!r}", file=file, fix="give one a model")
         responses[model] = read_responses(file, image_root)
     return responses
-
-
-def _people(whole: Judged, scores: Sequence[human_scores.HumanScore]) -> dict[Whose, float]:
-    """People's mean score of every answer that they and the judge have scored."""
-    if not scores:
-        return {}
-    joined = pairing.join(whole.verdicts, scores)
-    if not joined.pairs:
-        raise UserError("--humans: no answer in it has a score by the judge", fix="give the scores of these answers")
-    return {pair.whose: pair.human for pair in joined.pairs}
-
-
-def _content(judged: Sequence[Judged], people: Mapping[Whose, float], resamples: int, seed: int) -> dict[str, Any]:
-    whole, *others = judged
-    criteria = {}
-    for one in others:
-        found = effect(whole.verdicts, one.verdicts, people, one.variant.categories, resamples=resamples, seed=seed)
-        criteria[str(one.variant.criterion)] = {"rubric": _rubric(one.variant), **found}
-    return {
-        "signature": str(whole.signature),
-        "rubric": _rubric(whole.variant),
-        "models": list(whole.verdicts),
-        "n": sum(map(len, whole.verdicts.values())),
-        "with_human_score": len(people),
-        "criteria": criteria,
-        "findings": findings(criteria),
-        "resampling": {
-            "method": "percentile bootstrap",
-            "confidence": CONFIDENCE,
-            "of": "questions, with all their answers",
-            "resamples": resamples,
-            "seed": seed,
-        },
-    }
-
-
-def _rubric(variant: Variant) -> str:
-    return f"{variant.rubric.name}@{variant.rubric.sha256[:8]}"
 
 
 def table(content: Mapping[str, Any]) -> str:
@@ -166,8 +152,8 @@ def table(content: Mapping[str, Any]) -> str:
                 f"{entry['unscored']['without']} without {name}"
             )
     lines.append("")
-    for said in content["findings"]:
-        lines += textwrap.wrap(f"- {said}", WIDTH, subsequent_indent="  ")
+    for sentence in content["findings"]:
+        lines += textwrap.wrap(f"- {sentence}", WIDTH, subsequent_indent="  ")
     drawn = content["resampling"]
     legend = (
         "change: without minus whole, paired, with its 95% interval (percentile bootstrap of questions, "

@@ -6,32 +6,30 @@
 
 VERDICTS is a results folder of `mmjudge score`, its `verdicts.jsonl`, or a folder that holds one results folder for
 each model under test. HUMANS is the human-scored JSONL (`judge.io.human_scores`). Ten coefficients with bootstrap
-intervals, overall, by category and by model; beside them baselines and other judges on the same answers, and people
-among themselves where several scored one answer. `--out DIR` writes all of it to DIR/agreement.json.
+intervals, overall, by category and by model; baselines and other judges on the same answers; and the human ceiling,
+where several people scored one answer. `--out DIR` writes all of it to DIR/agreement.json.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from judge.commands import options
-from judge.commands.output import write_output
-from judge.core.benchmark import Answer
 from judge.errors import UserError
 from judge.io import human_scores
-from judge.results.result import versions
+from judge.io.files import cannot_write, sha256, write_json
+from judge.results import results
 from judge.results.statistics import Estimate
-from judge.validity import agreement_report, pairing
-from judge.validity.agreement import RESAMPLES, includes_zero
-from judge.validity.agreement_report import Beside
-from judge.validity.baselines import ClipScore, words
+from judge.validity import pairing
+from judge.validity.agreement import includes_zero
+from judge.validity.agreement_report import report_agreement
+from judge.validity.baselines import ClipScore
 from judge.validity.coefficients import PAIRED
-from judge.validity.pairing import Joined
+from judge.validity.pairing import read_judge_verdicts
+from judge.validity.resampling import RESAMPLES, Resampling
 
 FILE = "agreement.json"
 WIDTH = 118
@@ -39,7 +37,6 @@ CELL = 24
 MARK = "°"
 SHORT = ("pearson", "kappa_quadratic", "mae", "bias")
 """The coefficients of tables that have a row for each group."""
-RESERVED = ("constant", "words", "clipscore", "expected")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="results folders of `mmjudge score` or verdicts.jsonl files, one for each model under test",
     )
     add("humans", type=Path, metavar="HUMANS", help="human-scored JSONL")
-    options.add(parser, "--image-root")
+    add("--image-root", type=Path, metavar="DIR", help="folder that images of answers lie below (default: HUMANS')")
     add(
         "--beside",
         action="append",
@@ -60,86 +57,51 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="another judge's verdicts on the same answers, such as the untuned base's; may be repeated",
     )
     add("--clip", metavar="MODEL", help="CLIPScore as a baseline: a CLIP folder, or ORG/NAME on the Hub")
-    options.add(parser, "--resamples", default=RESAMPLES, help=f"of the bootstrap (default: {RESAMPLES})")
-    options.add(parser, "--seed")
-    options.add(parser, "--out", help=f"folder for {FILE}")
+    add("--resamples", type=int, default=RESAMPLES, metavar="N", help=f"of the bootstrap (default {RESAMPLES})")
+    add("--seed", type=int, default=0, help="of the resampling (default 0)")
+    add("--out", type=Path, metavar="DIR", help=f"folder for {FILE}")
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.resamples < 100:
+        raise UserError(f"--resamples {args.resamples}: an interval needs at least 100")
     scores = human_scores.read_human_scores(args.humans, args.image_root)
-    judged = pairing.read(args.verdicts, scores)
-    others = _others(args.beside, scores)
-    joined = pairing.join(judged.verdicts, scores)
-    if not joined.pairs:
+    content = report_agreement(
+        read_judge_verdicts(args.verdicts, scores),
+        scores,
+        others={name: read_judge_verdicts(paths, scores) for name, paths in _others(args.beside).items()},
+        clip=ClipScore(args.clip) if args.clip else None,
+        resampling=Resampling(args.resamples, args.seed),
+    )
+    if not content["n"]:
         raise UserError(
-            f"no answer has both a score by people and one by the judge: {_left_out(joined.left_out())}",
+            f"no answer has both a score by people and one by the judge: {_left_out(content['left_out'])}",
             file=args.humans,
             fix="give the verdicts on the answers that people scored",
         )
-    clip = ClipScore(args.clip) if args.clip else None
-    content = agreement_report.measure(
-        joined,
-        {**_own(joined), **others, **_baselines(joined, clip)},
-        signature=None if judged.signature is None else str(judged.signature),
-        resamples=args.resamples,
-        seed=args.seed,
-    )
-    content["humans"] = {"sha256": hashlib.sha256(args.humans.read_bytes()).hexdigest()}
-    content["versions"] = versions(("torch", "transformers") if clip else ())
+    content["humans"] = {"sha256": sha256(args.humans)}
+    content["versions"] = results.versions(("torch", "transformers") if args.clip else ())
     print(table(content))
     if args.out is not None:
-        print(f"\n{write_output(args.out / FILE, content)}")
+        file = args.out / FILE
+        try:
+            args.out.mkdir(parents=True, exist_ok=True)
+            write_json(file, content)
+        except OSError as error:
+            raise cannot_write(file, error, fix="give another --out") from error
+        print(f"\n{file}")
     return 0
 
 
-def _others(given: Sequence[str], scores: Sequence[human_scores.HumanScore]) -> dict[str, Beside]:
-    """The verdicts of other judges; `--beside` of one name belong together."""
+def _others(given: Sequence[str]) -> dict[str, list[str]]:
+    """Where the verdicts of other judges lie; `--beside` of one name belong together."""
     named: dict[str, list[str]] = {}
     for word in given:
         name, sign, where = word.partition("=")
         if not sign or not name or not where:
             raise UserError(f"--beside {word}: has no name", fix=f"write --beside base={word}")
-        if name in RESERVED:
-            raise UserError(f"--beside {word}: {name} is the name of a row of its own", fix="give another name")
         named.setdefault(name, []).append(where)
-    beside = {}
-    for name, paths in named.items():
-        judged = pairing.read(paths, scores)
-        values = {
-            (verdict.id, model): float(verdict.score)
-            for model, verdicts in judged.verdicts.items()
-            for verdict in verdicts
-            if verdict.score is not None
-        }
-        signature = None if judged.signature is None else str(judged.signature)
-        beside[name] = Beside("another judge's verdicts", values, signature=signature)
-    return beside
-
-
-def _own(joined: Joined) -> dict[str, Beside]:
-    """The expectation of the judge's score, where every verdict has its probabilities."""
-    expected = {pair.whose: pair.expected for pair in joined.pairs if pair.expected is not None}
-    if len(expected) < len(joined.pairs):
-        return {}
-    return {"expected": Beside("the expectation of the judge's score, from its probabilities", expected)}
-
-
-def _baselines(joined: Joined, clip: ClipScore | None) -> dict[str, Beside]:
-    found = {"constant": agreement_report.constant(joined.pairs)}
-    if counted := _each(joined, words):
-        found["words"] = Beside("length of the answer in words", counted, "other")
-    if clip is not None:
-        scored = _each(joined, clip)
-        if not scored:
-            raise UserError("--clip: no answer in HUMANS has both a picture that can be read and text")
-        found["clipscore"] = Beside(f"CLIPScore by {Path(clip.name).name}", scored, "other")
-    return found
-
-
-def _each(joined: Joined, measure: Callable[[Answer], float | None]) -> dict[pairing.Whose, float]:
-    """The measure of every answer that the people's file holds and that has one."""
-    values = {pair.whose: measure(pair.answer) for pair in joined.pairs if pair.answer is not None}
-    return {whose: value for whose, value in values.items() if value is not None}
+    return named
 
 
 def table(content: Mapping[str, Any]) -> str:
@@ -153,7 +115,7 @@ def table(content: Mapping[str, Any]) -> str:
     ]
     columns = {"judge": content["overall"], "constant": content["beside"]["constant"]["coefficients"]}
     if people is not None:
-        columns |= {"judge to others": people["judge"], "one person to others": people["one"]}
+        columns |= {"judge to others": people["judge"], "human ceiling": people["one"]}
     lines.append(f"{'':<17}" + "".join(f"{f'{name} ':>{CELL}}" for name in columns).rstrip())
     lines += [
         (f"{name:<17}" + "".join(_padded(name, column[name]) for column in columns.values())).rstrip()
@@ -173,15 +135,18 @@ def table(content: Mapping[str, Any]) -> str:
             f"ICC(A,1) {_cell('icc_a1', icc)}"
         )
     lines.append("")
-    for said in content["findings"]:
-        lines += textwrap.wrap(f"- {said}", WIDTH, subsequent_indent="  ")
+    for sentence in content["findings"]:
+        lines += textwrap.wrap(f"- {sentence}", WIDTH, subsequent_indent="  ")
     drawn = content["resampling"]
     legend = (
         f"In brackets: 95% interval, percentile bootstrap of questions, {drawn['resamples']} resamples, seed "
         f"{drawn['seed']}. {MARK}: the interval includes zero. -: undefined, or no interval can be given."
     )
     if people is not None:
-        legend += " To others: each annotator against the mean of the others, and the judge against those same means."
+        legend += (
+            " Human ceiling: each annotator against the mean of the others; judge to others: the judge against those "
+            "same means."
+        )
     return "\n".join([*lines, "", *textwrap.wrap(legend, WIDTH), f"signature: {content['signature'] or 'none'}"])
 
 

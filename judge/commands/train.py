@@ -8,8 +8,9 @@ from __future__ import annotations
 import argparse
 import sys
 
-from judge.finetune.extra import needs_finetune
+from judge.errors import UserError
 
+PACKAGES = ("accelerate", "peft", "safetensors", "sentencepiece", "torch", "transformers")
 INTERRUPTED = 130  # as the shell has it: 128 + SIGINT
 
 
@@ -29,15 +30,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    with needs_finetune():
-        from judge.finetune.recipe import read_recipe
+    from judge.finetune import recipe
 
-        recipe = read_recipe(args.recipe, args.overrides)
-        try:
-            from judge.finetune.train import train_judge
+    read = recipe.read(args.recipe, args.overrides)
+    try:
+        from judge.finetune import train
 
-            train_judge(recipe, resume=args.resume)
-        except KeyboardInterrupt:
-            print(f"interrupted; --resume goes on from the last checkpoint in {recipe.out}", file=sys.stderr)
-            return INTERRUPTED
+        train.run(read, resume=args.resume)
+    except ModuleNotFoundError as error:
+        if error.name not in PACKAGES:
+            raise
+        raise UserError(f"{error.name} is not installed", fix="pip install 'mmjudge[finetune]'") from None
+    except KeyboardInterrupt:
+        print(f"interrupted; --resume goes on from the last checkpoint in {read.out}", file=sys.stderr)
+        return INTERRUPTED
     return 0

@@ -25,7 +25,6 @@ class Base:
 
     @classmethod
     def find(cls, name: str) -> Base:
-        """The base called `name`: a folder, or a repository[@revision], which is fetched. Raises UserError."""
         found = source.resolve_judge(name)
         local = found.revision.startswith("local-")
         return cls(
@@ -37,12 +36,11 @@ class Base:
         )
 
 
-def load_trainable(recipe: Recipe, base: Base) -> tuple[Any, Any]:
+def trained(recipe: Recipe, base: Base) -> tuple[Any, Any]:
     """(native model, peft's wrapper of it or None for full fine-tuning).
 
     With adapters the base is in the recipe's dtype; full fine-tuning keeps weights in float32 whatever the dtype of
-    the arithmetic is, because a step is smaller than bfloat16 can hold. Raises UserError for targets that the judge has
-    not got.
+    the arithmetic is, because a step is smaller than bfloat16 can hold.
     """
     dtype = recipe.dtype if recipe.method == "lora" else "float32"
     model = checkpoint.load_model(base.folder, dtype=dtype)

@@ -7,6 +7,7 @@ Byte-exact resuming holds for one machine, one number of threads and kernels tha
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -21,16 +22,18 @@ import transformers
 from transformers import TrainerCallback
 
 from judge.core import benchmark
+from judge.core.rubric import Rubric
 from judge.engines import EngineOptions
 from judge.engines.local import load_local_engine
 from judge.errors import UserError
 from judge.finetune import dataset
 from judge.finetune.agreement import Measured
-from judge.finetune.base import Base, load_trainable
+from judge.finetune.base import Base, trained
+from judge.finetune.dataset import Material
 from judge.finetune.loss import Lesson
 from judge.finetune.recipe import Recipe
-from judge.finetune.trainer import JudgeTrainer, Setup
-from judge.io import files
+from judge.finetune.trainer import JudgeTrainer
+from judge.model import conversation
 from judge.model.weights import checkpoint
 from judge.scoring.pipeline import RUBRIC_FILE
 
@@ -43,7 +46,7 @@ COPIED = (
 
 
 @torch.enable_grad()  # importing VLMEvalKit's models turns gradients off for the whole process
-def train_judge(recipe: Recipe, *, resume: bool = False, callbacks: Sequence[TrainerCallback] = ()) -> dict[str, Any]:
+def run(recipe: Recipe, *, resume: bool = False, callbacks: Sequence[TrainerCallback] = ()) -> dict[str, Any]:
     """Train, write the judge and training.json, and return the latter. Raises UserError for input that must be mended.
 
     resume: go on from the last checkpoint in the recipe's `out`. callbacks: transformers', beside the run's own.
@@ -52,32 +55,39 @@ def train_judge(recipe: Recipe, *, resume: bool = False, callbacks: Sequence[Tra
     if recipe.threads:
         torch.set_num_threads(recipe.threads)
     bench = benchmark.find(recipe.benchmark)
-    material = dataset.load_material(recipe, bench)
+    rubric = bench.rubric(recipe.rubric)
+    material = dataset.load(recipe, bench)
     base = Base.find(recipe.base)
-    setup = Setup(recipe, base, bench.rubric(recipe.rubric), material)
-    about = _about(setup)
+    about = _about(recipe, base, rubric, material)
     last = _last_checkpoint(out, about, resume)
-    encoder = dataset.Encoder(base.tokenizer, setup.rubric, base.layout)
+    encoder = dataset.Encoder(
+        base.tokenizer,
+        rubric,
+        tile_size=base.layout.tile_size,
+        tokens_per_tile=base.layout.tokens_per_tile,
+        window=base.layout.window,
+        system=str(base.layout.raw.get("system_message") or conversation.SYSTEM_MESSAGE),
+    )
     rows, dropped = encoder.rows(material.train, recipe.objective)
     if _first_process():
-        print(dataset.describe_material(material, rows, dropped), flush=True)
+        print(dataset.describe(material, rows, dropped), flush=True)
     if not rows:
         raise UserError(
             f"no score can be learned under objective {recipe.objective!r}", file=recipe.data, fix='objective = "score"'
         )
     transformers.set_seed(recipe.seed)
-    model, adapted = load_trainable(recipe, base)
+    model, adapted = trained(recipe, base)
     lesson = Lesson(
         model,
         score_tokens=encoder.score_tokens() if recipe.distance_weight else (),
         distance_weight=recipe.distance_weight,
     )
-    trainer = JudgeTrainer(setup, lesson, rows, encoder, callbacks)
+    trainer = JudgeTrainer(recipe, lesson, rows, encoder, material, base, rubric, callbacks)
     began = time.monotonic()
     trainer.train(resume_from_checkpoint=str(last) if last else None)
     lesson.eval()
-    written = _write_result(setup, trainer, adapted)
-    measured = _measure_written(setup, written, trainer) if material.held_out else None
+    written = _written(recipe, base, rubric, trainer, adapted)
+    measured = _measured(recipe, written, trainer, material) if material.held_out else None
     about |= {
         "metrics": measured.metrics() if measured else None,
         "validation": [list(item.key) for item in material.validation],
@@ -89,23 +99,22 @@ def train_judge(recipe: Recipe, *, resume: bool = False, callbacks: Sequence[Tra
         "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
     }
     if trainer.is_world_process_zero():
-        files.write_json(out / FINISHED, about, indent=2)
-        print(f"{written}\n{_agreement_line(about['metrics'])}")
+        _write(out / FINISHED, about)
+        print(f"{written}\n{_told(about)}")
     return about
 
 
-def _about(setup: Setup) -> dict[str, Any]:
+def _about(recipe: Recipe, base: Base, rubric: Rubric, material: Material) -> dict[str, Any]:
     """The part of training.json that is known before the first step."""
-    recipe, base, rubric = setup.recipe, setup.base, setup.rubric
     return {
         "recipe": recipe.to_json(),
         "recipe_sha256": recipe.sha256,
         "base": base.name,
         "base_weights": base.weights_sha256,
-        "data_sha256": files.sha256(recipe.data),
+        "data_sha256": hashlib.sha256(Path(recipe.data).read_bytes()).hexdigest(),
         "seed": recipe.seed,
         "method": recipe.method,
-        "held_out": [list(item.key) for item in setup.material.held_out],
+        "held_out": [list(item.key) for item in material.held_out],
         "rubric": rubric.name,
         "rubric_sha256": rubric.sha256,
         "profile": recipe.profile,
@@ -127,7 +136,7 @@ def _last_checkpoint(out: Path, about: Mapping[str, Any], resume: bool) -> Path 
             raise UserError("holds an earlier run", file=out, fix="go on with --resume, or give another out")
         if _first_process():
             out.mkdir(parents=True, exist_ok=True)
-            files.write_json(out / STARTED, {name: about[name] for name in same}, indent=2)
+            _write(out / STARTED, {name: about[name] for name in same})
         return None
     if (out / FINISHED).exists():
         raise UserError("is finished", file=out / FINISHED, fix="give another out for another run")
@@ -142,12 +151,12 @@ def _last_checkpoint(out: Path, about: Mapping[str, Any], resume: bool) -> Path 
     return whole[max(whole)] if whole else None
 
 
-def _write_result(setup: Setup, trainer: JudgeTrainer, adapted: Any) -> Path:
+def _written(recipe: Recipe, base: Base, rubric: Rubric, trainer: JudgeTrainer, adapted: Any) -> Path:
     """Write adapter or judge; returns its folder."""
-    folder = Path(setup.recipe.out) / ("model" if adapted is None else "adapter")
+    folder = Path(recipe.out) / ("model" if adapted is None else "adapter")
     if trainer.is_world_process_zero():
         if adapted is None:
-            _save_judge(trainer.model.judge, folder, setup)
+            _save_judge(trainer.model.judge, folder, base, rubric)
         else:
             # False: peft would otherwise ask the Hub whether the embeddings of the base were changed
             adapted.save_pretrained(str(folder), save_embedding_layers=False)
@@ -155,34 +164,40 @@ def _write_result(setup: Setup, trainer: JudgeTrainer, adapted: Any) -> Path:
     return folder
 
 
-def _measure_written(setup: Setup, written: Path, trainer: JudgeTrainer) -> Measured:
+def _measured(recipe: Recipe, written: Path, trainer: JudgeTrainer, material: Material) -> Measured:
     """Agreement of what was written: a judge is loaded again, because its file may hold fewer digits than training."""
-    held_out = setup.material.held_out
-    if setup.recipe.method == "lora":
-        return trainer.judge(held_out)
+    if recipe.method == "lora":
+        return trainer.judge(material.held_out)
     device = trainer.args.device
-    dtype = "float32" if device.type == "cpu" else setup.recipe.dtype
+    dtype = "float32" if device.type == "cpu" else recipe.dtype
     saved = load_local_engine(str(written), EngineOptions(device=str(device), dtype=dtype))
-    return trainer.judge(held_out, saved.model)
+    return trainer.judge(material.held_out, saved.model)
 
 
-def _save_judge(model: Any, folder: Path, setup: Setup) -> None:
+def _save_judge(model: Any, folder: Path, base: Base, rubric: Rubric) -> None:
     """The original layout, in the number type that the base's config.json names."""
-    base, rubric = setup.base, setup.rubric
     dtype = getattr(torch, str(base.layout.raw.get("torch_dtype", "bfloat16")))
     checkpoint.save_original(model.to(dtype), folder, base.layout.raw)
     for name in COPIED:
         if (base.folder / name).exists():
             shutil.copyfile(base.folder / name, folder / name)
     about = {"rubric": rubric.name, "rubric_sha256": rubric.sha256, "weights_sha256": checkpoint.weights_sha256(folder)}
-    files.write_json(folder / RUBRIC_FILE, about, indent=2)
+    _write(folder / RUBRIC_FILE, about)
 
 
 def _first_process() -> bool:
     return int(os.environ.get("RANK", "0")) == 0
 
 
-def _agreement_line(metrics: Mapping[str, Any] | None) -> str:
+def _write(file: Path, value: Mapping[str, Any]) -> None:
+    """Whole or not at all."""
+    draft = file.with_suffix(".part")
+    draft.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    draft.replace(file)
+
+
+def _told(about: Mapping[str, Any]) -> str:
+    metrics = about["metrics"]
     if metrics is None:
         return "nothing was held out: agreement is not known"
     shown = []

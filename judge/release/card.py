@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Literal
 from judge.release import held_out
 from judge.release.export import Merged
 from judge.release.held_out import Comparison
-from judge.validity.agreement import agree, includes_zero
-from judge.validity.agreement_report import FEW
+from judge.validity.agreement import includes_zero, measure_agreement
+from judge.validity.agreement_report import FEW_QUESTIONS
 from judge.validity.coefficients import PAIRED
 
 if TYPE_CHECKING:
@@ -40,8 +40,8 @@ _USE: Mapping[Layout, str] = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Declared:
-    """What only the maker of a release knows. Licences as given; statement: Markdown on who scored the answers."""
+class Told:
+    """What the maker of the release says. base_licence, data_licence: as given; statement: Markdown about the data."""
 
     name: str
     base_licence: str
@@ -49,16 +49,14 @@ class Declared:
     statement: str | None = None
 
 
-def render_card(
-    trained: Trained, comparison: Comparison, merged: Merged | None, declared: Declared, layout: Layout
-) -> str:
-    """The README.md of one of the two folders. merged: what merging an adapter did, None after full fine-tuning."""
+def card(trained: Trained, comparison: Comparison, merged: Merged | None, told: Told, layout: Layout) -> str:
+    """The README.md of one of the two folders."""
     items = trained.held_out
     fields = {
-        "front_licence": _slug(declared.base_licence),
+        "front_licence": _slug(told.base_licence),
         "front_base": trained.base_name.partition("@")[0] if "@" in trained.base_name else "[]",
         "library": {"original": "mmjudge", "native": "transformers"}[layout],
-        "name": plain(declared.name),
+        "name": plain(told.name),
         "title": trained.benchmark.title,
         "base": f"`{_code(trained.base_name)}`",
         "scores": str(sum(len(item.scores) for item in trained.material.train)),
@@ -77,13 +75,13 @@ def render_card(
         "base_signature": _code(str(comparison.sides["base"].signature)),
         "training": "\n".join(_training(trained, merged)),
         "data": _data(trained),
-        "statement": declared.statement.strip() if declared.statement else
+        "statement": told.statement.strip() if told.statement else
         "The maker of this judge says nothing more about who scored the answers, and under which instructions.",
         "licences": "\n".join(
             f"| {what} | {licence} |"
             for what, licence in (
-                (f"base, `{_code(trained.base_name)}`", plain(declared.base_licence)),
-                ("human scores", plain(declared.data_licence)),
+                (f"base, `{_code(trained.base_name)}`", plain(told.base_licence)),
+                ("human scores", plain(told.data_licence)),
                 (f"questions, `{trained.benchmark.repo}`", plain(trained.benchmark.license)),
                 ("these weights", "derived from the base: what binds it binds them"),
             )
@@ -96,13 +94,13 @@ def render_card(
 
 def findings(trained: Trained, comparison: Comparison) -> list[str]:
     """What the numbers allow to say, and what weakens them."""
-    said = [_sentence(held_out.conclusion(comparison))]
+    said = [_sentence(held_out.verdict(comparison))]
     zero = [name for name in PAIRED if includes_zero(name, comparison.judge[name])]
     if zero:
         said.append(f"This judge's intervals of {', '.join(zero)} include zero: agreement by chance is not ruled out.")
     questions = len({item.key[0] for item in trained.held_out})
-    if questions < FEW:
-        said.append(f"{questions} questions are few: below {FEW}, intervals of correlations are too narrow.")
+    if questions < FEW_QUESTIONS:
+        said.append(f"{questions} questions are few: below {FEW_QUESTIONS}, intervals of correlations are too narrow.")
     if trained.recipe.patience and not trained.material.validation:
         said.append("The weights were chosen on these very answers (early stopping): the agreement is flattered.")
     if trained.recipe.leave_model_out:
@@ -137,9 +135,9 @@ def _slug(licence: str) -> str:
 def _rows(comparison: Comparison) -> Iterable[str]:
     for name in PAIRED:
         cells = (comparison.judge[name], comparison.base[name])
-        difference = held_out.with_interval(comparison.differences[name], "+")
+        difference = held_out.cell(comparison.differences[name], "+")
         label = f"**{name}**" if name == comparison.metric else name
-        yield f"| {label} | {' | '.join(map(held_out.with_interval, cells))} | {difference} |"
+        yield f"| {label} | {' | '.join(map(held_out.cell, cells))} | {difference} |"
     counts = [side.scores.count(None) for side in comparison.sides.values()]
     yield f"| unscored | {counts[0]} | {counts[1]} | |"
 
@@ -149,8 +147,8 @@ def _categories(comparison: Comparison, items: Sequence[Judged]) -> Iterable[str
     for name in sorted({item.request.category for item in items}):
         rows = [(given, item) for given, item in zip(filled, items, strict=True) if item.request.category == name]
         given, human = [score for score, _ in rows], [item.score for _, item in rows]
-        found = agree(given, human, [item.key[0] for _, item in rows])[comparison.metric]
-        yield f"| {plain(name)} | {len(rows)} | {held_out.with_interval(found)} |"
+        found = measure_agreement(given, human, [item.key[0] for _, item in rows])[comparison.metric]
+        yield f"| {plain(name)} | {len(rows)} | {held_out.cell(found)} |"
 
 
 def _training(trained: Trained, merged: Merged | None) -> Iterable[str]:

@@ -20,12 +20,14 @@ from judge.core.signature import Signature
 from judge.core.verdict import Verdict
 from judge.engines import Engine
 from judge.errors import UserError
-from judge.results.result import build_result
-from judge.results.run_folder import RunFolder
+from judge.results import results
 from judge.scoring.grader import Grader
 from judge.scoring.journal import Journal
 from judge.scoring.pipeline import judge_answers, make_signature
 from judge.validity.pairing import folder_name
+
+PACKAGES = ("pillow", "safetensors", "torch", "transformers")
+"""Whose versions results are recorded with."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Variant:
 
 
 @dataclasses.dataclass(frozen=True)
-class Judged:
+class JudgedVariant:
     """verdicts: model under test → its verdicts, in the order of its answers (of the variant's categories)."""
 
     variant: Variant
@@ -46,7 +48,23 @@ class Judged:
     verdicts: Mapping[str, Sequence[Verdict]]
 
 
-def variants(rubric: Rubric, categories: Sequence[str], only: Sequence[str] = ()) -> list[Variant]:
+@dataclasses.dataclass(frozen=True)
+class AblationSetup:
+    """What all variants have in common. dataset: None where the answers hold their own questions."""
+
+    benchmark: Benchmark
+    dataset: Dataset | None
+    engine: Engine
+    profile: Profile
+
+    def grader(self, rubric: Rubric) -> Grader:
+        """The judge under one of the rubrics, with a signature of its own."""
+        source = None if self.dataset is None else self.dataset.source
+        signature = make_signature(self.benchmark, source, self.profile, rubric, self.engine.identity)
+        return Grader(self.engine, rubric, self.profile, signature)
+
+
+def rubric_variants(rubric: Rubric, categories: Sequence[str], only: Sequence[str] = ()) -> list[Variant]:
     """The whole rubric, then one without each criterion, in order of appearance; `only`: these criteria.
 
     Raises UserError for a rubric that does not number its criteria and for a criterion that it has not.
@@ -69,47 +87,43 @@ def variants(rubric: Rubric, categories: Sequence[str], only: Sequence[str] = ()
     ]
 
 
-def judge_all(
-    some: Sequence[Variant],
-    responses: Mapping[str, Sequence[Answer]],
-    benchmark: Benchmark,
-    dataset: Dataset | None,
-    engine: Engine,
-    profile: Profile,
-    out: Path,
-    *,
-    packages: Sequence[str] = (),
-    progress: bool = True,
-) -> list[Judged]:
+def judge_variants(
+    variants: Sequence[Variant], responses: Mapping[str, Sequence[Answer]], setup: AblationSetup, out: Path
+) -> list[JudgedVariant]:
     """Every variant on the answers of every model. The whole rubric, which says what category an answer is of, first.
 
-    Writes a results folder a variant and model below `out`. Raises UserError as `judge_answers` does.
+    responses: answers by model under test. Writes `out`/RUBRIC/MODEL, a results folder for each, and says on stderr
+    what it is at. Raises UserError for models whose folders would be the same, and as `judge_answers` does.
     """
     if len({folder_name(model) for model in responses}) < len(responses):
         raise UserError(f"{', '.join(responses)}: two of these names make the same folder", fix="rename a model")
-    judged: list[Judged] = []
-    categories: dict[str, list[str | None]] = {}
-    source = dataset.source if dataset is not None else None
-    for number, variant in enumerate(some):
-        signature = make_signature(benchmark, source, profile, variant.rubric, engine.identity)
-        grader = Grader(engine, variant.rubric, profile, signature)
+    judged: list[JudgedVariant] = []
+    for number, variant in enumerate(variants):
+        grader = setup.grader(variant.rubric)
         verdicts: dict[str, list[Verdict]] = {}
         for model, answers in responses.items():
+            # the first, the whole rubric's, verdicts on all answers
             concerned = [
                 answer
-                for place, answer in enumerate(answers)
-                if variant.criterion is None or categories[model][place] in variant.categories
+                for position, answer in enumerate(answers)
+                if not judged or judged[0].verdicts[model][position].category in variant.categories
             ]
-            if progress:
-                print(f"[{number + 1}/{len(some)}] {variant.rubric.name}: {len(concerned)} of {model}", file=sys.stderr)
-            folder = RunFolder(out / folder_name(variant.rubric.name) / folder_name(model)).make()
-            with Journal(folder.verdicts) as journal:
-                folder.discard_results()
-                assessed = benchmark.assess(concerned, dataset, profile, bare=grader.needs_no_questions)
-                found = judge_answers(assessed, grader, journal, progress=progress)
-                folder.write_results(build_result(benchmark, found, dataset, source, signature, packages=packages))
-            verdicts[model] = found
-            if variant.criterion is None:
-                categories[model] = [verdict.category for verdict in found]
-        judged.append(Judged(variant, signature, verdicts))
+            progress = f"[{number + 1}/{len(variants)}] {variant.rubric.name}: {len(concerned)} of {model}"
+            print(progress, file=sys.stderr)
+            folder = out / folder_name(variant.rubric.name) / folder_name(model)
+            verdicts[model] = _judge_into(folder, concerned, setup, grader)
+        judged.append(JudgedVariant(variant, grader.signature, verdicts))
     return judged
+
+
+def _judge_into(folder: Path, answers: Sequence[Answer], setup: AblationSetup, grader: Grader) -> list[Verdict]:
+    """The verdicts on answers, kept in a results folder: those it has already are not asked for again."""
+    benchmark, dataset = setup.benchmark, setup.dataset
+    with Journal(folder / "verdicts.jsonl") as journal:
+        results.discard(folder)
+        assessed = benchmark.assess(answers, dataset, setup.profile, bare=grader.needs_no_questions)
+        found = judge_answers(assessed, grader, journal)
+        source = None if dataset is None else dataset.source
+        result = results.build(benchmark, found, dataset, source, grader.signature, packages=PACKAGES)
+        results.write(result, folder)
+    return found

@@ -1,6 +1,8 @@
 """What leaving a criterion out changes: scores, agreement with people, and the order of systems. All paired.
 
-    {"Text quality": {"categories": ["SA", "PBL"], "rubric": "mmjudge-without-text-quality@1a2b3c4d", "n": 400,
+    report_ablation(judge_variants(…), human_scores)["criteria"]  ->
+
+    {"Text quality": {"rubric": "mmjudge-without-text-quality@1a2b3c4d", "categories": ["SA", "PBL"], "n": 400,
                       "unscored": {"whole": 3, "without": 5},
                       "score": {"whole": 3.9, "without": 4.2, "change": {"value": 0.3, "ci_low": 0.2, …}, "moved": {…}},
                       "agreement": {"pearson": {"whole": 0.31, "without": 0.29, "change": {…}}, …},
@@ -20,30 +22,59 @@ from typing import Any
 import numpy as np
 
 from judge.core.verdict import Verdict
-from judge.results.statistics import CONFIDENCE, EMPTY, Estimate
-from judge.validity.agreement import DEFINED, RESAMPLES, agree, differences
+from judge.errors import UserError
+from judge.io.human_scores import HumanScore
+from judge.results import results
+from judge.validity.ablation import PACKAGES, JudgedVariant
+from judge.validity.agreement import compare_agreement, measure_agreement
 from judge.validity.coefficients import PAIRED
-from judge.validity.pairing import Whose
+from judge.validity.pairing import AnswerKey, join_scores
+from judge.validity.resampling import DEFAULT, Resampling, bootstrap_estimate
 
 Verdicts = Mapping[str, Sequence[Verdict]]
 """Model under test → verdicts."""
 
 
-def effect(
+def report_ablation(
+    judged: Sequence[JudgedVariant], humans: Sequence[HumanScore] = (), resampling: Resampling = DEFAULT
+) -> dict[str, Any]:
+    """What every criterion does to a judge's scores: the content of `ablation.json`, "criteria" as above.
+
+    judged: the whole rubric first. humans: scores of the same answers, for the change in agreement. Scores and their
+    changes are in points, 0 to 6; intervals are the 95% percentile bootstrap of questions. Raises UserError where
+    there are human scores and none is of an answer that the judge has scored.
+    """
+    whole, *others = judged
+    human = _human_means(whole, humans)
+    criteria = {}
+    for one in others:
+        found = report_criterion(whole.verdicts, one.verdicts, human, one.variant.categories, resampling)
+        criteria[str(one.variant.criterion)] = {"rubric": one.variant.rubric.label, **found}
+    return {
+        "signature": str(whole.signature),
+        "rubric": whole.variant.rubric.label,
+        "models": list(whole.verdicts),
+        "n": sum(map(len, whole.verdicts.values())),
+        "with_human_score": len(human),
+        "criteria": criteria,
+        "findings": state_findings(criteria),
+        "resampling": resampling.to_json(),
+        "versions": results.versions(PACKAGES),
+    }
+
+
+def report_criterion(
     whole: Verdicts,
     without: Verdicts,
-    human: Mapping[Whose, float],
+    human: Mapping[AnswerKey, float],
     categories: Sequence[str],
-    *,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
+    resampling: Resampling = DEFAULT,
 ) -> dict[str, Any]:
     """One criterion's entry. human: mean score by people of an answer; empty where nobody scored any."""
     before, after = (_scores(side, categories) for side in (whole, without))
-    both = [whose for whose in before if before[whose] is not None and after.get(whose) is not None]
-    first, second = ([float(side[whose] or 0) for whose in both] for side in (before, after))
-    change = agree(second, first, [name for name, _ in both], resamples=resamples, seed=seed)
-    scored = [place for place, whose in enumerate(both) if whose in human]
+    both = [key for key in before if before[key] is not None and after.get(key) is not None]
+    first, second = ([float(side[key] or 0) for key in both] for side in (before, after))
+    change = measure_agreement(second, first, [question for question, _ in both], resampling)
     return {
         "categories": list(categories),
         "n": len(both),
@@ -57,41 +88,35 @@ def effect(
             "change": change["bias"].to_json(),
             "moved": change["mae"].to_json(),
         },
-        "agreement": _agreement(
-            [first[place] for place in scored],
-            [second[place] for place in scored],
-            [human[both[place]] for place in scored],
-            [both[place][0] for place in scored],
-            resamples,
-            seed,
-        )
+        "agreement": _agreement(dict(zip(both, zip(first, second, strict=True), strict=True)), human, resampling)
         if human
         else None,
-        "ranks": {
-            category: ranks(_table(whole, without, category), resamples=resamples, seed=seed) for category in categories
-        }
+        "ranks": {category: rank_changes(_table(whole, without, category), resampling) for category in categories}
         if len(whole) > 1
         else None,
     }
 
 
-def ranks(
-    table: Mapping[str, Mapping[str, tuple[float, float]]], *, resamples: int = RESAMPLES, seed: int = 0
+def rank_changes(
+    table: Mapping[str, Mapping[str, tuple[float, float]]], resampling: Resampling = DEFAULT
 ) -> dict[str, Any]:
-    """Means and ranks of systems under both rubrics. table: model → question → (whole, without)."""
+    """Means, in points, and ranks of systems under both rubrics. table: model → question → (whole, without).
+
+    Empty for a table without questions. A system without a question has neither mean nor rank.
+    """
     models = list(table)
     questions = sorted({name for scores in table.values() for name in scores})
     if not questions:
         return {}
-    places = {name: place for place, name in enumerate(questions)}
+    row_of = {name: row for row, name in enumerate(questions)}
     asked = np.zeros((len(questions), len(models)))
     scores = np.zeros((2, len(questions), len(models)))
     for column, model in enumerate(models):
         for name, both in table[model].items():
-            asked[places[name], column] = 1
-            scores[:, places[name], column] = both
-    weights = np.random.default_rng(seed).multinomial(
-        len(questions), np.full(len(questions), 1 / len(questions)), size=resamples
+            asked[row_of[name], column] = 1
+            scores[:, row_of[name], column] = both
+    weights = np.random.default_rng(resampling.seed).multinomial(
+        len(questions), np.full(len(questions), 1 / len(questions)), size=resampling.resamples
     )
     observed = _means(np.ones((1, len(questions))), scores, asked)
     order, drawn = _order(observed)[:, 0], _order(_means(weights, scores, asked))
@@ -102,15 +127,20 @@ def ranks(
                 name: {"mean": _number(observed[side, 0, column]), "rank": _number(order[side, column])}
                 for side, name in enumerate(("whole", "without"))
             },
-            "change": _move(order[1, column] - order[0, column], moves[:, column], int(asked[:, column].sum())),
+            "change": bootstrap_estimate(
+                float(order[1, column] - order[0, column]),
+                moves[:, column],
+                int(asked[:, column].sum()),
+                may_be_fixed=True,
+            ).to_json(),
         }
         for column, model in enumerate(models)
     }
 
 
-def findings(criteria: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """What the numbers allow to say, in plain words."""
-    said = []
+def state_findings(criteria: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """What the entries of an ablation report allow to say, a sentence each."""
+    sentences = []
     for what, where in (
         ("score", ("score", "change")),
         ("correlation with people (Pearson)", ("agreement", "pearson")),
@@ -119,17 +149,19 @@ def findings(criteria: Mapping[str, Mapping[str, Any]]) -> list[str]:
         measured = {name: one for name, one in changes.items() if one is not None and one["ci_low"] is not None}
         moved = {name: one for name, one in measured.items() if one["ci_low"] > 0 or one["ci_high"] < 0}
         if moved:
-            said.append(
+            sentences.append(
                 f"Without these the {what} changes: {_named(moved)} (of {len(measured)} measured, each at 95%: by "
                 "chance, one in 20 would)."
             )
         elif measured:
-            said.append(f"No criterion is shown to change the {what}: every interval includes zero ({len(measured)}).")
+            sentences.append(
+                f"No criterion is shown to change the {what}: every interval includes zero ({len(measured)})."
+            )
         fixed = {name: one for name, one in changes.items() if one is not None and one["ci_low"] is None}
         if same := [name for name, one in fixed.items() if not one["value"]]:
-            said.append(f"Without these the {what} is what it was: {', '.join(same)}.")
+            sentences.append(f"Without these the {what} is what it was: {', '.join(same)}.")
         if unsure := {name: one for name, one in fixed.items() if one["value"]}:
-            said.append(f"Without these the {what} changes, but no interval can be given: {_named(unsure)}.")
+            sentences.append(f"Without these the {what} changes, but no interval can be given: {_named(unsure)}.")
     for name, entry in criteria.items():
         for category, models in (entry["ranks"] or {}).items():
             swapped = {model: one for model, one in models.items() if one["change"]["value"]}
@@ -139,8 +171,8 @@ def findings(criteria: Mapping[str, Mapping[str, Any]]) -> list[str]:
                 )
                 sure = [model for model, one in swapped.items() if not _crosses(one["change"])]
                 tail = "" if sure else " (the intervals of these moves include none)"
-                said.append(f"Without {name}, systems change places in {category}: {named}{tail}.")
-    return said
+                sentences.append(f"Without {name}, ranks change in {category}: {named}{tail}.")
+    return sentences
 
 
 def _named(changes: Mapping[str, Mapping[str, Any]]) -> str:
@@ -159,23 +191,32 @@ def _crosses(change: Mapping[str, Any]) -> bool:
     return change["ci_low"] is None or change["ci_low"] <= 0 <= change["ci_high"]
 
 
+def _human_means(whole: JudgedVariant, humans: Sequence[HumanScore]) -> dict[AnswerKey, float]:
+    """People's mean score of every answer that they and the judge have scored."""
+    if not humans:
+        return {}
+    joined = join_scores(whole.verdicts, humans)
+    if not joined.pairs:
+        raise UserError("--humans: no answer in it has a score by the judge", fix="give the scores of these answers")
+    return {pair.key: pair.human for pair in joined.pairs}
+
+
 def _agreement(
-    first: Sequence[float],
-    second: Sequence[float],
-    human: Sequence[float],
-    questions: Sequence[str],
-    resamples: int,
-    seed: int,
+    scores: Mapping[AnswerKey, tuple[float, float]], human: Mapping[AnswerKey, float], resampling: Resampling
 ) -> dict[str, Any]:
-    one, other = (agree(side, human, questions, resamples=resamples, seed=seed) for side in (first, second))
-    change = differences(second, first, human, questions, resamples=resamples, seed=seed)
+    """Every coefficient under both rubrics. scores: (whole, without) of an answer."""
+    keys = [key for key in scores if key in human]
+    questions, people = [question for question, _ in keys], [human[key] for key in keys]
+    first, second = ([scores[key][side] for key in keys] for side in (0, 1))
+    whole, without = (measure_agreement(side, people, questions, resampling) for side in (first, second))
+    change = compare_agreement(second, first, people, questions, resampling)
     return {
-        name: {"whole": one[name].to_json(), "without": other[name].to_json(), "change": change[name].to_json()}
+        name: {"whole": whole[name].to_json(), "without": without[name].to_json(), "change": change[name].to_json()}
         for name in PAIRED
     }
 
 
-def _scores(side: Verdicts, categories: Sequence[str]) -> dict[Whose, int | None]:
+def _scores(side: Verdicts, categories: Sequence[str]) -> dict[AnswerKey, int | None]:
     return {
         (verdict.id, model): verdict.score
         for model, verdicts in side.items()
@@ -206,16 +247,6 @@ def _order(means: np.ndarray) -> np.ndarray:
     above = (means[..., None, :] > means[..., :, None]).sum(axis=-1)
     level = (means[..., None, :] == means[..., :, None]).sum(axis=-1)
     return np.where(np.isfinite(means), 1 + above + (level - 1) / 2, np.nan)
-
-
-def _move(value: float, draws: np.ndarray, n: int) -> dict[str, Any]:
-    if not np.isfinite(value):
-        return EMPTY.to_json()
-    defined = draws[np.isfinite(draws)]
-    if len(defined) < DEFINED * len(draws):
-        return Estimate(float(value), None, None, n).to_json()
-    low, high = np.percentile(defined, [50 * (1 - CONFIDENCE), 50 * (1 + CONFIDENCE)])
-    return Estimate(float(value), float(low), float(high), n).to_json()
 
 
 def _number(value: float) -> float | None:

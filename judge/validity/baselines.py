@@ -1,34 +1,100 @@
-"""What a judge must beat: numbers that are to be had of an answer without judging it.
+"""What a judge is compared with on the same answers: numbers that need no judging, and other judges.
 
-    words(answer)                              41
-    ClipScore("openai/clip-vit-base-patch32")(answer)      73.9
+    expected     the expectation of the judge's own score, where every verdict has its probabilities
+    base, …      another judge's verdicts, above all those of the base that a judge was tuned from
+    constant     people's mean for every answer: no other constant has a lower squared error
+    words        count_words(answer)                                     41
+    clipscore    ClipScore("openai/clip-vit-base-patch32")(answer)       73.9
 
 CLIPScore: Hessel et al., EMNLP 2021, arXiv:2104.08718: 2.5 times the cosine of picture and text in CLIP's space, at
-least 0, here times 100. An interleaved answer has several pictures. Each is held against the text it stands beside
-(its part's, else the nearest before it, else the first after it), and the mean is taken. CLIP reads the first 77
-tokens of a text.
+least 0, here times 100. An interleaved answer has several pictures. Each is compared with the text nearest to it (its
+part's, else the nearest before it, else the first after it), and the mean is taken. CLIP reads the first 77 tokens of
+a text.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
+import math
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from judge.core.benchmark import Answer
 from judge.errors import UserError
 from judge.io.image_paths import ImageRefused, below
+from judge.validity.pairing import AnswerKey, JoinedScores, JudgeVerdicts, Pair
 
-WEIGHT = 2.5
+CLIPSCORE_WEIGHT = 2.5
+OWN_NAMES = ("expected", "constant", "words", "clipscore")
+"""Names that another judge cannot have."""
 
 
-def words(answer: Answer) -> int:
+@dataclasses.dataclass(frozen=True)
+class Baseline:
+    """Scores of the same answers by something else. scale "other": not 0 to 6, so only association means anything.
+
+    about: what it is, in words. signature: of another judge's verdicts, where it is known.
+    """
+
+    about: str
+    values: Mapping[AnswerKey, float]
+    scale: Literal["score", "other"] = "score"
+    signature: str | None = None
+
+
+def collect_baselines(
+    joined: JoinedScores, others: Mapping[str, JudgeVerdicts], clip: ClipScore | None = None
+) -> dict[str, Baseline]:
+    """Every baseline that can be had, by name, in the order of tables. others: further judges by name.
+
+    None at all where no answer has both scores. Raises UserError for a judge that has one
+    of `OWN_NAMES`, and where CLIPScore is defined for none of the answers.
+    """
+    for name in others:
+        if name in OWN_NAMES:
+            raise UserError(
+                f"no other judge can be called {name}, which is the name of a row of its own", fix="give another name"
+            )
+    if not joined.pairs:
+        return {}
+    found: dict[str, Baseline] = {}
+    expected = {pair.key: pair.expected for pair in joined.pairs if pair.expected is not None}
+    if len(expected) == len(joined.pairs):
+        found["expected"] = Baseline("the expectation of the judge's score, from its probabilities", expected)
+    for name, other in others.items():
+        signature = None if other.signature is None else str(other.signature)
+        found[name] = Baseline("another judge's verdicts", other.scores, signature=signature)
+    found["constant"] = constant_baseline(joined.pairs)
+    if counted := _values(joined.pairs, count_words):
+        found["words"] = Baseline("length of the answer in words", counted, "other")
+    if clip is not None:
+        scored = _values(joined.pairs, clip)
+        if not scored:
+            raise UserError("--clip: no answer in HUMANS has both a picture that can be read and text")
+        found["clipscore"] = Baseline(f"CLIPScore by {Path(clip.name).name}", scored, "other")
+    return found
+
+
+def constant_baseline(pairs: Sequence[Pair]) -> Baseline:
+    """The mean of the human scores, in points, for every answer. pairs: at least one."""
+    mean = math.fsum(pair.human for pair in pairs) / len(pairs)
+    return Baseline(f"every answer scored {mean:.2f}, people's mean", {pair.key: mean for pair in pairs})
+
+
+def _values(pairs: Sequence[Pair], measure: Callable[[Answer], float | None]) -> dict[AnswerKey, float]:
+    """The measure of every answer that the human scores hold and that has one."""
+    values = {pair.key: measure(pair.answer) for pair in pairs if pair.answer is not None}
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def count_words(answer: Answer) -> int:
     """Words of an answer's text, split at white space; pictures have none."""
     return sum(len(text.split()) for text, _ in _parts(answer))
 
 
-def illustrated(answer: Answer) -> list[tuple[str, Path]]:
-    """Every picture of an answer with the text it stands beside; none where there is no text at all.
+def captioned_pictures(answer: Answer) -> list[tuple[str, Path]]:
+    """(text, file) of every picture of an answer, with the text nearest to it; none where there is no text at all.
 
     Raises ImageRefused for a picture that is not below the answer's root.
     """
@@ -71,13 +137,13 @@ class ClipScore:
         from judge.model.images import decode
 
         try:
-            shown = [(text, decode(path)) for text, path in illustrated(answer)]
+            shown = [(text, decode(path)) for text, path in captioned_pictures(answer)]
         except ImageRefused:
             return None
         if not shown:
             return None
         cosines = self._cosines([text for text, _ in shown], [picture for _, picture in shown])
-        return 100 * sum(max(WEIGHT * cosine, 0.0) for cosine in cosines) / len(cosines)
+        return 100 * sum(max(CLIPSCORE_WEIGHT * cosine, 0.0) for cosine in cosines) / len(cosines)
 
     def _cosines(self, texts: Sequence[str], pictures: Sequence[Any]) -> list[float]:
         import torch

@@ -31,19 +31,22 @@ from judge.core.verdict import Verdict
 from judge.errors import UserError
 from judge.io.human_scores import HumanScore
 from judge.io.verdicts import read_verdicts
-from judge.results.run_folder import RESULTS, VERDICTS, RunFolder, read_run
+from judge.results import results
+from judge.results.compare import VERDICTS, read_run
 
-Whose = tuple[str, str]
+AnswerKey = tuple[str, str]
 """id of the question, model under test: one answer."""
 
 NAMED = 3
+"""How many names an error lists."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Pair:
-    """One answer that both have scored. given: the judge's; expected: the expectation of its score's probabilities.
+    """One answer that both have scored, in points. given: the judge's score.
 
-    ratings: annotator → score. answer: as the people's file has it, None where it has none.
+    expected: the expectation of the probabilities of the judge's score, None where there are none. ratings: annotator
+    → score. answer: as the human scores have it, None where they have none.
     """
 
     id: str
@@ -55,7 +58,8 @@ class Pair:
     answer: Answer | None = None
 
     @property
-    def whose(self) -> Whose:
+    def key(self) -> AnswerKey:
+        """Which answer this is."""
         return self.id, self.model
 
     @property
@@ -65,21 +69,38 @@ class Pair:
 
 
 @dataclasses.dataclass(frozen=True)
-class Judged:
-    """The verdicts of one judge by model under test. signature: None where none of the files has one."""
+class JudgeVerdicts:
+    """One judge's verdicts on the answers of each model under test, by the model's name.
+
+    signature: how they were made; None where that is not known.
+    """
 
     verdicts: Mapping[str, Sequence[Verdict]]
-    signature: Signature | None
+    signature: Signature | None = None
+
+    @property
+    def scores(self) -> dict[AnswerKey, int]:
+        """The score of every answer that has one."""
+        return {
+            (verdict.id, model): verdict.score
+            for model, verdicts in self.verdicts.items()
+            for verdict in verdicts
+            if verdict.score is not None
+        }
 
 
 @dataclasses.dataclass(frozen=True)
-class Joined:
-    """pairs in the order of the people's file. unscored: the reason by answer; no_verdict, no_human: one side only."""
+class JoinedScores:
+    """pairs in the order of the human scores.
+
+    unscored: the reason, by answer, of those that people scored and the judge did not. no_verdict, no_human: answers
+    that only one side has.
+    """
 
     pairs: Sequence[Pair]
-    unscored: Mapping[Whose, str]
-    no_verdict: Sequence[Whose]
-    no_human: Sequence[Whose]
+    unscored: Mapping[AnswerKey, str]
+    no_verdict: Sequence[AnswerKey]
+    no_human: Sequence[AnswerKey]
 
     def left_out(self) -> dict[str, Any]:
         """As in `agreement.json`: counts, reasons and names."""
@@ -95,21 +116,21 @@ class Joined:
 
 
 def folder_name(model: str) -> str:
-    """A model's name as the name of a folder: "org/model" → "org_model"."""
+    """A model's name as the name of a folder, which leads nowhere else: "org/model" → "org_model"."""
     return re.sub(r"[^\w.-]", "_", model).lstrip(".") or "model"
 
 
-def named(given: str) -> tuple[str | None, Path]:
-    """ "MODEL=PATH" or "PATH", which may itself hold "=": (model or None, path)."""
+def split_model(given: str) -> tuple[str | None, Path]:
+    """(model or None, path) of an argument `MODEL=PATH` or `PATH`. A path that exists may itself hold "="."""
     model, sign, path = given.partition("=")
     return (model, Path(path)) if sign and not Path(given).exists() else (None, Path(given))
 
 
-def read(given: Sequence[str], humans: Sequence[HumanScore]) -> Judged:
-    """The verdicts in files and folders, each `PATH` or `MODEL=PATH`.
+def read_judge_verdicts(given: Sequence[str], humans: Sequence[HumanScore]) -> JudgeVerdicts:
+    """The verdicts in results folders and verdicts files, each `PATH` or `MODEL=PATH`; see above.
 
-    Raises UserError for a model that nobody scored, a path that may be about several, and verdicts that were made in
-    different ways.
+    humans: says which models there are. Raises UserError for a model that nobody scored, a path that may be about
+    several, a file that cannot be read, and verdicts that were made in different ways.
     """
     models = list(dict.fromkeys(score.model for score in humans))
     verdicts: dict[str, list[Verdict]] = {}
@@ -119,7 +140,7 @@ def read(given: Sequence[str], humans: Sequence[HumanScore]) -> Judged:
         for model, path in _paths(word, models):
             if model in verdicts:
                 raise UserError(f"a second set of verdicts on {_shown(model)}", file=path, fix="give one a model")
-            verdicts[model], own = _read(path)
+            verdicts[model], own = _read_one(path)
             if signature is not None and own is not None and (differing := signature.differences(own)):
                 raise UserError(
                     f"was not judged as {first} was: {', '.join(differing)} differ",
@@ -128,11 +149,11 @@ def read(given: Sequence[str], humans: Sequence[HumanScore]) -> Judged:
                 )
             if signature is None:
                 signature, first = own, path
-    return Judged(verdicts, signature)
+    return JudgeVerdicts(verdicts, signature)
 
 
 def _paths(word: str, models: Sequence[str]) -> list[tuple[str, Path]]:
-    model, path = named(word)
+    model, path = split_model(word)
     if model is not None:
         if model not in models:
             known = ", ".join(map(_shown, models[:NAMED])) + (" …" if len(models) > NAMED else "")
@@ -153,15 +174,15 @@ def _paths(word: str, models: Sequence[str]) -> list[tuple[str, Path]]:
     return [(models[0], path)]
 
 
-def _read(path: Path) -> tuple[list[Verdict], Signature | None]:
-    """A results folder, or a file of verdicts: with the signature of the results beside it, if there are any."""
+def _read_one(path: Path) -> tuple[list[Verdict], Signature | None]:
+    """A results folder, or a file of verdicts: with the signature of the results in its folder, if there are any."""
     if path.is_dir():
         run = read_run(path)
         verdicts, signature = list(run.verdicts), run.signature
     else:
         verdicts, signature = read_verdicts(path), None
-        if path.name == VERDICTS and path.with_name(RESULTS).is_file():
-            signature = Signature.parse(RunFolder(path.parent).read_results()["signature"])
+        if path.name == VERDICTS and path.with_name(results.FILE).is_file():
+            signature = Signature.parse(results.read(path.with_name(results.FILE))["signature"])
     twice = [name for name, times in Counter(verdict.id for verdict in verdicts).items() if times > 1]
     if twice:
         raise UserError(
@@ -171,36 +192,36 @@ def _read(path: Path) -> tuple[list[Verdict], Signature | None]:
     return verdicts, signature
 
 
-def join(judged: Mapping[str, Sequence[Verdict]], humans: Sequence[HumanScore]) -> Joined:
-    """Verdicts by model, with people's scores. No error: what has no counterpart is listed."""
-    verdicts = {(verdict.id, model): verdict for model, some in judged.items() for verdict in some}
-    ratings: dict[Whose, dict[str, float]] = {}
-    answers: dict[Whose, Answer] = {}
+def join_scores(verdicts: Mapping[str, Sequence[Verdict]], humans: Sequence[HumanScore]) -> JoinedScores:
+    """Verdicts by model under test, with people's scores of the same answers. What has no counterpart is listed."""
+    by_key = {(verdict.id, model): verdict for model, some in verdicts.items() for verdict in some}
+    ratings: dict[AnswerKey, dict[str, float]] = {}
+    answers: dict[AnswerKey, Answer] = {}
     for score in humans:
-        whose = score.id, score.model
-        ratings.setdefault(whose, {})[score.annotator] = score.score
+        key = score.id, score.model
+        ratings.setdefault(key, {})[score.annotator] = score.score
         if score.answer is not None:
-            answers.setdefault(whose, score.answer)
+            answers.setdefault(key, score.answer)
     pairs: list[Pair] = []
-    unscored: dict[Whose, str] = {}
-    for whose, scores in ratings.items():
-        verdict = verdicts.get(whose)
+    unscored: dict[AnswerKey, str] = {}
+    for key, scores in ratings.items():
+        verdict = by_key.get(key)
         if verdict is None:
             continue
         if verdict.score is None:
-            unscored[whose] = verdict.unscored or ""
+            unscored[key] = verdict.unscored or ""
             continue
         category = verdict.category or ""
-        pairs.append(Pair(*whose, category, verdict.score, verdict.expected, scores, answers.get(whose)))
-    return Joined(
+        pairs.append(Pair(*key, category, verdict.score, verdict.expected, scores, answers.get(key)))
+    return JoinedScores(
         pairs,
         unscored,
-        [whose for whose in ratings if whose not in verdicts],
-        [whose for whose in verdicts if whose not in ratings],
+        [key for key in ratings if key not in by_key],
+        [key for key in by_key if key not in ratings],
     )
 
 
-def _names(answers: Mapping[Whose, str] | Sequence[Whose]) -> list[dict[str, str]]:
+def _names(answers: Mapping[AnswerKey, str] | Sequence[AnswerKey]) -> list[dict[str, str]]:
     return [{"id": name, "model": model} for name, model in answers]
 
 

@@ -7,8 +7,7 @@ from pathlib import Path
 
 from judge.core.benchmark import Source
 from judge.core.verdict import Verdict
-from judge.results.result import build_result
-from judge.results.run_folder import RunFolder
+from judge.results import results
 from judge.scoring.pipeline import make_signature
 from mmvu_tasks.benchmark import BENCHMARK
 from mmvu_tasks.categories import CATEGORIES
@@ -42,9 +41,9 @@ def write(folder: Path, made: list[Verdict] | None = None, edition: str | None =
     """A folder as `mmjudge score` leaves it."""
     made = verdicts() if made is None else made
     source = Source(REPO, revision, edition) if edition is not None else None
-    result = build_result(BENCHMARK, made, None, source, make_signature(BENCHMARK, source, "strict"))
+    result = results.build(BENCHMARK, made, None, source, make_signature(BENCHMARK, source, "strict"))
     folder.mkdir(parents=True, exist_ok=True)
     rows = "".join(json.dumps(verdict.to_json()) + "\n" for verdict in made)
     (folder / "verdicts.jsonl").write_text(rows)
-    RunFolder(folder).write_results(result)
+    results.write(result, folder)
     return folder

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from judge.errors import UserError
 from judge.publish import entries, model_index
-from judge.results.run_folder import read_run
+from judge.results.compare import read_run
 from mmvu_tasks.benchmark import BENCHMARK
 
 ENTRIES = ".eval_results/mmvu.yaml"

@@ -16,8 +16,7 @@ from judge.core.verdict import Verdict
 from judge.io import samples
 from judge.io.presentation import view_of
 from judge.io.samples import Missing, Sample
-from judge.results.result import build_result
-from judge.results.run_folder import RunFolder
+from judge.results import results
 from mmie_tasks.records import CATEGORIES
 from mmvu_tasks.categories import CATEGORIES as MMVU_CATEGORIES
 
@@ -124,5 +123,5 @@ def _write(
     samples.write_samples(
         folder, kept, {key for group in view.singled_out(verdicts) for item in group.items for key in item}
     )
-    RunFolder(folder).write_results(build_result(benchmark, verdicts, None, source, signature))
+    results.write(results.build(benchmark, verdicts, None, source, signature), folder)
     return folder

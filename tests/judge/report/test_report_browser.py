@@ -10,7 +10,7 @@ from judge.io import samples
 from judge.io.presentation import view_of
 from judge.report import browser
 from judge.report.pictures import Album
-from judge.results.run_folder import read_run
+from judge.results.compare import read_run
 
 
 @pytest.mark.parametrize(

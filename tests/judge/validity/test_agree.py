@@ -12,9 +12,10 @@ from scipy import stats
 
 from judge import cli
 from judge.core.verdict import Verdict
-from judge.validity import agreement_report
-from judge.validity.agreement import agree
-from judge.validity.pairing import Joined, Pair
+from judge.validity.agreement import measure_agreement
+from judge.validity.agreement_report import report_agreement
+from judge.validity.baselines import constant_baseline
+from judge.validity.pairing import JudgeVerdicts, Pair
 
 SIGNATURE = "benchmark:mmie|judge:O/J@9e8d|dtype:float32"
 CATEGORIES = ("SA", "PBL", "MSR")
@@ -91,7 +92,7 @@ def test_everything_is_the_pairs_and_their_coefficients(known, tmp_path, capsys)
     keys = list(means)
     one, other = [given[key] for key in keys], [sum(means[key]) / 3 for key in keys]
     assert found["overall"]["pearson"]["value"] == pytest.approx(stats.pearsonr(one, other)[0])
-    expected = agree(one, other, [key[0] for key in keys])
+    expected = measure_agreement(one, other, [key[0] for key in keys])
     assert found["overall"] == {name: estimate.to_json() for name, estimate in expected.items()}
     for label, group in (("categories", 0), ("models_under_test", 1)):
         for name, coefficients in found[label].items():
@@ -135,12 +136,12 @@ def test_people_among_themselves(known, tmp_path):
     assert found["reliability"]["icc_a1"]["value"] == pytest.approx(
         found["reliability"]["alpha_interval"]["value"], abs=0.02
     )
-    # the judge errs twice as far as a person: less correlation, more squared error, and told apart
+    # the judge errs twice as far as a person: less correlation, more squared error, and shown to
     assert found["judge_minus_one"]["pearson"]["ci_high"] < 0
     assert found["judge_minus_one"]["mse"]["ci_low"] > 0
 
 
-def test_baselines_and_other_judges_stand_beside(known, tmp_path, capsys):
+def test_baselines_and_other_judges_on_the_same_answers(known, tmp_path, capsys):
     humans, folders = known
     rng = np.random.default_rng(12)
     for model, where in folders.items():
@@ -179,7 +180,7 @@ def test_baselines_and_other_judges_stand_beside(known, tmp_path, capsys):
     assert "Cosine is high by construction" in said
     assert f"{constant['coefficients']['cosine']['value']:.3f} for a constant" in said
     assert "The judge has higher correlation (Pearson) than 'base': +" in said
-    assert "The judge has HIGHER squared error than one person" in said
+    assert "The judge has HIGHER squared error than the human ceiling" in said
     out = " ".join(capsys.readouterr().out.split())
     for sentence in found["findings"]:
         assert sentence in out
@@ -197,9 +198,8 @@ def test_an_interval_that_includes_zero_is_said_in_words(tmp_path, capsys):
     mmjudge(out, humans)
     out = capsys.readouterr().out
     said = " ".join(out.split())
-    assert (
-        "By Pearson, Spearman, Kendall-b, kappa, alpha and ICC, agreement with people is not told from chance" in said
-    )
+    names = "Pearson, Spearman, Kendall-b, kappa, alpha and ICC"
+    assert f"By {names}, agreement with people is not shown to differ from chance" in said
     assert "0.00 [-0.2" in next(line for line in out.splitlines() if line.startswith("pearson"))
     assert "]°" in next(line for line in out.splitlines() if line.startswith("pearson"))
     assert "]°" not in next(line for line in out.splitlines() if line.startswith("cosine"))
@@ -210,7 +210,7 @@ def test_a_judge_that_turns_people_round_is_said_to(tmp_path, capsys):
     mmjudge(out, humans)
     said = " ".join(capsys.readouterr().out.split())
     assert "kappa, alpha and ICC, the judge disagrees with people more than chance would (n 70)" in said
-    assert "not told from chance" not in said
+    assert "not shown to differ from chance" not in said
 
 
 def test_a_constant_judge_has_null_and_never_nan(tmp_path, capsys):
@@ -275,18 +275,19 @@ def test_without_answers_there_is_no_length(tmp_path):
     [
         (["{out}", "{humans}", "--beside", "{out}"], "has no name"),
         (["{out}", "{humans}", "--beside", "constant={out}"], "is the name of a row of its own"),
+        (["{out}", "{humans}", "--resamples", "10"], "needs at least 100"),
         (["{strangers}", "{humans}"], "no answer has both a score by people and one by the judge"),
         (["x={out}", "{humans}"], "nobody scored answers of 'x'"),
         (["{out}", "{out}/nothing.jsonl"], "cannot be read"),
     ],
 )
 def test_errors_name_what_to_mend(tmp_path, capsys, arguments, problem):
-    places = {
+    paths = {
         "out": folder(tmp_path / "out", {"SA-1": 3, "SA-2": 4}),
         "strangers": folder(tmp_path / "strangers", {"SA-7": 3}),
         "humans": write(tmp_path / "h.jsonl", people("SA-1", a=3) + people("SA-2", a=5)),
     }
-    assert mmjudge(*(word.format(**places) for word in arguments)) == 2
+    assert mmjudge(*(word.format(**paths) for word in arguments)) == 2
     err = capsys.readouterr().err
     assert problem in err
     assert "Traceback" not in err
@@ -306,7 +307,7 @@ def test_nothing_of_a_result_depends_on_the_order_of_lines(known, tmp_path):
 
 
 def test_no_pairs_at_all_is_a_content_without_numbers():
-    content = agreement_report.measure(Joined([], {}, [], []), {}, signature=None)
+    content = report_agreement(JudgeVerdicts({}), [])
     assert content["n"] == 0
     assert content["overall"]["pearson"] == {"value": None, "ci_low": None, "ci_high": None, "n": 0}
     assert content["findings"] == []
@@ -314,7 +315,7 @@ def test_no_pairs_at_all_is_a_content_without_numbers():
 
 def test_the_constant_is_the_best_of_constants():
     pairs = [Pair(f"q{n}", "m", "", 3, None, {"a": score}) for n, score in enumerate([0, 2, 5, 6])]
-    (value,) = set(agreement_report.constant(pairs).values.values())
+    (value,) = set(constant_baseline(pairs).values.values())
     errors = {other: sum((other - pair.human) ** 2 for pair in pairs) for other in (value, value - 0.1, value + 0.1)}
     assert min(errors, key=errors.get) == value
     assert math.isclose(value, 13 / 4)

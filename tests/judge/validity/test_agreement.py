@@ -13,8 +13,16 @@ from sklearn.metrics import cohen_kappa_score
 from statsmodels.stats.inter_rater import cohens_kappa
 
 from judge.results.statistics import Estimate
-from judge.validity.agreement import agree, differences, fisher, includes_zero, pairs_needed, reliability
+from judge.validity.agreement import (
+    compare_agreement,
+    fisher_interval,
+    includes_zero,
+    measure_agreement,
+    measure_reliability,
+    pairs_needed,
+)
 from judge.validity.coefficients import ASSOCIATION, PAIRED, ZERO_IS_CHANCE
+from judge.validity.resampling import Resampling
 
 SCORES = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), min_size=2, max_size=40)
 
@@ -52,7 +60,7 @@ def by_definition(pairs: list[tuple[float, float]]) -> dict[str, float]:
 @pytest.mark.filterwarnings("ignore")
 def test_every_coefficient_is_the_libraries(pairs):
     one, other = (list(side) for side in zip(*pairs, strict=True))
-    found = agree(one, other, resamples=2)
+    found = measure_agreement(one, other, resampling=Resampling(2))
     expected = {
         "pearson": stats.pearsonr(one, other)[0],
         "spearman": stats.spearmanr(one, other)[0],
@@ -77,12 +85,12 @@ def test_every_coefficient_is_the_libraries(pairs):
 def test_kappa_is_statsmodels_too():
     table = np.array([[8, 2, 0], [1, 5, 4], [0, 3, 7]])
     pairs = [(i, j) for i in range(3) for j in range(3) for _ in range(table[i, j])]
-    found = agree(*zip(*pairs, strict=True), resamples=2)["kappa_quadratic"]
+    found = measure_agreement(*zip(*pairs, strict=True), resampling=Resampling(2))["kappa_quadratic"]
     assert found.value == pytest.approx(cohens_kappa(table, wt="quadratic").kappa)
 
 
 def test_krippendorffs_own_example():
-    found = reliability([list(unit) for unit in zip(*KRIPPENDORFF, strict=True)])
+    found = measure_reliability([list(unit) for unit in zip(*KRIPPENDORFF, strict=True)])
     # printed there: interval alpha .849; the twelfth unit has one value and is left out
     assert found["alpha_interval"].value == pytest.approx(0.849, abs=5e-4)
     assert found["alpha_interval"].n == 11
@@ -90,7 +98,7 @@ def test_krippendorffs_own_example():
 
 
 def test_shrout_and_fleiss_own_example():
-    found = reliability(SHROUT_FLEISS)
+    found = measure_reliability(SHROUT_FLEISS)
     assert found["icc_a1"].value == pytest.approx(0.29, abs=5e-3)  # their table 4: ICC(2,1) = .29
     assert found["icc_a1"].n == 6
 
@@ -108,7 +116,7 @@ def test_interval_is_scipys_percentile_bootstrap(name):
     scipy = stats.bootstrap((given_, human), of, paired=True, method="percentile", n_resamples=6000, rng=1)
     # the sd of a 2.5% quantile of 6,000 draws is about 3.5% of the standard error
     slack = 0.15 * scipy.standard_error
-    ours = agree(given_, human, resamples=40_000)[name]
+    ours = measure_agreement(given_, human, resampling=Resampling(40_000))[name]
     # the sd of a 2.5% quantile of 2,000 draws is about 6% of the standard error
     slack = 0.2 * scipy.standard_error
     assert ours.ci_low == pytest.approx(scipy.confidence_interval.low, abs=slack)
@@ -119,11 +127,11 @@ def test_clusters_are_drawn_whole():
     rng = np.random.default_rng(4)
     human = rng.integers(0, 7, 40)
     given_ = np.clip(human + rng.integers(-2, 3, 40), 0, 6)
-    once = agree(given_, human)
+    once = measure_agreement(given_, human)
     # every answer four times in the clusters of one: no more is known than before, whatever n says
     questions = [f"q{number}" for number in range(40)] * 4
-    repeated = agree(np.tile(given_, 4), np.tile(human, 4), questions, resamples=20_000)
-    naive = agree(np.tile(given_, 4), np.tile(human, 4))
+    repeated = measure_agreement(np.tile(given_, 4), np.tile(human, 4), questions, resampling=Resampling(20_000))
+    naive = measure_agreement(np.tile(given_, 4), np.tile(human, 4))
     for name in ("pearson", "mse", "kappa_quadratic"):
         width, wide, narrow = (e[name].ci_high - e[name].ci_low for e in (once, repeated, naive))
         assert wide == pytest.approx(width, rel=0.15), name
@@ -136,13 +144,17 @@ def test_the_order_of_pairs_changes_nothing():
     human, given_ = rng.integers(0, 7, 50).astype(float), rng.normal(size=50)
     questions = np.array([f"q{number // 3}" for number in range(50)])
     order = rng.permutation(50)
-    assert agree(given_, human, questions) == agree(given_[order], human[order], questions[order])
-    assert agree(given_, human) == agree(given_[order], human[order])
+    assert measure_agreement(given_, human, questions) == measure_agreement(
+        given_[order], human[order], questions[order]
+    )
+    assert measure_agreement(given_, human) == measure_agreement(given_[order], human[order])
 
 
 def test_seed_and_resamples_move_the_interval_only():
     human, given_ = [0, 1, 2, 3, 4, 5, 6, 6], [1, 0, 3, 3, 5, 5, 4, 6]
-    first, again, other = (agree(given_, human, seed=seed)["pearson"] for seed in (0, 0, 1))
+    first, again, other = (
+        measure_agreement(given_, human, resampling=Resampling(seed=seed))["pearson"] for seed in (0, 0, 1)
+    )
     assert first == again
     assert first.value == other.value
     assert (first.ci_low, first.ci_high) != (other.ci_low, other.ci_high)
@@ -150,7 +162,7 @@ def test_seed_and_resamples_move_the_interval_only():
 
 def test_ranks_do_not_see_the_scale_of_a_baseline():
     human, words = [0, 1, 2, 3, 4, 6], [110, 90, 200, 340, 300, 1000]
-    one, other = agree(words, human), agree([word / 7 - 3 for word in words], human)
+    one, other = measure_agreement(words, human), measure_agreement([word / 7 - 3 for word in words], human)
     for name in ASSOCIATION:
         assert one[name].value == pytest.approx(other[name].value)
         assert one[name].ci_low == pytest.approx(other[name].ci_low)
@@ -159,7 +171,7 @@ def test_ranks_do_not_see_the_scale_of_a_baseline():
 def test_a_constant_has_no_correlation_and_a_high_cosine():
     rng = np.random.default_rng(6)
     human = rng.integers(2, 7, 200)
-    found = agree([4.0] * 200, human)
+    found = measure_agreement([4.0] * 200, human)
     for name in ASSOCIATION:
         assert (found[name].value, found[name].ci_low, found[name].n) == (None, None, 200)
     assert found["kappa_quadratic"].value == pytest.approx(0, abs=1e-12)
@@ -171,9 +183,9 @@ def test_a_constant_has_no_correlation_and_a_high_cosine():
 
 def test_a_constant_of_thirds_is_one_too():
     # 13/3 does not sum to itself in floating point
-    found = agree([13 / 3] * 7, [13 / 3, 1, 2, 5 / 3, 4, 4, 6])
+    found = measure_agreement([13 / 3] * 7, [13 / 3, 1, 2, 5 / 3, 4, 4, 6])
     assert found["pearson"].value is None
-    assert agree([13 / 3] * 7, [13 / 3] * 7)["kappa_quadratic"].value is None
+    assert measure_agreement([13 / 3] * 7, [13 / 3] * 7)["kappa_quadratic"].value is None
 
 
 @pytest.mark.parametrize(
@@ -182,19 +194,19 @@ def test_a_constant_of_thirds_is_one_too():
     ids=["nothing", "one pair", "perfect", "one question"],
 )
 def test_no_interval_is_made_up(given_, human, clusters):
-    for name, estimate in agree(given_, human, clusters).items():
+    for name, estimate in measure_agreement(given_, human, clusters).items():
         assert estimate.n == len(given_)
         assert (estimate.ci_low is None) == (estimate.ci_high is None)
         for number in (estimate.value, estimate.ci_low, estimate.ci_high):
             assert number is None or math.isfinite(number), name
         assert not (clusters or len(given_) < 2) or estimate.ci_low is None, name
     if given_ == human and given_:
-        assert agree(given_, human)["pearson"].value == pytest.approx(1)
+        assert measure_agreement(given_, human)["pearson"].value == pytest.approx(1)
 
 
 def test_an_interval_needs_resamples_in_which_the_value_is_defined():
     # one answer of five differs: (4/5)^5 = 33% of the resamples are constant
-    found = agree([3, 3, 3, 3, 5], [1, 2, 3, 4, 5])
+    found = measure_agreement([3, 3, 3, 3, 5], [1, 2, 3, 4, 5])
     assert found["pearson"].value is not None
     assert found["pearson"].ci_low is None
     assert found["mse"].ci_low is not None
@@ -205,19 +217,19 @@ def test_differences_are_paired():
     human = rng.integers(0, 7, 80)
     good = np.clip(human + rng.integers(-1, 2, 80), 0, 6)
     poor = np.clip(human + rng.integers(-4, 5, 80), 0, 6)
-    gain, loss = differences(good, poor, human), differences(poor, good, human)
-    one, other = agree(good, human), agree(poor, human)
+    gain, loss = compare_agreement(good, poor, human), compare_agreement(poor, good, human)
+    one, other = measure_agreement(good, human), measure_agreement(poor, human)
     for name in PAIRED:
         assert gain[name].value == pytest.approx(one[name].value - other[name].value)
         assert gain[name].value == pytest.approx(-loss[name].value)
     assert gain["pearson"].ci_low > 0
     assert gain["mae"].ci_high < 0
     # against itself nothing differs, and no interval claims that it never would
-    assert differences(good, good, human)["pearson"].value == 0
-    assert differences(good, good, human)["pearson"].ci_low is None
+    assert compare_agreement(good, good, human)["pearson"].value == 0
+    assert compare_agreement(good, good, human)["pearson"].ci_low is None
     # two judges that share their errors: paired, their difference is surer than either of them
     near = np.where(np.arange(80) % 16 == 0, np.clip(poor + 1, 0, 6), poor)
-    apart = differences(poor, near, human)["mse"]
+    apart = compare_agreement(poor, near, human)["mse"]
     assert apart.ci_high - apart.ci_low < 0.5 * (other["mse"].ci_high - other["mse"].ci_low)
 
 
@@ -225,19 +237,19 @@ def test_fishers_interval_is_scipys():
     rng = np.random.default_rng(8)
     x, y = rng.normal(size=(2, 200))
     found = stats.pearsonr(x, y)
-    ours = fisher(found[0], 200)
+    ours = fisher_interval(found[0], 200)
     assert (ours.ci_low, ours.ci_high) == pytest.approx(found.confidence_interval(0.95))
 
 
-def test_the_published_correlation_is_not_told_from_zero():
+def test_the_published_correlation_is_not_distinguished_from_zero():
     # MMIE (arXiv:2410.10139), table 5: MMIE-Score 0.113, GPT-4o 0.042, CLIPScore 0.023 on 200 items.
     # atanh(0.113) = 0.1135, 1.96 / sqrt(197) = 0.1396: tanh(-0.0262) = -0.026, tanh(0.2531) = 0.248
-    published = fisher(0.113, 200)
+    published = fisher_interval(0.113, 200)
     assert (published.ci_low, published.ci_high) == pytest.approx((-0.026, 0.248), abs=5e-4)
     for r in (0.113, 0.042, 0.023):
-        assert includes_zero("pearson", fisher(r, 200))
+        assert includes_zero("pearson", fisher_interval(r, 200))
     # 200 items show a correlation of 0.139 and more
-    assert not includes_zero("pearson", fisher(0.14, 200))
+    assert not includes_zero("pearson", fisher_interval(0.14, 200))
 
 
 def test_the_document_prints_what_its_snippet_does(capsys):
@@ -254,7 +266,7 @@ def test_what_the_document_says_of_a_squared_error():
     rng = np.random.default_rng(9)
     human = rng.integers(0, 7, 200)
     given_ = np.clip(human + rng.integers(-2, 5, 200), 0, 6)
-    found = agree(given_, human, resamples=0)
+    found = measure_agreement(given_, human, resampling=Resampling(0))
     sds = given_.std(), human.std()
     parts = found["bias"].value ** 2 + (sds[0] - sds[1]) ** 2 + 2 * (1 - found["pearson"].value) * sds[0] * sds[1]
     assert found["mse"].value == pytest.approx(parts)
@@ -274,11 +286,13 @@ def test_how_many_answers_people_must_score():
 
 
 def test_no_resamples_give_values_without_intervals():
-    assert agree([1, 2, 3, 5], [1, 3, 2, 6], resamples=0)["mae"] == Estimate(0.75, None, None, 4)
+    assert measure_agreement([1, 2, 3, 5], [1, 3, 2, 6], resampling=Resampling(0))["mae"] == Estimate(
+        0.75, None, None, 4
+    )
 
 
 def test_zero_is_chance_only_where_it_is():
-    estimate = agree([6, 5, 0, 1], [0, 5, 6, 0])
+    estimate = measure_agreement([6, 5, 0, 1], [0, 5, 6, 0])
     for name in PAIRED:
         assert includes_zero(name, estimate[name]) <= (name in ZERO_IS_CHANCE)
 
@@ -293,7 +307,7 @@ def test_zero_is_chance_only_where_it_is():
 )
 def test_what_does_not_pair_is_refused(arguments, problem):
     with pytest.raises(ValueError, match=problem):
-        agree(*arguments)
+        measure_agreement(*arguments)
 
 
 def test_gaps_of_annotators_do_not_matter_to_alpha():
@@ -301,7 +315,7 @@ def test_gaps_of_annotators_do_not_matter_to_alpha():
     pairs = [(4, 5), (1, 1), (6, 3), (2, 2), (0, 1)]
     gaps = [(a, None, b) if number % 2 else (None, a, b) for number, (a, b) in enumerate(pairs)]
     alone = [(5, None, None)]
-    found, plain = reliability([*gaps, *alone]), agree(*zip(*pairs, strict=True))
+    found, plain = measure_reliability([*gaps, *alone]), measure_agreement(*zip(*pairs, strict=True))
     assert found["alpha_interval"].value == pytest.approx(plain["alpha_interval"].value)
     assert found["alpha_interval"].n == 5
-    assert reliability([])["alpha_interval"].value is None
+    assert measure_reliability([])["alpha_interval"].value is None

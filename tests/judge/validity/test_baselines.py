@@ -10,8 +10,9 @@ from judge import cli
 from judge.core.benchmark import Answer
 from judge.errors import UserError
 from judge.io.image_paths import ImageRefused
-from judge.validity.agreement import agree
-from judge.validity.baselines import ClipScore, illustrated, words
+from judge.validity.agreement import measure_agreement
+from judge.validity.baselines import ClipScore, captioned_pictures, count_words
+from judge.validity.resampling import Resampling
 
 
 def answer(response, root):
@@ -35,7 +36,7 @@ def answer(response, root):
     ],
 )
 def test_words(tmp_path, response, n):
-    assert words(answer(response, tmp_path)) == n
+    assert count_words(answer(response, tmp_path)) == n
 
 
 @pytest.fixture
@@ -45,22 +46,22 @@ def pictures(tmp_path):
     return tmp_path
 
 
-def test_a_picture_goes_with_the_text_it_stands_beside(pictures):
+def test_a_picture_goes_with_the_text_nearest_to_it(pictures):
     response = [
         {"text": " ", "image": "red.png"},  # nothing before it: the first text after it
         {"text": "First.", "image": "blue.png"},
         {"text": None, "image": "green.png"},  # the nearest before it
         {"text": "Last.", "image": None},
     ]
-    found = illustrated(answer(response, pictures))
+    found = captioned_pictures(answer(response, pictures))
     assert [(text, path.stem) for text, path in found] == [("First.", "red"), ("First.", "blue"), ("First.", "green")]
-    assert illustrated(answer([{"text": None, "image": "red.png"}], pictures)) == []
-    assert illustrated(answer("No picture.", pictures)) == []
+    assert captioned_pictures(answer([{"text": None, "image": "red.png"}], pictures)) == []
+    assert captioned_pictures(answer("No picture.", pictures)) == []
 
 
 def test_a_picture_outside_the_root_is_not_opened(pictures):
     with pytest.raises(ImageRefused):
-        illustrated(answer([{"text": "x", "image": "../red.png"}], pictures / "sub"))
+        captioned_pictures(answer([{"text": "x", "image": "../red.png"}], pictures / "sub"))
 
 
 @pytest.fixture(scope="module")
@@ -156,7 +157,7 @@ def test_clipscore_is_a_row_of_agree(clip, pictures, capsys):
     assert found["clipscore"]["scale"] == "other"
     score = ClipScore(str(clip))
     theirs = [score(answer(row["response"], pictures)) for row in humans[:5]]
-    expected = agree(theirs, range(5), resamples=0)["spearman"].value
+    expected = measure_agreement(theirs, range(5), resampling=Resampling(0))["spearman"].value
     assert found["clipscore"]["coefficients"]["spearman"]["value"] == pytest.approx(expected)
 
 

@@ -30,14 +30,14 @@ def folder(path, *verdicts, signature=SIGNATURE):
 
 
 def test_an_answer_with_several_annotators_is_one_pair():
-    joined = pairing.join({"m": [verdict("SA-1", 3)]}, [human("SA-1", 4), human("SA-1", 5, annotator="b")])
+    joined = pairing.join_scores({"m": [verdict("SA-1", 3)]}, [human("SA-1", 4), human("SA-1", 5, annotator="b")])
     (pair,) = joined.pairs
     assert (pair.given, pair.human, pair.category, pair.ratings) == (3, 4.5, "SA", {"a": 4, "b": 5})
 
 
 def test_the_same_question_of_two_models_is_two_pairs():
     judged = {"m": [verdict("SA-1", 3)], "n": [verdict("SA-1", 6)]}
-    joined = pairing.join(judged, [human("SA-1", 1, "n"), human("SA-1", 2, "m")])
+    joined = pairing.join_scores(judged, [human("SA-1", 1, "n"), human("SA-1", 2, "m")])
     assert [(pair.model, pair.given, pair.human) for pair in joined.pairs] == [("n", 6, 1), ("m", 3, 2)]
 
 
@@ -47,7 +47,7 @@ def test_what_has_no_counterpart_is_kept_and_counted():
               verdict("SA-4", 2)],
     }  # fmt: skip
     humans = [human(f"SA-{n}", 4) for n in (1, 2, 3, 5)] + [human("SA-2", 5, annotator="b"), human("SA-1", 4, "n")]
-    joined = pairing.join(judged, humans)
+    joined = pairing.join_scores(judged, humans)
     assert [pair.id for pair in joined.pairs] == ["SA-1"]
     assert joined.unscored == {("SA-2", "m"): "truncated", ("SA-3", "m"): "no_score_line"}
     assert joined.left_out() == {
@@ -64,7 +64,7 @@ def test_what_has_no_counterpart_is_kept_and_counted():
 def test_a_folder_is_about_the_one_model_that_was_scored(tmp_path):
     where = folder(tmp_path / "out", verdict("SA-1", 3))
     for given in (where, where / "verdicts.jsonl", f"m={where}"):
-        judged = pairing.read([str(given)], [human("SA-1", 4)])
+        judged = pairing.read_judge_verdicts([str(given)], [human("SA-1", 4)])
         assert {model: [v.score for v in found] for model, found in judged.verdicts.items()} == {"m": [3]}
         assert judged.signature == Signature.parse(SIGNATURE)
 
@@ -72,26 +72,28 @@ def test_a_folder_is_about_the_one_model_that_was_scored(tmp_path):
 def test_a_file_of_verdicts_alone_has_no_signature(tmp_path):
     where = folder(tmp_path / "out", verdict("SA-1", 3))
     (where / "results.json").unlink()
-    assert pairing.read([str(where / "verdicts.jsonl")], [human("SA-1", 4)]).signature is None
+    assert pairing.read_judge_verdicts([str(where / "verdicts.jsonl")], [human("SA-1", 4)]).signature is None
     # of a folder it says that the run has not ended
     with pytest.raises(UserError, match="the run has not ended"):
-        pairing.read([str(where)], [human("SA-1", 4)])
+        pairing.read_judge_verdicts([str(where)], [human("SA-1", 4)])
 
 
 def test_models_by_name_and_by_folder(tmp_path):
     scores = [human("SA-1", 4, "org/m"), human("SA-1", 2, "n"), human("SA-1", 2, "not judged")]
     folder(tmp_path / "all" / "org_m", verdict("SA-1", 3))
     folder(tmp_path / "all" / "n", verdict("SA-1", 6))
-    by_folder = pairing.read([str(tmp_path / "all")], scores)
-    by_name = pairing.read([f"org/m={tmp_path / 'all' / 'org_m'}", f"n={tmp_path / 'all' / 'n'}"], scores)
+    by_folder = pairing.read_judge_verdicts([str(tmp_path / "all")], scores)
+    by_name = pairing.read_judge_verdicts(
+        [f"org/m={tmp_path / 'all' / 'org_m'}", f"n={tmp_path / 'all' / 'n'}"], scores
+    )
     assert by_folder == by_name
     assert {model: found[0].score for model, found in by_name.verdicts.items()} == {"org/m": 3, "n": 6}
 
 
 def test_a_path_may_hold_an_equals_sign(tmp_path):
     where = folder(tmp_path / "lr=1e-4", verdict("SA-1", 3))
-    assert list(pairing.read([str(where)], [human("SA-1", 4)]).verdicts) == ["m"]
-    assert list(pairing.read([f"m={where}"], [human("SA-1", 4)]).verdicts) == ["m"]
+    assert list(pairing.read_judge_verdicts([str(where)], [human("SA-1", 4)]).verdicts) == ["m"]
+    assert list(pairing.read_judge_verdicts([f"m={where}"], [human("SA-1", 4)]).verdicts) == ["m"]
 
 
 @pytest.mark.parametrize(
@@ -106,13 +108,13 @@ def test_a_path_may_hold_an_equals_sign(tmp_path):
     ],
 )
 def test_what_cannot_be_meant_is_refused(tmp_path, given, problem):
-    places = {
+    paths = {
         "out": folder(tmp_path / "out", verdict("SA-1", 3)),
         "other": folder(tmp_path / "other", verdict("SA-1", 3), signature=SIGNATURE.replace("float32", "bfloat16")),
         "twice": folder(tmp_path / "twice", verdict("a/b/1", 1, index=0), verdict("a/b/1", 0, index=1)),
     }
     with pytest.raises(UserError, match=problem):
-        pairing.read([word.format(**places) for word in given], [human("SA-1", 4), human("SA-1", 4, "n")])
+        pairing.read_judge_verdicts([word.format(**paths) for word in given], [human("SA-1", 4), human("SA-1", 4, "n")])
 
 
 @pytest.mark.parametrize("name", ["../up", "a/b", "..", "", ".hidden", "a\x00b", "C:\\x"])

@@ -19,10 +19,11 @@ from __future__ import annotations
 import json
 import random
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from fixed_lengths import FixedLengths
 from real_shape import SCALES, describe
 from workload import Sample, make_model, samples
 
@@ -46,30 +47,33 @@ class Counted(LocalEngine):
 
     def __init__(self, *given: Any, lengths: Sequence[int], **options: Any) -> None:
         super().__init__(*given, **options)
-        self.lengths, self.ids = lengths, dict[int, tuple[int, ...]]()
-        self.used, self.offered = 0, 0  # at steps while prompts wait
+        self.lengths, self.ids = dict(enumerate(lengths)), dict[int, tuple[int, ...]]()
+        self.sequences, self.capacity = 0, 0  # summed over decode steps while prompts wait
 
     def _generator(self, tokens: int) -> generate.Generator:
-        engine = self
+        return CountedGenerator(self, tokens, self.lengths)
 
-        class Fixed(generate.Generator):
-            def _take(self, sequences: Any, logits: Any) -> Any:
-                finished, best = super()._take(sequences, logits)
-                done = {key for key, _ in finished}
-                enough = [s for s in sequences if s.key not in done and len(s.new) >= engine.lengths[s.key]]
-                finished = [*finished, *((s.key, s.generated(False)) for s in enough)]
-                engine.ids |= {key: found.ids for key, found in finished}
-                return finished, best
 
-            def step(self, most: int | None = None) -> Any:
-                used, offered = self.counters.decode_used, self.counters.decode_offered
-                finished = super().step(most)
-                if self.counters.sequences < len(engine.lengths):
-                    engine.used += self.counters.decode_used - used
-                    engine.offered += self.counters.decode_offered - offered
-                return finished
+class CountedGenerator(FixedLengths):
+    """Tells its engine what was generated, and how full the steps were."""
 
-        return Fixed(self.model, stop=-1, max_new_tokens=self.max_new_tokens, tokens=tokens, counters=self.counters)
+    def __init__(self, engine: Counted, cache_tokens: int, lengths: Mapping[int, int]) -> None:
+        super().__init__(engine, cache_tokens, lengths)
+        self.engine = engine
+
+    def _choose_tokens(self, sequences: Any, logits: Any) -> Any:
+        finished, best = super()._choose_tokens(sequences, logits)
+        self.engine.ids |= {key: found.ids for key, found in finished}
+        return finished, best
+
+    def step(self, max_num_seqs: int | None = None) -> Any:
+        """As of `generate.Generator`."""
+        sequences, capacity = self.counters.decode_sequences, self.counters.decode_capacity
+        finished = super().step(max_num_seqs)
+        if self.counters.sequences < len(self.lengths):
+            self.engine.sequences += self.counters.decode_sequences - sequences
+            self.engine.capacity += self.counters.decode_capacity - capacity
+        return finished
 
 
 def count() -> dict[str, Any]:
@@ -108,15 +112,15 @@ def count() -> dict[str, Any]:
     found: dict[str, Any] = {
         "prompts": len(some),
         "differ": {name: sum(ids[n] != tokens for n, tokens in other.items()) for name, other in others.items()},
-        "padding": counters.prompt_places / counters.prompt_tokens,
-        "slots_used": engine.used / engine.offered,
-        "slots_used_with_drain": counters.decode_used / counters.decode_offered,
+        "padding": counters.prefill_positions / counters.prefill_tokens,
+        "slots_used": engine.sequences / engine.capacity,
+        "slots_used_with_drain": counters.decode_sequences / counters.decode_capacity,
         "moved": counters.kv_copied - counters.prefix_reused,
         "prefix_reused": counters.prefix_reused,
-        "read_and_reused": counters.prompt_tokens - counters.prefix_computed + counters.prefix_reused,
+        "read_and_reused": counters.prefill_tokens - counters.prefix_computed + counters.prefix_reused,
         "tokens_of_prompts": sum(len(sample.ids) for sample in some),
         "host_waits_a_pass": counters.host_syncs / counters.forwards,
-        "rows_a_step": counters.decode_used / counters.decode_steps,
+        "rows_a_step": counters.decode_sequences / counters.decode_steps,
         "counters": vars(counters),
     }
     found["holds"] = {

@@ -30,6 +30,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
 import functools
 import json
 import os
@@ -39,13 +40,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import ceilings as measured
 import counting
 import plain_loops
+from fixed_lengths import FixedLengths
 from real_shape import SCALES, describe
 from roofline import Ceilings, Shape
 from workload import Sample, make_model, samples
@@ -56,6 +58,16 @@ from judge.model import generate
 from judge.model.tokenizer import Tokenizer
 
 RUNS = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class How:
+    """A way to run the engine. prefixes: with shared prefixes. cutters: threads or processes for the pictures."""
+
+    prefixes: bool = False
+    without_kernel: bool = False
+    max_num_seqs: int | None = None
+    cutters: int | None = None
 
 
 class Bench:
@@ -90,15 +102,16 @@ class Bench:
         self.sync()
         return time.perf_counter() - start, value
 
-    def engine(
-        self, copies: Sequence[Sample], batch_size: int | None = None, cutters: int | None = None
-    ) -> tuple[LocalEngine, Fixed]:
-        """An engine whose answers have the lengths of `copies`."""
+    def engine(self, copies: Sequence[Sample], how: How) -> tuple[LocalEngine, Clock]:
+        """An engine whose answers have the lengths of `copies`, and the clock of its run."""
         budget = None if self.on_gpu else 4096
-        options = EngineOptions(max_new_tokens=self.most_new, batch_size=batch_size, cache_tokens=budget)
-        made = LocalEngine(self.model, self.tokenizer, self.described, {}, options, cutters=cutters)
-        clock = Fixed(self, {number: sample.work.new for number, sample in enumerate(copies)})
+        options = EngineOptions(max_new_tokens=self.most_new, batch_size=how.max_num_seqs, cache_tokens=budget)
+        made = LocalEngine(self.model, self.tokenizer, self.described, {}, options, cutters=how.cutters)
+        lengths = {number: sample.work.new for number, sample in enumerate(copies)}
+        clock = Clock(lengths, without_kernel=how.without_kernel)
         made._generator = functools.partial(clock.generator, made)  # type: ignore[method-assign]
+        if not how.prefixes:
+            made._openings = lambda prompts: {}  # type: ignore[method-assign]
         return made, clock
 
     def in_time(self) -> bool:
@@ -110,45 +123,51 @@ class Bench:
         return MAX_NEW_TOKENS if self.scale == "real" else 32
 
 
-class Fixed:
-    """Lets every answer have its length, and keeps the time of each pass. rows: sequences written at each step."""
+class Clock:
+    """The times of one run of the engine. without_kernel: decode by plain attention.
 
-    def __init__(self, bench: Bench, lengths: dict[int, int]) -> None:
-        self.bench, self.lengths, self.plain = bench, lengths, False
-        self.steps: list[tuple[float, int, int]] = []  # seconds, sequences, tokens they had cached
-        self.launching: list[float] = []
+    steps: of every decode step seconds, sequences, and tokens they had cached; launches: seconds the host took for
+    each; first: when the first tokens were known, by `time.perf_counter`.
+    """
+
+    def __init__(self, lengths: Mapping[int, int], without_kernel: bool) -> None:
+        self.lengths, self.without_kernel = lengths, without_kernel
+        self.steps: list[tuple[float, int, int]] = []
+        self.launches: list[float] = []
         self.first: float | None = None
 
     def generator(self, engine: LocalEngine, tokens: int) -> generate.Generator:
-        clock = self
+        """What the engine is to use instead of its own, with a cache of so many tokens."""
+        return TimedGenerator(engine, tokens, self)
 
-        class Timed(generate.Generator):
-            def _take(self, sequences: Any, logits: Any) -> Any:
-                finished, best = super()._take(sequences, logits)
-                clock.first = clock.first or time.perf_counter()
-                done = {key for key, _ in finished}
-                enough = [s for s in sequences if s.key not in done and len(s.new) >= clock.lengths[s.key]]
-                return [*finished, *((s.key, s.generated(False)) for s in enough)], best
 
-            def _write(self, sequences: Any) -> Any:
-                start = time.perf_counter()
-                logits = super()._write(sequences)
-                clock.launching.append(time.perf_counter() - start)
-                return logits
+class TimedGenerator(FixedLengths):
+    """Keeps the time of each pass on a clock."""
 
-            def step(self, most: int | None = None) -> Any:
-                before = len(self._sequences), sum(s.cached + 1 for s in self._sequences)
-                start = time.perf_counter()
-                finished = super().step(most)  # ends by waiting for the tokens
-                clock.steps.append((time.perf_counter() - start, *before))
-                return finished
+    def __init__(self, engine: LocalEngine, cache_tokens: int, clock: Clock) -> None:
+        super().__init__(engine, cache_tokens, clock.lengths)
+        self.clock = clock
+        if clock.without_kernel:
+            self._decode_kernel = None
 
-        made = Timed(
-            engine.model, stop=-1, max_new_tokens=engine.max_new_tokens, tokens=tokens, counters=engine.counters
-        )
-        if self.plain:
-            made._attend = None
-        return made
+    def _choose_tokens(self, sequences: Any, logits: Any) -> Any:
+        found = super()._choose_tokens(sequences, logits)
+        self.clock.first = self.clock.first or time.perf_counter()
+        return found
+
+    def _decode(self, sequences: Any) -> Any:
+        start = time.perf_counter()
+        logits = super()._decode(sequences)
+        self.clock.launches.append(time.perf_counter() - start)
+        return logits
+
+    def step(self, max_num_seqs: int | None = None) -> Any:
+        """As of `generate.Generator`."""
+        before = len(self._running), sum(sequence.cached + 1 for sequence in self._running)
+        start = time.perf_counter()
+        finished = super().step(max_num_seqs)  # ends by waiting for the tokens
+        self.clock.steps.append((time.perf_counter() - start, *before))
+        return finished
 
 
 def environment(bench: Bench) -> dict[str, Any]:
@@ -220,11 +239,11 @@ def engine(bench: Bench) -> dict[str, Any]:
         runs.append(judged(bench, copies))
     found = sorted(runs, key=lambda run: run["samples_per_s"])[len(runs) // 2]
     variants = {
-        f"shared prefixes ({len(copies)} samples)": lambda: judged(bench, copies, prefixes=True),
+        f"shared prefixes ({len(copies)} samples)": lambda: judged(bench, copies, How(prefixes=True)),
         f"{len(few)} samples only": lambda: judged(bench, few),
-        f"{len(few)} samples, pictures in threads": lambda: judged(bench, few, cutters=0),
-        f"{len(few)} samples, writing without the kernel": lambda: judged(bench, few, plain=True),
-        f"{len(few)} samples, 8 at most": lambda: judged(bench, few, most=8),
+        f"{len(few)} samples, pictures in threads": lambda: judged(bench, few, How(cutters=0)),
+        f"{len(few)} samples, writing without the kernel": lambda: judged(bench, few, How(without_kernel=True)),
+        f"{len(few)} samples, 8 at most": lambda: judged(bench, few, How(max_num_seqs=8)),
     }
     rates = {name: variant()["samples_per_s"] for name, variant in variants.items() if bench.in_time()}
     return (
@@ -234,22 +253,11 @@ def engine(bench: Bench) -> dict[str, Any]:
     )
 
 
-def judged(
-    bench: Bench,
-    some: Sequence[Sample],
-    *,
-    prefixes: bool = False,
-    plain: bool = False,
-    most: int | None = None,
-    cutters: int | None = None,
-) -> dict[str, Any]:
+def judged(bench: Bench, some: Sequence[Sample], how: How = How()) -> dict[str, Any]:
     """One run of the engine."""
     import torch
 
-    made, clock = bench.engine(some, batch_size=most, cutters=cutters)
-    clock.plain = plain
-    if not prefixes:
-        made._openings = lambda prompts: {}  # type: ignore[method-assign]
+    made, clock = bench.engine(some, how)
     if bench.on_gpu:
         torch.cuda.reset_peak_memory_stats()
     start = time.perf_counter()
@@ -265,7 +273,7 @@ def judged(
         "of_copy_bandwidth": read / spent / bench.ceilings.bandwidth if bench.ceilings else None,
         "rows_a_step": rows / len(clock.steps),
         "step_ms": 1e3 * spent / len(clock.steps),
-        "host_ms_a_step": 1e3 * statistics.median(clock.launching),
+        "host_ms_a_step": 1e3 * statistics.median(clock.launches),
         "first_result_s": (clock.first or start) - start,
         "peak_gb": peak,
         "counters": vars(made.counters),

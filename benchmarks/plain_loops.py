@@ -14,8 +14,8 @@ from typing import Any
 from preprocessing import reference as prepared
 from workload import Sample
 
-from judge.model import attention, generate, images, packed
-from judge.model.cache import KeyValues
+from judge.model import attention, generate, images, packed, precision
+from judge.model.cache import KeyValueCache
 
 SAVE_STEP = 10
 """Samples after which the official loop writes everything (MMIE, main.py, `--save_step`)."""
@@ -108,7 +108,7 @@ def _pixels(model: Any, sample: Sample, device: str, dtype: Any, *, torchvision:
         return None
     if torchvision:
         return torch.cat([prepared(file, side(model)).to(dtype).to(device) for file in sample.files])
-    cut = [images.pixel_values(images.tiles(images.decode(file), side(model))) for file in sample.files]
+    cut = [images.pixel_values(images.cut_tiles(images.decode_image(file), side(model))) for file in sample.files]
     return torch.cat([torch.from_numpy(one).to(device, dtype) for one in cut])
 
 
@@ -170,20 +170,21 @@ def _packed(model: Any, some: Sequence[Sample], forced: Sequence[Sequence[int]],
 
     lengths = [len(sample.ids) for sample in some]
     starts = [sum(lengths[:n]) + n * FORCED for n in range(len(some))]
-    cache = KeyValues(model, sum(lengths) + FORCED * len(some))
+    cache = KeyValueCache(model, sum(lengths) + FORCED * len(some))
     beyond = model.model.language_model.rotary_emb.beyond
-    with torch.inference_mode(), generate.exact_float32():
+    with torch.inference_mode(), precision.exact_float32():
         spans = []
         for sample, start, length in zip(some, starts, lengths, strict=True):
-            tiles = [images.tiles(images.decode(file), side(model)) for file in sample.files]
+            tiles = [images.cut_tiles(images.decode_image(file), side(model)) for file in sample.files]
             features = generate.vision_features(model, np.concatenate(tiles)).flatten(0, 1) if tiles else None
             places = np.flatnonzero(np.asarray(sample.ids) == model.config.image_token_id)
-            spans.append(packed.Span(sample.ids, start, 0, bool(beyond(length)), places, features))
-        rows = [packed.read(model, cache, spans)]
-        fast = getattr(attention, "fast", None)
+            spans.append(packed.PrefillChunk(sample.ids, start, 0, bool(beyond(length)), places, features))
+        rows = [packed.prefill(model, cache, spans)]
+        kernel = attention.find_decode_kernel(model)
         for step in range(FORCED):
             tokens = [row[step] for row in forced]
-            batch = packed.Batch.of(starts, [length + step for length in lengths], tokens, model.lm_head.weight.device)
-            rows.append(packed.write(model, cache, batch, fast(model) if fast else None))
+            cached = [length + step for length in lengths]
+            batch = packed.DecodeBatch.from_lists(starts, cached, tokens, model.lm_head.weight.device)
+            rows.append(packed.decode(model, cache, batch, kernel))
     together = torch.stack(rows, dim=1)
     return list(together.unbind())

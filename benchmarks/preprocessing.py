@@ -77,7 +77,7 @@ def reference(path: Path, size: int = TILE) -> Any:
         ]
     )
     image = Image.open(path).convert("RGB")
-    columns, rows = images.grid(*image.size, size)
+    columns, rows = images.tile_grid(*image.size, size)
     whole = image.resize((columns * size, rows * size))
     corners = [(x * size, y * size) for y in range(rows) for x in range(columns)]
     cut = [whole.crop((x, y, x + size, y + size)) for x, y in corners]
@@ -99,7 +99,7 @@ def check(path: Path) -> int:
     """Tiles of the picture. Raises RuntimeError where one bit of them is not the reference's."""
     import torch
 
-    cut, wanted = images.tiles(images.decode(path)), reference(path)
+    cut, wanted = images.cut_tiles(images.decode_image(path)), reference(path)
     ways = {
         "float32 here": (torch.from_numpy(images.pixel_values(cut)), wanted),
         "float32 by the table": (on_device(cut, torch.float32), wanted),
@@ -135,11 +135,11 @@ def measure(folder: Path, repeats: int) -> list[dict[str, Any]]:
         tiles = check(path)
         works: list[Callable[[], object]] = [
             lambda path=path: reference(path).to(torch.bfloat16),  # type: ignore[misc]
-            lambda path=path: images.tiles(images.decode(path)),  # type: ignore[misc]
+            lambda path=path: images.cut_tiles(images.decode_image(path)),  # type: ignore[misc]
             lambda path=path: reference(path),  # type: ignore[misc]
-            lambda path=path: images.pixel_values(images.tiles(images.decode(path))),  # type: ignore[misc]
-            lambda path=path: images.decode(path),  # type: ignore[misc]
-            lambda path=path: images.count_tiles(*images.probe(path)),  # type: ignore[misc]
+            lambda path=path: images.pixel_values(images.cut_tiles(images.decode_image(path))),  # type: ignore[misc]
+            lambda path=path: images.decode_image(path),  # type: ignore[misc]
+            lambda path=path: images.count_tiles(*images.read_image_size(path)),  # type: ignore[misc]
         ]
         names = ("reference_ms", "ours_ms", "reference_float32_ms", "ours_float32_ms", "decode_ms", "probe_ms")
         taken = dict(zip(names, fastest(works, repeats), strict=True))

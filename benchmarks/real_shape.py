@@ -165,11 +165,13 @@ def write_weights(folder: Path, described: original_layout.Layout, device: str, 
     (folder / "model.safetensors.index.json").write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
 
 
-def prompts(folder: Path, described: original_layout.Layout, new_tokens: int) -> list[generate.Row]:
+def prompts(folder: Path, described: original_layout.Layout, new_tokens: int) -> list[generate.ModelInput]:
     """Every prompt of `rows_wanted`, encoded and cut; pictures of noise are written into `folder` and read again."""
     tokenizer = Tokenizer.from_folder(folder)
     limit = described.text["original_max_position_embeddings"]
-    cut = {name: images.tiles(images.decode(_picture(folder, name)), described.tile_size) for name in PICTURES}
+    cut = {
+        name: images.cut_tiles(images.decode_image(_picture(folder, name)), described.tile_size) for name in PICTURES
+    }
     rows = []
     for names, tokens in rows_wanted(limit, new_tokens):
         counts = [len(cut[name]) for name in names]
@@ -179,23 +181,23 @@ def prompts(folder: Path, described: original_layout.Layout, new_tokens: int) ->
             pieces: list[Piece] = [Literal("### Question\n"), Text("step " * words)]
             for number, name in enumerate(names):
                 pieces += [Literal(f"\nImage-{number}: "), Picture(folder / f"{name}.jpg", name)]
-            return conversation.encode(tokenizer, pieces, counts, described.tokens_per_tile).ids
+            return conversation.encode_prompt(tokenizer, pieces, counts, described.tokens_per_tile).ids
 
         fewest = len(ids(1))
         a_word = (len(ids(101)) - fewest) / 100
         tiles = np.concatenate([cut[name] for name in names]) if names else None
-        rows.append(generate.Row(ids(max(1, 1 + round((wanted - fewest) / a_word))), tiles))
+        rows.append(generate.ModelInput(ids(max(1, 1 + round((wanted - fewest) / a_word))), tiles))
     return rows
 
 
 def needed(
-    described: original_layout.Layout, rows: Sequence[generate.Row], new_tokens: int, scale: Scale, dtype: str
+    described: original_layout.Layout, rows: Sequence[generate.ModelInput], new_tokens: int, scale: Scale, dtype: str
 ) -> float:
     """Bytes of memory for weights, cache and activations, roughly."""
     text = described.text
     head = text["hidden_size"] // text["num_attention_heads"]
     token = 2 * text["num_hidden_layers"] * text["num_key_value_heads"] * head * ITEM_BYTES[dtype]
-    cache = token * sum(generate.need(len(row.ids), new_tokens) for row in rows)
+    cache = token * sum(generate.slots_needed(len(row.ids), new_tokens) for row in rows)
     return checkpoint.count_parameters(described) * ITEM_BYTES[dtype] + cache + scale.activations
 
 
@@ -217,12 +219,12 @@ def free_memory(device: str) -> float:
     return next((1024.0 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")), float("inf"))
 
 
-def answer(model: Any, rows: Sequence[generate.Row], new_tokens: int) -> float:
+def answer(model: Any, rows: Sequence[generate.ModelInput], new_tokens: int) -> float:
     """Seconds for one batch. Raises RuntimeError where an answer is not what it must be."""
     import torch
 
     start = time.perf_counter()
-    done = dict(generate.greedy(model, rows, stop=NEVER, max_new_tokens=new_tokens))
+    done = dict(generate.generate_all(model, rows, stop=NEVER, max_new_tokens=new_tokens))
     seconds = time.perf_counter() - start
     for number in range(len(rows)):
         if len(done[number].ids) != new_tokens or not torch.isfinite(done[number].prefill_logits).all():

@@ -3,10 +3,11 @@
     python benchmarks/simulate_schedule.py [--samples 20103] [--out FILE]
 
 No GPU was there when this was written. What is real is the policy: `judge.engines.scheduler.Schedule` orders, admits
-and refills, `judge.model.cache.Regions` gives out the cache. What is assumed is every time: a pass takes its operations
-and bytes (`roofline.py`) over the ceilings of one H200 (780 TF/s, 4.3 TB/s), each reached in part only (products 0.75,
-vision tower 0.60, attention of prompts 0.45, writing 0.80), and a step of writing no less than the host needs to launch
-it. The numbers say what the policy leaves on the table, not how fast an H200 is; `judge_throughput.py` measures that.
+and refills, `judge.model.cache.SlotAllocator` gives out the cache. What is assumed is every time: a pass takes its
+operations and bytes (`roofline.py`) over the ceilings of one H200 (780 TF/s, 4.3 TB/s), each reached in part only
+(products 0.75, vision tower 0.60, prefill attention 0.45, decode 0.80), and a decode step no less than the host needs
+to launch it. The numbers say what the policy leaves on the table, not how fast an H200 is; `judge_throughput.py`
+measures that.
 
 The samples (MIX) are a guess too: 82% have three pictures, of 13, 10, 7 or 1 tiles at 35, 40, 15 and 10%; some 900
 tokens of text; answers of 200 ± 50 tokens, and one in a hundred runs to the limit of 1,024.
@@ -32,7 +33,7 @@ from roofline import Ceilings, Shape, Work
 from judge.engines import Completion
 from judge.engines.scheduler import Planned, Ready, Schedule
 from judge.model import generate
-from judge.model.cache import Regions
+from judge.model.cache import SlotAllocator
 
 H200 = Ceilings(flops=780e12, bandwidth=4.3e12)
 MEMORY = 139 * 2**30
@@ -66,29 +67,30 @@ class Modelled:
     """Stands in for `generate.Generator`: knows how long each answer will be, and what a pass takes."""
 
     def __init__(self, samples: Sequence[Work], shape: Shape, reached: Reached, tokens: int) -> None:
-        self.cache = type("Cache", (), {"regions": Regions(tokens)})()
+        self.cache = type("Cache", (), {"slots": SlotAllocator(tokens)})()
         self._samples, self._shape, self._reached = samples, shape, reached
         self._under_way: dict[int, list[int]] = {}  # number → [start, tokens cached, tokens left to write]
         self.seconds = self.steps = self.rows = self.used = self.offered = 0.0
         self._cached, self._latest, self._admitted = 0, 1, 0
 
-    def fits(self, lengths: Sequence[int]) -> bool:
-        regions = self.cache.regions
-        needs = [generate.need(length, MAX_NEW_TOKENS) for length in lengths]
-        starts = [regions.take(need) for need in needs]
-        for start, need in zip(starts, needs, strict=True):
+    def can_admit(self, lengths: Sequence[int]) -> bool:
+        """As of `generate.Generator`."""
+        slots = self.cache.slots
+        wanted = [generate.slots_needed(length, MAX_NEW_TOKENS) for length in lengths]
+        starts = [slots.allocate(length) for length in wanted]
+        for start, length in zip(starts, wanted, strict=True):
             if start is not None:
-                regions.give(start, need)
+                slots.release(start, length)
         return None not in starts
 
     def admit(self, rows: Sequence[tuple[int, Any]]) -> list[tuple[int, int]]:
         shape, reached, ceilings = self._shape, self._reached, H200
         for number, row in rows:
             work, length = self._samples[number], len(row.ids)
-            start = self.cache.regions.take(generate.need(length, MAX_NEW_TOKENS))
+            start = self.cache.slots.allocate(generate.slots_needed(length, MAX_NEW_TOKENS))
             self._under_way[number] = [start, length, work.new - 1]
             self._cached += length
-            self._latest = generate.need(length, MAX_NEW_TOKENS)
+            self._latest = generate.slots_needed(length, MAX_NEW_TOKENS)
             self._admitted += 1
             self.seconds += work.tiles * shape.tile_flops / (reached.tower * ceilings.flops)
             products = length * shape.token_flops + shape.head_flops
@@ -96,13 +98,13 @@ class Modelled:
             self.seconds += length**2 * shape.square_flops / (reached.attention * ceilings.flops)
         return self._finished()
 
-    def step(self, most: int | None = None) -> list[tuple[int, int]]:
+    def step(self, max_num_seqs: int | None = None) -> list[tuple[int, int]]:
         active = len(self._under_way)
-        room = active + self.cache.regions.free // self._latest
+        room = active + self.cache.slots.num_free // self._latest
         self.steps, self.rows = self.steps + 1, self.rows + active
         if self._admitted < len(self._samples):  # at the end room is left because nobody wants it
             self.used += active
-            self.offered += room if most is None else min(room, max(most, active))
+            self.offered += room if max_num_seqs is None else min(room, max(max_num_seqs, active))
         bytes_ = self._cached * self._shape.token_bytes + self._shape.weight_bytes
         self.seconds += max(self._reached.host, bytes_ / (self._reached.writing * H200.bandwidth))
         for state in self._under_way.values():
@@ -116,7 +118,7 @@ class Modelled:
         for number in done:
             start, cached, _ = self._under_way.pop(number)
             self._cached -= cached
-            self.cache.regions.give(start, generate.need(self._samples[number].tokens, MAX_NEW_TOKENS))
+            self.cache.slots.release(start, generate.slots_needed(self._samples[number].tokens, MAX_NEW_TOKENS))
         return [(number, number) for number in done]
 
 
@@ -134,7 +136,7 @@ def run(
     planned.sort(key=lambda item: (-item.tokens, item.number))
     schedule = Schedule(
         planned,
-        lambda item: Ready(item.number, generate.Row(range(samples[item.number].tokens))),
+        lambda item: Ready(item.number, generate.ModelInput(range(samples[item.number].tokens))),
         generator,
         lambda number: Completion(str(number)),
         tile_bytes=3 * 448**2,

@@ -69,7 +69,7 @@ def make_model(described: Layout, device: str, dtype: Any) -> Any:
                 parameter.normal_(0, 0.02, generator=random)
             else:
                 parameter.fill_(0.0 if name.endswith("bias") else 1.0)
-    rope.install(model)
+    rope.install_rope(model)
     return model.eval()
 
 
@@ -96,14 +96,14 @@ def samples(
 
 
 def _sample(tokenizer: Tokenizer, described: Layout, files: Sequence[Path], text: int, new: int, name: str) -> Sample:
-    counts = [images.count_tiles(*images.probe(file), size=described.tile_size) for file in files]
+    counts = [images.count_tiles(*images.read_image_size(file), size=described.tile_size) for file in files]
     system = str(described.raw.get("system_message") or conversation.SYSTEM_MESSAGE)
 
     def encoded(words: int) -> tuple[list[Piece], tuple[int, ...]]:
         pieces: list[Piece] = [Literal("### Question\n"), Text(f"{name} " + "step " * words)]
         for number, file in enumerate(files):
             pieces += [Literal(f"\nImage-{number}: "), Picture(file, file.name)]
-        ids = conversation.encode(tokenizer, pieces, counts, described.tokens_per_tile, system).ids
+        ids = conversation.encode_prompt(tokenizer, pieces, counts, described.tokens_per_tile, system).ids
         return pieces, ids
 
     wanted = text + sum(counts) * described.tokens_per_tile + 2 * len(counts)

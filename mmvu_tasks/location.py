@@ -21,7 +21,7 @@ from judge.core.benchmark import Dataset, Source
 from judge.errors import UserError
 from judge.io.hub_dataset import HubData, Located
 from judge.io.image_paths import ImageRefused, below
-from judge.model.images import decode, probe
+from judge.model.images import decode_image, read_image_size
 from mmvu_tasks import categories, records
 from mmvu_tasks.records import Record
 
@@ -55,7 +55,7 @@ def load_dataset(data: Path | None = None, *, images: bool = False) -> Dataset:
 def open_image(root: Path, record: Record) -> Image.Image:
     """The picture of `record`, RGB. Raises UserError where it is missing, broken, too large or outside `root`."""
     try:
-        return decode(below(root, record.image))
+        return decode_image(below(root, record.image))
     except ImageRefused as refused:
         raise _refused(refused, root, record) from None
 
@@ -71,7 +71,7 @@ def _images(located: Located, found: Sequence[Record]) -> Path:
         first.setdefault(record.image, record)
     for record in first.values():
         try:
-            probe(below(image_root, record.image))
+            read_image_size(below(image_root, record.image))
         except ImageRefused as refused:
             raise _refused(refused, image_root, record) from None
     return image_root

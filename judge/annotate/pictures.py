@@ -18,7 +18,7 @@ from pathlib import Path
 from PIL import Image
 
 from judge.core.request import Picture
-from judge.model.images import decode
+from judge.model.images import decode_image
 
 SIDE = 1600
 """Pixels of the longer side, at most."""
@@ -50,7 +50,7 @@ class Album:
             return None
         with self._one_at_a_time:  # one huge picture in memory, not one a connection
             if name not in self._made:
-                image = decode(path)
+                image = decode_image(path)
                 image.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
                 image.info.clear()  # a colour profile would be written, too
                 out = io.BytesIO()

@@ -34,10 +34,10 @@ def run(args: argparse.Namespace) -> int:
     from judge.engines.local import load_local_engine
     from judge.model import verify
 
-    golden = verify.Golden.read(args.golden)
+    golden = verify.read_golden(args.golden)
     engine = load_local_engine(args.checkpoint, EngineOptions(device=args.device, dtype=args.dtype))
     results = []
-    for result in verify.verify(engine.model, engine.tokenizer, engine.layout, golden):
+    for result in verify.verify_cases(engine.model, engine.tokenizer, engine.layout, golden):
         print(result, flush=True)
         results.append(result)
     counts = [f"{sum(r.passed for r in results if r.mode == mode)}/{len(golden.cases)}" for mode in ("single", "batch")]

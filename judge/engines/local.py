@@ -27,7 +27,7 @@ from judge.engines.scheduler import THREADS, Planned, Ready, Schedule, failed, p
 from judge.errors import UserError
 from judge.io.image_paths import ImageRefused
 from judge.model import conversation, distribution, generate
-from judge.model.cache import token_bytes
+from judge.model.cache import bytes_per_token
 from judge.model.counters import Counters
 from judge.model.tokenizer import Tokenizer
 from judge.model.weights import checkpoint, original_layout, source
@@ -148,7 +148,7 @@ class LocalEngine:
             paths = [piece.path for piece in prompt.pieces if isinstance(piece, Picture)]
             tiles = cutter.cut(paths, planned.tiles)
             counts = tiles.counts if tiles else ()
-            encoded = conversation.encode(
+            encoded = conversation.encode_prompt(
                 self.tokenizer, prompt.pieces, counts, described.tokens_per_tile, self._system
             )
         except Exception as error:
@@ -157,7 +157,7 @@ class LocalEngine:
             if isinstance(error, ImageRefused):
                 return Completion(None, unscored=error.reason, note=error.message)
             return failed(error)
-        row = generate.Row(encoded.ids, tiles.array if tiles else None, openings.get(_opening(prompt), ()))
+        row = generate.ModelInput(encoded.ids, tiles.array if tiles else None, openings.get(_opening(prompt), ()))
         ready = Ready(planned.number, row, tiles)
         room = described.window - self.max_new_tokens
         if len(row.ids) > room:
@@ -180,20 +180,13 @@ class LocalEngine:
             uses[other] += counts[text]
         ids = {}
         for text in {other for other, count in uses.items() if count > 1}:
-            encoded = conversation.encode(self.tokenizer, [Literal(text), Text("x")], (), 1, self._system)
+            encoded = conversation.encode_prompt(self.tokenizer, [Literal(text), Text("x")], (), 1, self._system)
             ids[text] = encoded.ids[: encoded.spans[0][0]]
         return {text: ids[other] for text, other in shortest.items() if other in ids}
 
     def _generator(self, tokens: int) -> generate.Generator:
-        return generate.Generator(
-            self.model,
-            stop=self._stop,
-            max_new_tokens=self.max_new_tokens,
-            tokens=tokens,
-            watch=self._watch,
-            ends=self._ends,
-            counters=self.counters,
-        )
+        params = generate.DecodingParams(self._stop, self.max_new_tokens, self._watch, self._ends)
+        return generate.Generator(self.model, params, cache_tokens=tokens, counters=self.counters)
 
     def _has_score(self, ids: Sequence[int]) -> bool:
         """Whether the score can be read from what was generated so far, and nothing that follows would change it."""
@@ -204,7 +197,7 @@ class LocalEngine:
 
     def _completion(self, generated: generate.Generated) -> Completion:
         return Completion(
-            text=generate.text(self.tokenizer, generated),
+            text=generate.generated_text(self.tokenizer, generated),
             stopped=generated.stopped or len(generated.ids) < self.max_new_tokens,
             new_tokens=len(generated.ids),
             score_probs=distribution.score_distribution(self.tokenizer, generated.ids, generated.watched),
@@ -218,7 +211,7 @@ class LocalEngine:
         import torch
 
         free, _ = torch.cuda.mem_get_info(self.model.lm_head.weight.device)
-        return tokens_that_fit(free, token_bytes(self.model))
+        return tokens_that_fit(free, bytes_per_token(self.model))
 
 
 def tokens_that_fit(free: int, token: int) -> int:

@@ -114,7 +114,7 @@ def chat(message: Message, system: str) -> list[dict[str, Any]]:
 
 def data_url(path: Path) -> str:
     """A picture file as a data: address. Raises ImageRefused for what the judge would refuse to look at."""
-    pixels = images.decode(path)
+    pixels = images.decode_image(path)
     data = path.read_bytes()
     with Image.open(io.BytesIO(data)) as image:
         kind = Image.MIME.get(image.format or "", "application/octet-stream")

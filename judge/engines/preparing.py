@@ -36,7 +36,7 @@ import numpy.typing as npt
 
 from judge.io.image_paths import ImageRefused
 from judge.model import images
-from judge.model.cache import Regions
+from judge.model.cache import SlotAllocator
 
 SHARED_BYTES = 512 << 20
 """Of tiles in shared memory; 20 prompts of three photographs. Pages that were never written take none."""
@@ -51,14 +51,14 @@ class Tiles:
     array: npt.NDArray[np.uint8]
     counts: tuple[int, ...]
     place: tuple[int, int] | None = None
-    regions: Regions | None = None
+    slots: SlotAllocator | None = None
     lock: threading.Lock | None = None
 
     def release(self) -> None:
         """Let the memory go; `array` must not be looked at any more."""
-        if self.place is not None and self.regions is not None and self.lock is not None:
+        if self.place is not None and self.slots is not None and self.lock is not None:
             with self.lock:
-                self.regions.give(*self.place)
+                self.slots.release(*self.place)
         self.place = None
 
 
@@ -70,14 +70,14 @@ class Cutter:
         self.size, self.max_num = size, max_num
         self.processes = processes if os.name == "posix" else 0
         self._lock = threading.Lock()
-        self._regions = Regions(0)
+        self._slots = SlotAllocator(0)
         self._idle: list[_Worker] = []
         self._all: list[_Worker] = []
         if self.processes:
             self._file = _anonymous_file()
             os.ftruncate(self._file, shared_bytes)
             self._memory = np.frombuffer(mmap.mmap(self._file, shared_bytes), np.uint8)
-            self._regions = Regions(shared_bytes)
+            self._slots = SlotAllocator(shared_bytes)
 
     def __enter__(self) -> Cutter:
         return self
@@ -102,14 +102,14 @@ class Cutter:
             tiles = self._remote(paths, expected)
             if tiles is not None:
                 return tiles
-        cut = [images.tiles(images.decode(path), self.size, max_num=self.max_num) for path in paths]
+        cut = [images.cut_tiles(images.decode_image(path), self.size, max_num=self.max_num) for path in paths]
         return Tiles(np.concatenate(cut), tuple(map(len, cut)))
 
     def _remote(self, paths: Sequence[Path], expected: int) -> Tiles | None:
         shape = (expected, self.size, self.size, 3)
         length = expected * self.size * self.size * 3
         with self._lock:
-            start = self._regions.take(length)
+            start = self._slots.allocate(length)
         if start is None:
             return None
         place: tuple[int, int] | None = (start, length)
@@ -128,13 +128,13 @@ class Cutter:
             if answer["counts"] is None or sum(answer["counts"]) != expected:
                 return None
             array = self._memory[start : start + length].reshape(shape)
-            tiles = Tiles(array, tuple(answer["counts"]), place, self._regions, self._lock)
+            tiles = Tiles(array, tuple(answer["counts"]), place, self._slots, self._lock)
             place = None
             return tiles
         finally:
             if place is not None:
                 with self._lock:
-                    self._regions.give(*place)
+                    self._slots.release(*place)
 
     def _ask(self, job: dict[str, Any]) -> dict[str, Any]:
         """The answer of some worker. Raises ImageRefused for a job that workers die of."""
@@ -216,7 +216,7 @@ def _answer(job: dict[str, Any], memory: npt.NDArray[np.uint8]) -> dict[str, Any
     counts = []
     for path in map(Path, job["paths"]):
         try:
-            tiles = images.tiles(images.decode(path), size, max_num=job["max_num"])
+            tiles = images.cut_tiles(images.decode_image(path), size, max_num=job["max_num"])
         except ImageRefused as refused:
             return {"reason": refused.reason, "message": refused.message}
         counts.append(len(tiles))

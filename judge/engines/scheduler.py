@@ -4,7 +4,7 @@
     Schedule(planned, …).run()  yields (17, Completion(…)) as prompts are done
 
 Prompts are admitted in that order while the cache has room for all they may write (`judge.model.cache`), read together
-up to `TOKENS_AT_ONCE`, and written one token a step; what a finished one leaves is given to the next before the
+up to `MAX_BATCHED_TOKENS`, and written one token a step; what a finished one leaves is given to the next before the
 following step. Pictures are cut ahead of that by threads, in the same order, within a number of bytes. What is judged
 together depends on the prompts and the budget alone, never on how fast anything was.
 
@@ -55,7 +55,7 @@ class Ready:
     """A prompt with its pictures cut into tiles."""
 
     number: int
-    row: generate.Row
+    row: generate.ModelInput
     tiles: Tiles | None = None
 
     def release(self) -> None:
@@ -75,7 +75,7 @@ def plan(
     def look(numbered: tuple[int, Prompt]) -> Planned | tuple[int, Completion]:
         number, prompt = numbered
         try:
-            sizes = [images.probe(piece.path) for piece in prompt.pieces if isinstance(piece, Picture)]
+            sizes = [images.read_image_size(piece.path) for piece in prompt.pieces if isinstance(piece, Picture)]
         except ImageRefused as refused:
             return number, Completion(None, unscored=refused.reason, note=refused.message)
         tiles = sum(images.count_tiles(*size, size=described.tile_size, max_num=max_tiles) for size in sizes)
@@ -199,17 +199,17 @@ class Schedule:
         if self._most is not None and busy >= self._most:
             return False
         wanted = max(self.budget, self._need(ready))
-        if not busy and (self._generator is None or self._generator.cache.regions.size != wanted):
+        if not busy and (self._generator is None or self._generator.cache.slots.size != wanted):
             self._generator = None  # its memory goes before the new one's comes
             self._generator = self._make(wanted)
         if self._generator is None:
             return False
         lengths = [len(item.row.ids) for item in (*group, ready)]
-        within = not group or sum(lengths) <= generate.TOKENS_AT_ONCE
-        return within and self._generator.fits(lengths)
+        within = not group or sum(lengths) <= generate.MAX_BATCHED_TOKENS
+        return within and self._generator.can_admit(lengths)
 
     def _need(self, ready: Ready) -> int:
-        return generate.need(len(ready.row.ids), self._max_new_tokens)
+        return generate.slots_needed(len(ready.row.ids), self._max_new_tokens)
 
     def _recover(self, error: Exception, group: list[Ready]) -> list[tuple[int, Completion]]:
         """Put back what was under way. What fails for good."""

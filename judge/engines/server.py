@@ -206,7 +206,9 @@ class Server:
             if known is None:
                 return Plan(said, self.max_new_tokens)
             size = known.layout.tile_size
-            tiles = [images.count_tiles(*images.probe(path), size, max_num=MAX_TILES) for path in said.pictures]
+            tiles = [
+                images.count_tiles(*images.read_image_size(path), size, max_num=MAX_TILES) for path in said.pictures
+            ]
             length = prompt_length(said.text, tiles, known.layout.tokens_per_tile, known.tokenizer, known.system)
         except ImageRefused as refused:
             return Completion(None, unscored=refused.reason, note=refused.message)

@@ -180,7 +180,7 @@ class Encoder:
         """(tiles, side, side, 3) of a picture. Raises ImageRefused."""
         kept = self._kept.get(path)
         if kept is None:
-            kept = images.tiles(images.decode(path), self.tile_size, max_num=MAX_TILES)
+            kept = images.cut_tiles(images.decode_image(path), self.tile_size, max_num=MAX_TILES)
             if self._kept_bytes + kept.nbytes <= TILES_KEPT:
                 self._kept[path] = kept
                 self._kept_bytes += kept.nbytes
@@ -191,7 +191,7 @@ class Encoder:
         pieces = self.rubric.render(request)
         paths = tuple(piece.path for piece in pieces if isinstance(piece, Picture))
         counts = [len(self.tiles(path)) for path in paths]
-        encoded = conversation.encode(self.tokenizer, pieces, counts, self.tokens_per_tile, self.system)
+        encoded = conversation.encode_prompt(self.tokenizer, pieces, counts, self.tokens_per_tile, self.system)
         return encoded.ids, paths
 
     def completion(self, feedback: str, score: int) -> tuple[tuple[int, ...], int]:

@@ -1,10 +1,10 @@
-"""Attention of one sequence over its own stretch of the cache, without padding: in plain torch, on any device.
+"""Attention of one sequence over its own slots of the cache, without padding: in plain torch, on any device.
 
-    reading(q, keys, values)                     # q (n, heads, size): the last n of the m tokens in keys (m, …)
-    writing(q, keys, values, starts, lengths)    # q (sequences, heads, size): the newest token of each
+    prefill_attention(q, keys, values)                 # q (n, heads, size): the last n of the m tokens in keys (m, …)
+    decode_attention(q, keys, values, starts, lengths) # q (sequences, heads, size): the newest token of each
 
-`writing` calls the attention of torch once a sequence, on views of the cache. On CUDA `judge.model.decode_kernel` does
-the same for all sequences at once, where `fast` finds that it does.
+`decode_attention` calls torch's attention once a sequence, on views of the cache. On CUDA `judge.model.decode_kernel`
+does the same for all sequences at once, where `find_decode_kernel` finds that it does.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ TOLERANCE = {"float32": 1e-4, "bfloat16": 2e-2}
 """How far a kernel may be off the plain path, of values around 1."""
 
 
-def reading(q: Any, keys: Any, values: Any, window: int | None = None) -> Any:
+def prefill_attention(q: Any, keys: Any, values: Any, window: int | None = None) -> Any:
     """(n, heads, size): causal attention of the last n of m tokens. keys, values (m, key heads, size).
 
     window: how many tokens, itself included, a token sees; None: all before it.
@@ -44,13 +44,13 @@ def reading(q: Any, keys: Any, values: Any, window: int | None = None) -> Any:
     return out[0].transpose(0, 1)
 
 
-def writing(
+def decode_attention(
     q: Any, keys: Any, values: Any, starts: Sequence[int], lengths: Sequence[int], window: int | None = None
 ) -> Any:
     """(sequences, heads, size): each newest token over the tokens of its sequence.
 
-    keys, values: a layer of the cache (places, key heads, size); a sequence has places start to start + length there,
-    its newest token included.
+    keys, values: a layer of the cache (slots, key heads, size); a sequence has slots start to start + length there,
+    its newest token included. window: as in `prefill_attention`.
     """
     import torch
     from torch.nn.functional import scaled_dot_product_attention
@@ -68,9 +68,11 @@ def writing(
     return torch.stack(rows)
 
 
-def fast(model: Any) -> Callable[..., Any] | None:
-    """`decode_kernel.attend`, where it computes on the model's device what `writing` does. None on a CPU, with a
-    sliding window, and, with a warning, where it fails or is off."""
+def find_decode_kernel(model: Any) -> Callable[..., Any] | None:
+    """`decode_kernel.launch_decode_attention`, where it computes on the model's device what `decode_attention` does.
+
+    None on a CPU, with a sliding window, and, with a warning, where it fails or is off.
+    """
     text, weight = model.config.text_config, model.lm_head.weight
     if weight.device.type != "cuda" or text.sliding_window is not None:
         return None
@@ -97,7 +99,7 @@ def _counts_from_the_end(device: Any, dtype: Any, heads: int, size: int) -> bool
         expected = scaled_dot_product_attention(q, keys, values, attn_mask=_visible(150, 400, device))
         _compare(found, expected, dtype)
     except Exception as error:
-        _warn(f"attention behind a shared opening takes a mask on {device}", error)
+        _warn(f"attention behind a shared prefix takes a mask on {device}", error)
         return False
     return True
 
@@ -107,7 +109,7 @@ def _checked(device: Any, dtype: Any, heads: int, key_heads: int, size: int) -> 
     import torch
 
     try:
-        from judge.model.decode_kernel import BLOCK, SPLIT, attend
+        from judge.model.decode_kernel import BLOCK, SPLIT, launch_decode_attention
 
         lengths = [1, SPLIT - 1, SPLIT, 2 * SPLIT + 17, BLOCK]
         starts = [sum(lengths[:n]) + 3 * n for n in range(len(lengths))]
@@ -117,13 +119,13 @@ def _checked(device: Any, dtype: Any, heads: int, key_heads: int, size: int) -> 
             torch.randn(shape, generator=generator, device=device, dtype=dtype)
             for shape in ((len(lengths), heads, size), cache, cache)
         )
-        places, counts = torch.tensor([starts, lengths], device=device)
-        found = attend(q, keys, values, places, counts, max(lengths))
-        _compare(found, writing(q, keys, values, starts, lengths), dtype)
+        first_slots, counts = torch.tensor([starts, lengths], device=device)
+        found = launch_decode_attention(q, keys, values, first_slots, counts, max(lengths))
+        _compare(found, decode_attention(q, keys, values, starts, lengths), dtype)
     except Exception as error:  # a package, a compiler, a driver: anything may be missing
         _warn(f"the decoding kernel is not used on {device}", error)
         return None
-    return attend
+    return launch_decode_attention
 
 
 def _compare(found: Any, expected: Any, dtype: Any) -> None:

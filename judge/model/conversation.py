@@ -1,7 +1,7 @@
 """The prompt as the reference's `chat()` builds it, from pieces instead of a string.
 
-    encode(tokenizer, (Literal("### Question\\nImage-0: "), Picture(…), Literal("\\n### Answer\\n"), Text("A cat."), …),
-           tiles_per_picture=[13], tokens_per_tile=256)
+    pieces = (Literal("### Question\\nImage-0: "), Picture(…), Literal("\\n### Answer\\n"), Text("A cat."), …)
+    encode_prompt(tokenizer, pieces, tiles_per_picture=[13], tokens_per_tile=256)
     ->  ids of  <|system|>\\n{system}<|end|><|user|>\\n### Question\\nImage-0: <img><IMG_CONTEXT>*3328</img>\\n…
                 …<|end|><|assistant|>\\n
 
@@ -41,7 +41,7 @@ class Encoded:
     spans: tuple[tuple[int, int], ...]
 
 
-def encode(
+def encode_prompt(
     tokenizer: Tokenizer,
     pieces: Sequence[Piece],
     tiles_per_picture: Sequence[int],

@@ -1,14 +1,14 @@
-"""`judge.model.attention.writing` for all sequences in two launches, on a GPU (Triton). Imported only where it is used.
+"""Decode attention of all sequences in two launches, on a GPU (Triton). Imported only where it is used.
 
-    attend(q, keys, values, starts, lengths, longest)        # (sequences, heads, size); starts, lengths on the device
+    launch_decode_attention(q, keys, values, starts, lengths, longest)   # starts, lengths (sequences,) on the device
 
-Writing a token reads all keys and values of its sequence once, and nothing else takes as long: what counts is that
+Decoding a token reads all keys and values of its sequence once, and nothing else takes as long: what counts is that
 every core reads at once. So each sequence and head is split into stretches of `SPLIT` tokens that are read side by
 side, and what they found is joined (flash decoding). Splits are counted from the sequence's own first token, so what is
 computed for it does not depend on its company. Products are plain float32 sums, not tensor cores' rounded ones.
 
-Tested by Triton's interpreter against the plain path; not yet run on a GPU. `judge.model.attention.fast` therefore
-compares the two on the device before the first use.
+Tested by Triton's interpreter against `judge.model.attention.decode_attention`; not yet run on a GPU.
+`judge.model.attention.find_decode_kernel` therefore compares the two on the device before the first use.
 """
 
 # ruff: noqa: N803 - constants of a kernel are written as such
@@ -25,10 +25,10 @@ SPLIT = 512
 BLOCK = 64
 
 
-def attend(q: Any, keys: Any, values: Any, starts: Any, lengths: Any, longest: int) -> Any:
-    """(sequences, heads, size). q as that; keys, values: a layer of the cache (places, key heads, size), contiguous.
+def launch_decode_attention(q: Any, keys: Any, values: Any, starts: Any, lengths: Any, longest: int) -> Any:
+    """(sequences, heads, size). q as that; keys, values: a layer of the cache (slots, key heads, size), contiguous.
 
-    starts, lengths (sequences,): places of each in the cache. longest: no length is above it.
+    starts, lengths (sequences,): the first slot and the tokens of each in the cache. longest: no length is above it.
     """
     rows, heads, size = q.shape
     padded, splits = triton.next_power_of_2(size), triton.cdiv(longest, SPLIT)
@@ -78,13 +78,13 @@ def _parts(  # type: ignore[no-untyped-def]
         for block in range(0, SPLIT, BLOCK):
             token = first + block + tl.arange(0, BLOCK)
             inside = token < length
-            place = ((start + token).to(tl.int64) * KEY_HEADS + head // (HEADS // KEY_HEADS)) * SIZE
+            slot = ((start + token).to(tl.int64) * KEY_HEADS + head // (HEADS // KEY_HEADS)) * SIZE
             mask = inside[:, None] & (d < SIZE)[None, :]
-            key = tl.load(k + place[:, None] + d[None, :], mask=mask, other=0.0).to(tl.float32)
+            key = tl.load(k + slot[:, None] + d[None, :], mask=mask, other=0.0).to(tl.float32)
             score = tl.where(inside, tl.sum(key * query[None, :], 1), -float("inf"))
             new = tl.maximum(best, tl.max(score, 0))
             weight = tl.exp(score - new)
-            value = tl.load(v + place[:, None] + d[None, :], mask=mask, other=0.0).to(tl.float32)
+            value = tl.load(v + slot[:, None] + d[None, :], mask=mask, other=0.0).to(tl.float32)
             sums = sums * tl.exp(best - new) + tl.sum(weight[:, None] * value, 0)
             total = total * tl.exp(best - new) + tl.sum(weight, 0)
             best = new

@@ -1,27 +1,28 @@
 """Greedy decoding of many prompts that gives every prompt what it would get alone.
 
-    generator = Generator(model, stop=32007, max_new_tokens=1024, tokens=135_000)
-    generator.admit([("PBL-1", row), ("PBL-2", row)])     # reads them, packed; what is finished already comes back
-    generator.step()                                      # a token for everyone; what finished, [("PBL-1", done), …]
-    done.ids, done.stopped                                # (293, 21107, …, 32007), True
+    generator = Generator(model, DecodingParams(stop=32007, max_new_tokens=1024), cache_tokens=135_000)
+    generator.admit([("PBL-1", prompt), ("PBL-2", prompt)])   # prefill; what is finished already comes back
+    generator.step()                                          # decode: a token for every running sequence
+    done.ids, done.stopped                                    # (293, 21107, …, 32007), True
 
-Between two steps others may be admitted into the room that finished ones have left. Every sequence keeps its own
-positions and with them its own rope regime (`judge.model.rope`), its own stretch of the cache (`judge.model.cache`) and
-meets the others only in products over tokens (`judge.model.packed`), so company changes rounding and nothing else.
+Between two steps waiting prompts may be admitted into the slots that finished ones have released. Every sequence keeps
+its own positions and with them its own rope regime (`judge.model.rope`), its own slots of the cache
+(`judge.model.cache`) and meets the others only in products over tokens (`judge.model.packed`), so company changes
+rounding and nothing else.
 
 As the reference's `chat()`: greedy, no repetition penalty, `<|end|>` is the only stop token.
 """
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from judge.model import attention, conversation, packed, vision
-from judge.model.cache import KeyValues
+from judge.model.cache import KeyValueCache
 from judge.model.counters import Counters
+from judge.model.precision import exact_float32
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,24 +30,35 @@ if TYPE_CHECKING:
 
     from judge.model.tokenizer import Tokenizer
 
-TOKENS_AT_ONCE = 16_384
-"""Prompt tokens in one pass of the language model; a longer prompt takes several."""
+MAX_BATCHED_TOKENS = 16_384
+"""Prompt tokens in one prefill pass of the language model; a longer prompt takes several."""
 
-PREFIXES = 8
+MAX_PREFIXES = 8
 """Shared prefixes kept: three categories in two rope sets, and some. The oldest makes room."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Row:
-    """A prompt ready to be read. tiles: uint8 (tiles, side, side, 3) of all its pictures in order, or None.
+class ModelInput:
+    """A prompt ready for prefill. tiles: uint8 (tiles, side, side, 3) of all its pictures in order, or None.
 
-    shared: the ids that it begins with together with other prompts, kept to be read once; () where there are none.
-    They may go on where the prompt does not.
+    shared_prefix: ids that it begins with together with other prompts, computed once for all of them; () where there
+    are none. They may go on where the prompt does not.
     """
 
     ids: Sequence[int]
     tiles: npt.NDArray[np.uint8] | None = None
-    shared: tuple[int, ...] = ()
+    shared_prefix: tuple[int, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class DecodingParams:
+    """When an answer ends: at the token `stop`, after `max_new_tokens`, or where `ends` says of all new tokens so far
+    that they are enough. watch: ids whose logits are kept at every new token."""
+
+    stop: int
+    max_new_tokens: int
+    watch: Sequence[int] = ()
+    ends: Callable[[Sequence[int]], bool] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,11 +75,11 @@ class Generated:
 
 @dataclasses.dataclass
 class _Sequence:
-    """A prompt under way. start: its first place in the cache; images: where in its ids pictures go; features: what
-    goes there, (image tokens, hidden size), while it may be needed."""
+    """A running prompt. start: its first slot in the cache; images: where in its ids pictures go; features: what goes
+    there, (image tokens, hidden size), while it may be needed."""
 
     key: Any
-    row: Row
+    prompt: ModelInput
     start: int
     images: npt.NDArray[np.int64]
     features: Any = None
@@ -79,130 +91,126 @@ class _Sequence:
     @property
     def cached(self) -> int:
         """Tokens in the cache: all but the newest."""
-        return len(self.row.ids) + len(self.new) - 1
+        return len(self.prompt.ids) + len(self.new) - 1
 
-    def span(self, ids: Sequence[int], first: int, long: bool) -> packed.Span:
+    def chunk(self, ids: Sequence[int], first: int, long: bool) -> packed.PrefillChunk:
         """`ids` from position `first` on; no picture is before it."""
-        return packed.Span(ids[first:], self.start, first, long, self.images - first, self.features)
+        return packed.PrefillChunk(ids[first:], self.start, first, long, self.images - first, self.features)
 
     def generated(self, stopped: bool) -> Generated:
         return Generated(tuple(self.new), stopped, self.prefill_logits, tuple(self.top), tuple(self.watched))
 
 
 class Generator:
-    """See the module. An error of `admit` leaves those under way as they were; after an error of `step` the generator
-    is of no more use, and `active` still holds the keys of all that is not finished."""
+    """See the module. An error of `admit` leaves the running sequences as they were; after an error of `step` the
+    generator is of no more use, and `running` still holds the keys of all that is not finished."""
 
     def __init__(
-        self,
-        model: Any,
-        *,
-        stop: int,
-        max_new_tokens: int,
-        tokens: int,
-        watch: Sequence[int] = (),
-        ends: Callable[[Sequence[int]], bool] | None = None,
-        counters: Counters | None = None,
+        self, model: Any, params: DecodingParams, *, cache_tokens: int, counters: Counters | None = None
     ) -> None:
-        """tokens: places of the cache, the budget. ends: whether what was generated so far is enough.
-
-        Raises torch.cuda.OutOfMemoryError.
-        """
+        """cache_tokens: slots of the cache, the budget. Raises torch.cuda.OutOfMemoryError."""
         import torch
 
-        self.model, self.cache = model, KeyValues(model, tokens)
+        self.model, self.params, self.cache = model, params, KeyValueCache(model, cache_tokens)
         self.counters = Counters() if counters is None else counters
-        self._stop, self._max_new_tokens, self._ends = stop, max_new_tokens, ends
         self._rope = model.model.language_model.rotary_emb
-        self._watch = torch.tensor(list(watch), dtype=torch.long, device=model.lm_head.weight.device)
-        self._attend = attention.fast(model)
-        self._sequences: list[_Sequence] = []
-        self._batch: packed.Batch | None = None
-        self._prefixes: dict[tuple[tuple[int, ...], bool], KeyValues] = {}
-        self._latest = 1
+        self._watch = torch.tensor(list(params.watch), dtype=torch.long, device=model.lm_head.weight.device)
+        self._decode_kernel = attention.find_decode_kernel(model)
+        self._running: list[_Sequence] = []
+        self._batch: packed.DecodeBatch | None = None
+        self._prefixes: dict[tuple[tuple[int, ...], bool], KeyValueCache] = {}
+        self._latest_slots = 1
 
     @property
-    def active(self) -> list[Any]:
-        """Keys of what is under way."""
-        return [sequence.key for sequence in self._sequences]
+    def running(self) -> list[Any]:
+        """Keys of the sequences that are not finished."""
+        return [sequence.key for sequence in self._running]
 
-    def fits(self, lengths: Sequence[int]) -> bool:
-        """Whether prompts of these lengths could be admitted together now."""
-        needs = [need(length, self._max_new_tokens) for length in lengths]
-        starts = list(map(self.cache.regions.take, needs))
-        for start, places in zip(starts, needs, strict=True):
+    def can_admit(self, lengths: Sequence[int]) -> bool:
+        """Whether prompts of these lengths, in tokens, could be admitted together now."""
+        wanted = list(map(self._slots_for, lengths))
+        starts = list(map(self.cache.slots.allocate, wanted))
+        for start, length in zip(starts, wanted, strict=True):
             if start is not None:
-                self.cache.regions.give(start, places)
+                self.cache.slots.release(start, length)
         return None not in starts
 
-    def admit(self, rows: Sequence[tuple[Any, Row]]) -> list[tuple[Any, Generated]]:
-        """Read prompts and decide their first tokens; what is finished with that. keys: hashable, not under way.
+    def admit(self, prompts: Sequence[tuple[Any, ModelInput]]) -> list[tuple[Any, Generated]]:
+        """Prefill (key, prompt) pairs and choose their first tokens; what is finished with that. Keys are hashable and
+        not of running sequences.
 
-        Raises ValueError for tiles that do not fit the ids, RuntimeError where the cache has no room (see `fits`).
+        Raises ValueError for tiles that do not fit the ids, RuntimeError where the cache has no room (`can_admit`).
         """
         import torch
 
-        images_at = [_image_places(self.model, row) for _, row in rows]
+        positions = [_image_positions(self.model, prompt) for _, prompt in prompts]
         admitted: list[_Sequence] = []
         try:
-            for (key, row), places in zip(rows, images_at, strict=True):
-                start = self.cache.regions.take(need(len(row.ids), self._max_new_tokens))
+            for (key, prompt), images in zip(prompts, positions, strict=True):
+                start = self.cache.slots.allocate(self._slots_for(len(prompt.ids)))
                 if start is None:
-                    raise RuntimeError(f"no room for a prompt of {len(row.ids)} tokens")
-                admitted.append(_Sequence(key, row, start, places))
+                    raise RuntimeError(f"no room for a prompt of {len(prompt.ids)} tokens")
+                admitted.append(_Sequence(key, prompt, start, images))
             with torch.inference_mode(), exact_float32():
-                self._look(admitted)
-                finished, _ = self._take(admitted, self._read(admitted))
+                self._encode_images(admitted)
+                finished, _ = self._choose_tokens(admitted, self._prefill(admitted))
         except Exception:
             for sequence in admitted:
-                self._leave(sequence)
+                self._release(sequence)
             raise
         self.counters.sequences += len(admitted)
-        self._latest = need(len(rows[-1][1].ids), self._max_new_tokens)
+        self._latest_slots = self._slots_for(len(prompts[-1][1].ids))
         limit = self._rope.limit
         for sequence in admitted:
-            length = len(sequence.row.ids)
-            if not (self.model.rope_regime == "recompute" and length <= limit < length + self._max_new_tokens):
-                sequence.features = None  # nobody will look again
-            sequence.row = dataclasses.replace(sequence.row, tiles=None)
-        self._settle([*self._sequences, *admitted], finished)
+            length = len(sequence.prompt.ids)
+            crosses = length <= limit < length + self.params.max_new_tokens
+            if not (self.model.rope_regime == "recompute" and crosses):
+                sequence.features = None  # nobody will need them again
+            sequence.prompt = dataclasses.replace(sequence.prompt, tiles=None)
+        self._retire([*self._running, *admitted], finished)
         return finished
 
-    def step(self, most: int | None = None) -> list[tuple[Any, Generated]]:
-        """A token for every sequence under way; what is finished with that. most: sequences the caller would allow."""
+    def step(self, max_num_seqs: int | None = None) -> list[tuple[Any, Generated]]:
+        """Decode a token for every running sequence; what is finished with that. max_num_seqs: how many the caller
+        would let run."""
         import torch
 
-        room = len(self._sequences) + self.cache.regions.free // self._latest
-        self.counters.decode_offered += room if most is None else min(room, max(most, len(self._sequences)))
-        self.counters.decode_used += len(self._sequences)
+        capacity = len(self._running) + self.cache.slots.num_free // self._latest_slots
+        if max_num_seqs is not None:
+            capacity = min(capacity, max(max_num_seqs, len(self._running)))
+        self.counters.decode_capacity += capacity
+        self.counters.decode_sequences += len(self._running)
         self.counters.decode_steps += 1
         recompute, limit = self.model.rope_regime == "recompute", self._rope.limit
-        crossing = [sequence for sequence in self._sequences if recompute and sequence.cached == limit]
-        staying = [sequence for sequence in self._sequences if sequence not in crossing]
+        crossing = [sequence for sequence in self._running if recompute and sequence.cached == limit]
+        staying = [sequence for sequence in self._running if sequence not in crossing]
         if crossing:
             self._batch = None
         with torch.inference_mode(), exact_float32():
-            parts = [pass_(some) for pass_, some in ((self._reread, crossing), (self._write, staying)) if some]
-            finished, tokens = self._take([*crossing, *staying], torch.cat(parts))
+            parts = [pass_(some) for pass_, some in ((self._recompute, crossing), (self._decode, staying)) if some]
+            finished, tokens = self._choose_tokens([*crossing, *staying], torch.cat(parts))
             if self._batch is not None and not crossing and not finished:
                 self._batch.advance(tokens)
             else:
-                self._settle([*crossing, *staying], finished)
+                self._retire([*crossing, *staying], finished)
         return finished
 
-    def _settle(self, sequences: list[_Sequence], finished: Sequence[tuple[Any, Generated]]) -> None:
-        """Go on with `sequences` but for those finished, whose places become free."""
+    def _retire(self, sequences: list[_Sequence], finished: Sequence[tuple[Any, Generated]]) -> None:
+        """Go on with `sequences` but for those finished, whose slots become free."""
         done = {key for key, _ in finished}
-        self._sequences = [sequence for sequence in sequences if sequence.key not in done]
+        self._running = [sequence for sequence in sequences if sequence.key not in done]
         self._batch = None
         for sequence in sequences:
             if sequence.key in done:
-                self._leave(sequence)
+                self._release(sequence)
 
-    def _leave(self, sequence: _Sequence) -> None:
-        self.cache.regions.give(sequence.start, need(len(sequence.row.ids), self._max_new_tokens))
+    def _slots_for(self, length: int) -> int:
+        return slots_needed(length, self.params.max_new_tokens)
 
-    def _take(self, sequences: Sequence[_Sequence], logits: Any) -> tuple[list[tuple[Any, Generated]], Any]:
+    def _release(self, sequence: _Sequence) -> None:
+        self.cache.slots.release(sequence.start, self._slots_for(len(sequence.prompt.ids)))
+
+    def _choose_tokens(self, sequences: Sequence[_Sequence], logits: Any) -> tuple[list[tuple[Any, Generated]], Any]:
         """The likeliest token for each: what is finished with it, and the tokens (sequences,) on the device.
 
         The one place where the host waits.
@@ -214,112 +222,116 @@ class Generator:
         columns = [best.indices[:, None], best.values[:, None], logits[:, self._watch]]
         chosen = torch.cat([column.double() for column in columns], dim=1).tolist()
         self.counters.host_syncs += 1
-        finished = []
+        params, finished = self.params, []
         for sequence, first, (token, top, *watched) in zip(sequences, logits, chosen, strict=True):
             if not sequence.new:
                 sequence.prefill_logits = first
             sequence.new.append(int(token))
             sequence.top.append(top)
             sequence.watched.append(tuple(watched))
-            stopped = int(token) == self._stop
-            if stopped or len(sequence.new) == self._max_new_tokens or (self._ends and self._ends(sequence.new)):
+            stopped = int(token) == params.stop
+            if stopped or len(sequence.new) == params.max_new_tokens or (params.ends and params.ends(sequence.new)):
                 finished.append((sequence.key, sequence.generated(stopped)))
         return finished, best.indices
 
-    def _look(self, sequences: Sequence[_Sequence]) -> None:
+    def _encode_images(self, sequences: Sequence[_Sequence]) -> None:
         """Features of all pictures of all sequences, tiles packed."""
-        seen = [sequence for sequence in sequences if sequence.row.tiles is not None]
-        tiles = [sequence.row.tiles for sequence in seen if sequence.row.tiles is not None]
+        seen = [sequence for sequence in sequences if sequence.prompt.tiles is not None]
+        tiles = [sequence.prompt.tiles for sequence in seen if sequence.prompt.tiles is not None]
         if tiles:
-            features = vision.features(self.model, tiles, self.counters).split(list(map(len, tiles)))
+            features = vision.tile_features(self.model, tiles, self.counters).split(list(map(len, tiles)))
             for sequence, own in zip(seen, features, strict=True):
                 sequence.features = own.flatten(0, 1)
 
-    def _read(self, sequences: Sequence[_Sequence]) -> Any:
+    def _prefill(self, sequences: Sequence[_Sequence]) -> Any:
         """Logits (sequences, vocabulary) after each prompt."""
-        spans = []
+        chunks = []
         for sequence in sequences:
-            ids, long, first = sequence.row.ids, bool(self._rope.beyond(len(sequence.row.ids))), 0
-            if sequence.row.shared:
-                prefix = self._prefix(sequence.row.shared, long)
-                first = common(sequence.row.shared[: prefix.regions.size], ids[:-1])  # one is left to be read
-                self.cache.copy(sequence.start, prefix, first)
+            ids, shared, first = sequence.prompt.ids, sequence.prompt.shared_prefix, 0
+            long = bool(self._rope.beyond(len(ids)))
+            if shared:
+                prefix = self._shared_prefix(shared, long)
+                first = common_prefix_length(shared[: prefix.slots.size], ids[:-1])  # one is left to be computed
+                self.cache.copy_from(prefix, first, sequence.start)
                 self.counters.prefix_reused += first
                 self.counters.kv_copied += first
-            spans.append(sequence.span(ids, first, long))
-        return self._passes(self.cache, spans)
+            chunks.append(sequence.chunk(ids, first, long))
+        return self._prefill_chunks(self.cache, chunks)
 
-    def _reread(self, sequences: Sequence[_Sequence]) -> Any:
-        """Logits after prompt and new tokens, all of them read again by the long rope set."""
-        spans = [sequence.span([*sequence.row.ids, *sequence.new], 0, True) for sequence in sequences]
-        self.counters.recomputed += sum(len(span.ids) for span in spans)
+    def _recompute(self, sequences: Sequence[_Sequence]) -> Any:
+        """Logits after prompt and new tokens, all of them computed again by the long rope set."""
+        chunks = [sequence.chunk([*sequence.prompt.ids, *sequence.new], 0, True) for sequence in sequences]
+        self.counters.recomputed += sum(len(chunk.ids) for chunk in chunks)
         for sequence in sequences:
             sequence.features = None
-        return self._passes(self.cache, spans)
+        return self._prefill_chunks(self.cache, chunks)
 
-    def _prefix(self, shared: tuple[int, ...], long: bool) -> KeyValues:
-        """A cache of its own with the shared ids, up to the first picture, read by one of the rope sets."""
+    def _shared_prefix(self, shared: tuple[int, ...], long: bool) -> KeyValueCache:
+        """A cache of its own with the shared ids, up to the first picture, computed by one of the rope sets."""
         if (shared, long) not in self._prefixes:
             image = self.model.config.image_token_id
             ids = shared[: shared.index(image)] if image in shared else shared
-            cache = KeyValues(self.model, len(ids))
-            self._passes(cache, [packed.Span(ids, 0, 0, long)] if ids else [])
+            cache = KeyValueCache(self.model, len(ids))
+            self._prefill_chunks(cache, [packed.PrefillChunk(ids, 0, 0, long)] if ids else [])
             self.counters.prefix_computed += len(ids)
             self._prefixes[shared, long] = cache
-            if len(self._prefixes) > PREFIXES:
+            if len(self._prefixes) > MAX_PREFIXES:
                 del self._prefixes[next(iter(self._prefixes))]
         return self._prefixes[shared, long]
 
-    def _passes(self, cache: KeyValues, spans: Sequence[packed.Span]) -> Any:
-        """Read spans in as few passes as `TOKENS_AT_ONCE` allows; logits (spans, vocabulary) after each."""
+    def _prefill_chunks(self, cache: KeyValueCache, chunks: Sequence[packed.PrefillChunk]) -> Any:
+        """Prefill in as few passes as `MAX_BATCHED_TOKENS` allows; logits (chunks, vocabulary) after each."""
         import torch
 
         logits: list[Any] = []
-        for together in _packed(spans):
-            found = packed.read(self.model, cache, together)
-            count = sum(len(span.ids) for span in together)
+        for together in packed.split_into_passes(chunks, MAX_BATCHED_TOKENS):
+            found = packed.prefill(self.model, cache, together)
+            count = sum(len(chunk.ids) for chunk in together)
             self.counters.forwards += 1
-            self.counters.prompt_tokens += count
-            self.counters.prompt_places += count
+            self.counters.prefill_tokens += count
+            self.counters.prefill_positions += count
             self.counters.kv_written += count
-            # a span that was cut ends only with its last part
-            logits += [row for span, row in zip(together, found, strict=True) if span.last]
+            # a chunk that was cut ends only with its last part
+            logits += [row for chunk, row in zip(together, found, strict=True) if chunk.last]
         return torch.stack(logits) if logits else None
 
-    def _write(self, sequences: Sequence[_Sequence]) -> Any:
+    def _decode(self, sequences: Sequence[_Sequence]) -> Any:
         """Logits (sequences, vocabulary) after each one's newest token."""
         if self._batch is None:
             starts, lengths = [s.start for s in sequences], [s.cached for s in sequences]
             device = self.model.lm_head.weight.device
-            self._batch = packed.Batch.of(starts, lengths, [s.new[-1] for s in sequences], device)
+            self._batch = packed.DecodeBatch.from_lists(starts, lengths, [s.new[-1] for s in sequences], device)
         self.counters.forwards += 1
         self.counters.kv_written += len(sequences)
-        return packed.write(self.model, self.cache, self._batch, self._attend)
+        return packed.decode(self.model, self.cache, self._batch, self._decode_kernel)
 
 
-def greedy(
-    model: Any, rows: Sequence[Row], *, stop: int, max_new_tokens: int, watch: Sequence[int] = ()
+def generate_all(
+    model: Any, prompts: Sequence[ModelInput], *, stop: int, max_new_tokens: int, watch: Sequence[int] = ()
 ) -> Iterator[tuple[int, Generated]]:
-    """All rows at once: yield (position in rows, what was generated) as they finish."""
-    tokens = sum(need(len(row.ids), max_new_tokens) for row in rows)
-    generator = Generator(model, stop=stop, max_new_tokens=max_new_tokens, tokens=tokens, watch=watch)
-    yield from generator.admit(list(enumerate(rows)))
-    while generator.active:
+    """All prompts at once: yield (position in prompts, what was generated) as they finish.
+
+    Raises as `Generator` and `Generator.admit` do.
+    """
+    tokens = sum(slots_needed(len(prompt.ids), max_new_tokens) for prompt in prompts)
+    generator = Generator(model, DecodingParams(stop, max_new_tokens, watch), cache_tokens=tokens)
+    yield from generator.admit(list(enumerate(prompts)))
+    while generator.running:
         yield from generator.step()
 
 
-def need(length: int, max_new_tokens: int) -> int:
-    """Places in the cache that a prompt of `length` tokens takes: the last token written is never cached."""
+def slots_needed(length: int, max_new_tokens: int) -> int:
+    """Slots in the cache for a prompt of `length` tokens and its answer: the last new token is never cached."""
     return length + max_new_tokens - 1
 
 
-def common(ids: Sequence[int], others: Sequence[int]) -> int:
+def common_prefix_length(ids: Sequence[int], others: Sequence[int]) -> int:
     """How many ids the two begin with alike."""
     pairs = enumerate(zip(ids, others, strict=False))
-    return next((place for place, (ours, theirs) in pairs if ours != theirs), min(len(ids), len(others)))
+    return next((number for number, (ours, theirs) in pairs if ours != theirs), min(len(ids), len(others)))
 
 
-def text(tokenizer: Tokenizer, generated: Generated) -> str:
+def generated_text(tokenizer: Tokenizer, generated: Generated) -> str:
     """What was generated, as `chat()` gives it back: stop token cut off, white space stripped."""
     ids = generated.ids[:-1] if generated.stopped else generated.ids
     # a stop token that was spelled out in ordinary pieces ends the text too
@@ -331,53 +343,17 @@ def vision_features(model: Any, tiles: npt.NDArray[np.uint8]) -> Any:
     import torch
 
     with torch.inference_mode(), exact_float32():
-        return vision.features(model, [tiles], Counters())
+        return vision.tile_features(model, [tiles], Counters())
 
 
-@contextlib.contextmanager
-def exact_float32() -> Iterator[None]:
-    """Float32 that is float32 on CUDA: no TF32, whatever another model of this process has set."""
-    import torch
-
-    backends: list[Any] = [torch.backends.cuda.matmul, torch.backends.cudnn]
-    name, exact = "allow_tf32", False
-    if hasattr(torch.backends.cuda.matmul, "fp32_precision"):  # torch 2.9: the two interfaces must not be mixed
-        backends[1], name, exact = torch.backends.cudnn.conv, "fp32_precision", "ieee"  # type: ignore[assignment]
-    before = [getattr(backend, name) for backend in backends]
-    try:
-        for backend in backends:
-            setattr(backend, name, exact)
-        yield
-    finally:
-        for backend, value in zip(backends, before, strict=True):
-            setattr(backend, name, value)
-
-
-def _image_places(model: Any, row: Row) -> npt.NDArray[np.int64]:
+def _image_positions(model: Any, prompt: ModelInput) -> npt.NDArray[np.int64]:
     """Where in the ids of a prompt its pictures go. Raises ValueError where their number is not that of the tiles."""
     import numpy as np
 
-    places = np.flatnonzero(np.asarray(row.ids) == model.config.image_token_id)
-    features = 0 if row.tiles is None else len(row.tiles) * model.config.image_seq_length
-    if row.tiles is None and len(places):
+    positions = np.flatnonzero(np.asarray(prompt.ids) == model.config.image_token_id)
+    features = 0 if prompt.tiles is None else len(prompt.tiles) * model.config.image_seq_length
+    if prompt.tiles is None and len(positions):
         raise ValueError("image tokens without images")
-    if len(places) != features:
-        raise ValueError(f"{len(places)} image tokens for {features} image features")
-    return places
-
-
-def _packed(spans: Sequence[packed.Span]) -> Iterator[list[packed.Span]]:
-    """Spans side by side, at most `TOKENS_AT_ONCE` tokens in each list; one that is longer is cut."""
-    together: list[packed.Span] = []
-    room = TOKENS_AT_ONCE
-    for span in spans:
-        if together and len(span.ids) > room:
-            yield together
-            together, room = [], TOKENS_AT_ONCE
-        while len(span.ids) > TOKENS_AT_ONCE:
-            part, span = span.cut(TOKENS_AT_ONCE)
-            yield [part]
-        together.append(span)
-        room -= len(span.ids)
-    if together:
-        yield together
+    if len(positions) != features:
+        raise ValueError(f"{len(positions)} image tokens for {features} image features")
+    return positions

@@ -1,10 +1,10 @@
 """Image files to tiles and pixel values, as the reference sees them, within limits.
 
-    image = decode(Path("step-1.jpg"))        # 640 x 480, RGB
-    tiles(image).shape                        # (13, 448, 448, 3): a grid of 4 x 3 and the thumbnail
-    pixel_values(tiles(image)).shape          # (13, 3, 448, 448), float32
+    image = decode_image(Path("step-1.jpg"))        # 640 x 480, RGB
+    cut_tiles(image).shape                        # (13, 448, 448, 3): a grid of 4 x 3 and the thumbnail
+    pixel_values(cut_tiles(image)).shape          # (13, 3, 448, 448), float32
 
-    count_tiles(*probe(Path("step-1.jpg")))   # 13, from the header alone
+    count_tiles(*read_image_size(Path("step-1.jpg")))   # 13, from the header alone
 
 Tiling and normalisation: MMIE @eb0fd6e, main.py (`dynamic_preprocess`, `load_image`), which follows InternVL. Decoding
 is `Image.open(…).convert("RGB")` there: alpha is dropped, EXIF rotation is not applied, of an animation the first frame
@@ -62,14 +62,14 @@ class Limits:
 LIMITS = Limits()
 
 
-def decode(path: Path, limits: Limits = LIMITS) -> Image.Image:
+def decode_image(path: Path, limits: Limits = LIMITS) -> Image.Image:
     """The picture in `path` as RGB. Raises ImageRefused ("image_missing" or "image_refused") and nothing else."""
     with _opened(path, limits, io.BytesIO(_bytes(path, limits))) as image:
         return image.convert("RGB")
 
 
-def probe(path: Path, limits: Limits = LIMITS) -> tuple[int, int]:
-    """(width, height) from the header, the rest unread. Raises ImageRefused as `decode`, for what the header shows."""
+def read_image_size(path: Path, limits: Limits = LIMITS) -> tuple[int, int]:
+    """(width, height) in pixels from the header, the rest unread. Raises ImageRefused for what the header shows."""
     size = _size(_start(path, limits))
     if size is not None:
         _check(size, path, limits)
@@ -78,7 +78,7 @@ def probe(path: Path, limits: Limits = LIMITS) -> tuple[int, int]:
         return image.size
 
 
-def grid(width: int, height: int, size: int = 448, min_num: int = 1, max_num: int = 12) -> tuple[int, int]:
+def tile_grid(width: int, height: int, size: int = 448, min_num: int = 1, max_num: int = 12) -> tuple[int, int]:
     """(columns, rows) of tiles for an image: the nearest aspect ratio, and the larger grid for images of some area."""
     best, best_difference = (1, 1), float("inf")
     aspect, area = width / height, width * height
@@ -109,11 +109,11 @@ def count_tiles(
     width: int, height: int, size: int = 448, min_num: int = 1, max_num: int = 12, use_thumbnail: bool = True
 ) -> int:
     """Tiles of an image, thumbnail included."""
-    columns, rows = grid(width, height, size, min_num, max_num)
+    columns, rows = tile_grid(width, height, size, min_num, max_num)
     return columns * rows + (use_thumbnail and columns * rows > 1)
 
 
-def tiles(
+def cut_tiles(
     image: Image.Image,
     size: int = 448,
     min_num: int = 1,
@@ -126,7 +126,7 @@ def tiles(
     pillow: the bytes of which major version, on any: 10 is the reference judge's (10.4), 13 that of recordings made
     with Pillow 13, whose `meta.reference.pillow` says so.
     """
-    columns, rows = grid(*image.size, size, min_num, max_num)
+    columns, rows = tile_grid(*image.size, size, min_num, max_num)
     thumbnail = use_thumbnail and columns * rows > 1
     cut = np.empty((columns * rows + thumbnail, size, size, 3), dtype=np.uint8)
     whole = np.asarray(_resized(image, columns * size, rows * size, pillow))

@@ -24,7 +24,7 @@ from typing import Any, Literal
 Regime = Literal["reference", "recompute", "long"]
 
 
-def frequencies(factors: Sequence[float], theta: float) -> Any:
+def inverse_frequencies(factors: Sequence[float], theta: float) -> Any:
     """Inverse frequencies, float32 (head dimension / 2,): 1 / (factor · theta^(2i/d))."""
     import torch
 
@@ -37,7 +37,7 @@ def attention_factor(window: int, original: int) -> float:
     return math.sqrt(1 + math.log(window / original) / math.log(original)) if window > original else 1.0
 
 
-def install(model: Any, regime: Regime = "reference") -> None:
+def install_rope(model: Any, regime: Regime = "reference") -> None:
     """Replace the rotary module of a native InternVL model by one that chooses per row. Stays in float32."""
     import torch
 
@@ -52,8 +52,8 @@ def install(model: Any, regime: Regime = "reference") -> None:
             self.factor = attention_factor(config.max_position_embeddings, limit)
             device = model.lm_head.weight.device
             # plain attributes, not buffers: a later .to(bfloat16) must not round them
-            self.short = frequencies(parameters["short_factor"], parameters["rope_theta"]).to(device)
-            self.long = frequencies(parameters["long_factor"], parameters["rope_theta"]).to(device)
+            self.short = inverse_frequencies(parameters["short_factor"], parameters["rope_theta"]).to(device)
+            self.long = inverse_frequencies(parameters["long_factor"], parameters["rope_theta"]).to(device)
 
         @torch.no_grad()
         def forward(self, x: Any, position_ids: Any) -> tuple[Any, Any]:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,28 +41,29 @@ class Golden:
     max_new_tokens: int
     tiling: Mapping[str, Any]
 
-    @classmethod
-    def read(cls, folder: Path) -> Golden:
-        content = original_layout.read_json(folder / "cases.json")
-        try:
-            meta, cases = content["meta"], tuple(content["cases"])
-            with np.load(folder / "arrays.npz") as arrays:
-                loaded = {name: arrays[name] for name in arrays.files}
-            return cls(
-                folder=folder,
-                cases=cases,
-                arrays=loaded,
-                system=meta["system_message"],
-                max_new_tokens=meta["max_new_tokens"],
-                tiling={
-                    **{name: meta[name] for name in ("min_num", "max_num", "use_thumbnail")},
-                    "pillow": int(meta["reference"]["pillow"].split(".")[0]),
-                },
-            )
-        except KeyError as missing:
-            raise UserError("is missing", file=folder / "cases.json", field=str(missing.args[0])) from None
-        except (OSError, ValueError) as error:
-            raise UserError(f"cannot be read: {error}", file=folder / "arrays.npz") from None
+
+def read_golden(folder: Path) -> Golden:
+    """The recording in a folder. Raises UserError where a file or a field is missing or cannot be read."""
+    content = original_layout.read_json(folder / "cases.json")
+    try:
+        meta, cases = content["meta"], tuple(content["cases"])
+        with np.load(folder / "arrays.npz") as arrays:
+            loaded = {name: arrays[name] for name in arrays.files}
+        return Golden(
+            folder=folder,
+            cases=cases,
+            arrays=loaded,
+            system=meta["system_message"],
+            max_new_tokens=meta["max_new_tokens"],
+            tiling={
+                **{name: meta[name] for name in ("min_num", "max_num", "use_thumbnail")},
+                "pillow": int(meta["reference"]["pillow"].split(".")[0]),
+            },
+        )
+    except KeyError as missing:
+        raise UserError("is missing", file=folder / "cases.json", field=str(missing.args[0])) from None
+    except (OSError, ValueError) as error:
+        raise UserError(f"cannot be read: {error}", file=folder / "arrays.npz") from None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,6 +79,7 @@ class CaseResult:
 
     @property
     def passed(self) -> bool:
+        """Whether nothing differs."""
         return not self.differences
 
     def __str__(self) -> str:
@@ -87,59 +89,70 @@ class CaseResult:
         return line + "".join(f"\n     {check}: {problem}" for check, problem in self.differences.items())
 
 
-def verify(model: Any, tokenizer: Tokenizer, described: original_layout.Layout, golden: Golden) -> Iterator[CaseResult]:
-    """Run all cases one by one, then all together."""
+@dataclasses.dataclass(frozen=True)
+class _Prepared:
+    """A recorded case, its prompt as this install builds it, and how that differs from the recording."""
+
+    case: Mapping[str, Any]
+    prompt: generate.ModelInput
+    differences: Mapping[str, str]
+
+
+def verify_cases(
+    model: Any, tokenizer: Tokenizer, described: original_layout.Layout, golden: Golden
+) -> Iterator[CaseResult]:
+    """Run all cases one by one, then all together; a result for each of both, in order.
+
+    Raises UserError for a picture of the recording that cannot be decoded.
+    """
     prepared = [_prepare(tokenizer, described, golden, case) for case in golden.cases]
-    rows = [row for row, _ in prepared]
     stop = tokenizer.special[conversation.STOP]
-    for case, (row, problems) in zip(golden.cases, prepared, strict=True):
-        (_, generated), *_ = generate.greedy(model, [row], stop=stop, max_new_tokens=golden.max_new_tokens)
-        yield _compare(model, tokenizer, golden, case, row, generated, problems, "single")
-    together = dict(generate.greedy(model, rows, stop=stop, max_new_tokens=golden.max_new_tokens))
-    for number, (case, (row, problems)) in enumerate(zip(golden.cases, prepared, strict=True)):
-        yield _compare(model, tokenizer, golden, case, row, together[number], problems, "batch")
+
+    def generated(some: Sequence[_Prepared]) -> dict[int, generate.Generated]:
+        prompts = [item.prompt for item in some]
+        return dict(generate.generate_all(model, prompts, stop=stop, max_new_tokens=golden.max_new_tokens))
+
+    def compared(item: _Prepared, answer: generate.Generated, mode: str) -> CaseResult:
+        vision = None if item.prompt.tiles is None else generate.vision_features(model, item.prompt.tiles)
+        return _compare(item, answer, generate.generated_text(tokenizer, answer), vision, golden, mode)
+
+    for item in prepared:
+        yield compared(item, generated([item])[0], "single")
+    together = generated(prepared)
+    for number, item in enumerate(prepared):
+        yield compared(item, together[number], "batch")
 
 
 def _prepare(
     tokenizer: Tokenizer, described: original_layout.Layout, golden: Golden, case: Mapping[str, Any]
-) -> tuple[generate.Row, dict[str, str]]:
-    """The row of a case as this install builds it, and how it differs from the recording."""
+) -> _Prepared:
     try:
-        pictures = [images.decode(golden.folder / "images" / name) for name in case["images"]]
+        pictures = [images.decode_image(golden.folder / "images" / name) for name in case["images"]]
     except ImageRefused as refused:
         raise UserError(refused.message, file=golden.folder / "cases.json", record=case["name"]) from None
-    cut = [images.tiles(picture, described.tile_size, **golden.tiling) for picture in pictures]
+    cut = [images.cut_tiles(picture, described.tile_size, **golden.tiling) for picture in pictures]
     counts = [len(tiles) for tiles in cut]
     ids = conversation.encode_chat_text(tokenizer, case["question"], counts, described.tokens_per_tile, golden.system)
     tiles = np.concatenate(cut) if cut else None
-    problems = {}
+    differences = {}
     if counts != case["num_patches_list"]:
-        problems["tile counts"] = f"{counts}, recorded {case['num_patches_list']}"
+        differences["tile counts"] = f"{counts}, recorded {case['num_patches_list']}"
     if ids != case["input_ids"]:
-        problems["prompt ids"] = _first_difference(ids, case["input_ids"])
+        differences["prompt ids"] = _first_difference(ids, case["input_ids"])
     if tiles is not None:
         recorded = (("tiles", tiles), ("pixel values", images.pixel_values(tiles)))
         for (what, values), field in zip(recorded, ("tiles_u8_sha256", "pixel_values_sha256"), strict=True):
             if hashlib.sha256(np.ascontiguousarray(values).tobytes()).hexdigest() != case[field]:
-                problems[what] = "other bytes than recorded"
-    return generate.Row(ids, tiles), problems
+                differences[what] = "other bytes than recorded"
+    return _Prepared(case, generate.ModelInput(ids, tiles), differences)
 
 
 def _compare(
-    model: Any,
-    tokenizer: Tokenizer,
-    golden: Golden,
-    case: Mapping[str, Any],
-    row: generate.Row,
-    generated: generate.Generated,
-    problems: Mapping[str, str],
-    mode: str,
+    item: _Prepared, generated: generate.Generated, text: str, features: Any, golden: Golden, mode: str
 ) -> CaseResult:
-    found = dict(problems)
-    vision = None
-    if row.tiles is not None:
-        features = generate.vision_features(model, row.tiles).float().cpu().numpy()
-        vision = _distance(features, golden.arrays[f"{case['name']}__vision_features"])
+    case, found, vision = item.case, dict(item.differences), None
+    if features is not None:
+        vision = _distance(features.float().cpu().numpy(), golden.arrays[f"{case['name']}__vision_features"])
         if not vision <= VISION_TOLERANCE:
             found["vision features"] = f"off by {vision:.2e}, at most {VISION_TOLERANCE:.0e}"
     logits = _distance(generated.prefill_logits.cpu().numpy(), golden.arrays[f"{case['name']}__prefill_logits_last"])
@@ -154,7 +167,6 @@ def _compare(
             found["step logits"] = f"off by {steps:.2e}, at most {LOGIT_TOLERANCE:.0e}"
     if generated.stopped != case["stopped"]:
         found["stop"] = f"stopped is {generated.stopped}, recorded {case['stopped']}"
-    text = generate.text(tokenizer, generated)
     if text != case["response"]:
         found["response"] = f"{text!r}, recorded {case['response']!r}"
     return CaseResult(case["name"], mode, found, vision, logits)

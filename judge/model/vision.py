@@ -1,6 +1,6 @@
 """Tiles of several prompts through the vision tower together.
 
-features(model, [tiles_of_one, tiles_of_another], counters)     # (T, tokens of a tile, hidden size)
+tile_features(model, [tiles_of_one, tiles_of_another], counters)     # (T, tokens of a tile, hidden size)
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ TILES_AT_ONCE = 32
 """Tiles in one pass of the vision tower."""
 
 
-def features(model: Any, tiles: Sequence[npt.NDArray[np.uint8]], counters: Counters) -> Any:
+def tile_features(model: Any, tiles: Sequence[npt.NDArray[np.uint8]], counters: Counters) -> Any:
     """(T, tokens of a tile, hidden size) for the tiles of several prompts, `TILES_AT_ONCE` in a pass."""
     import torch
 

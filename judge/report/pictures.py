@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 from judge.core.request import Picture
 from judge.io.image_paths import ImageRefused
-from judge.model.images import decode
+from judge.model.images import decode_image
 
 SIDE = 384
 """Pixels of the longer side of a small copy."""
@@ -54,7 +54,7 @@ class Album:
 
 def _small(path: Path) -> str | None:
     try:
-        image = decode(path)
+        image = decode_image(path)
     except ImageRefused:
         return None
     image.thumbnail((SIDE, SIDE))

@@ -134,10 +134,10 @@ class ClipScore:
 
     def __call__(self, answer: Answer) -> float | None:
         """0 to 250; None for an answer without a picture, without text, or with a picture that cannot be read."""
-        from judge.model.images import decode
+        from judge.model.images import decode_image
 
         try:
-            shown = [(text, decode(path)) for text, path in captioned_pictures(answer)]
+            shown = [(text, decode_image(path)) for text, path in captioned_pictures(answer)]
         except ImageRefused:
             return None
         if not shown:

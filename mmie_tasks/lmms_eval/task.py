@@ -23,7 +23,7 @@ from judge.core.verdict import Verdict
 from judge.harness.lmms_eval.tasks import Row, Tasks, Units, unscored_row
 from judge.harness.session import say
 from judge.io.image_paths import ImageRefused
-from judge.model.images import decode, probe
+from judge.model.images import decode_image, read_image_size
 from mmie_tasks import prompts
 from mmie_tasks.benchmark import BENCHMARK
 from mmie_tasks.demo import demo_dir, judge_dir
@@ -98,7 +98,7 @@ def doc_to_target(doc: Mapping[str, Any]) -> str:
 
 def _open(name: str, root: Path | None) -> Any:
     assert root is not None
-    return decode(locate(name, root).path)
+    return decode_image(locate(name, root).path)
 
 
 @functools.lru_cache(maxsize=65_536)
@@ -113,7 +113,7 @@ def _asked(record: Record, root: Path | None) -> Record:
     for part in record.question:
         try:
             if part.image is not None:
-                probe(locate(part.image, root).path)
+                read_image_size(locate(part.image, root).path)
         except ImageRefused as refused:
             say(f"mmjudge: {record.id} is asked without a picture: {refused.message}")
             part = Part(part.text, None)

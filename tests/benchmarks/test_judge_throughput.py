@@ -50,7 +50,7 @@ def test_every_stage_runs_in_small(throughput, tmp_path, capsys, monkeypatch):
         assert 0 < stage["of_serial_roofline"] < 1
     engine = found["stages"]["engine"]
     # the first token comes with the prompt; every other one from a step
-    assert engine["counters"]["decode_used"] == sum(sample["new"] - 1 for sample in work)
+    assert engine["counters"]["decode_sequences"] == sum(sample["new"] - 1 for sample in work)
     assert engine["counters"]["prefix_reused"] == 0  # pixels differ, and prefixes are off
     assert len(engine["variants"]) == 5
     gate = found["stages"]["gate"]
@@ -75,8 +75,8 @@ def test_a_stage_that_fails_says_why_and_the_others_go_on(throughput, tmp_path, 
 
 
 def test_a_wrong_logit_ends_the_run(throughput, tmp_path, monkeypatch):
-    read = throughput.plain_loops.packed.read
-    monkeypatch.setattr(throughput.plain_loops.packed, "read", lambda *given: read(*given) * 1.01)
+    read = throughput.plain_loops.packed.prefill
+    monkeypatch.setattr(throughput.plain_loops.packed, "prefill", lambda *given: read(*given) * 1.01)
     stages = {name: throughput.STAGES[name] for name in ("model", "gate")}
     monkeypatch.setattr(throughput, "STAGES", stages)
     with pytest.raises(RuntimeError, match="logits are not the reference's"):

@@ -19,14 +19,14 @@ def test_one_bit_of_difference_ends_the_run(preprocessing, tmp_path, monkeypatch
     path = tmp_path / "picture.png"
     preprocessing.photograph(600, 400, 0).save(path)
     assert preprocessing.check(path) == 7  # 3 x 2 tiles and the thumbnail
-    cut = images.tiles
+    cut = images.cut_tiles
 
     def almost(image):
         tiles = cut(image)
         tiles[3, 200, 100, 1] ^= 1
         return tiles
 
-    monkeypatch.setattr(images, "tiles", almost)
+    monkeypatch.setattr(images, "cut_tiles", almost)
     with pytest.raises(RuntimeError, match=r"picture\.png: float32 here differs"):
         preprocessing.check(path)
 

@@ -38,7 +38,7 @@ def test_the_real_shape_has_the_published_size(real_shape, tmp_path):
 def test_pictures_make_the_tiles_they_are_chosen_for(real_shape):
     tiles = {}
     for name, size in real_shape.PICTURES.items():
-        columns, rows = images.grid(*size)
+        columns, rows = images.tile_grid(*size)
         tiles[name] = columns * rows + (columns * rows > 1)  # the thumbnail
     # 512² one tile; 4:3 a grid of 4 x 3; 1024² one of 3 x 3; 16:9 one of 4 x 2
     assert tiles == {"square": 1, "photo": 13, "drawing": 10, "wide": 9}
@@ -72,7 +72,7 @@ def test_fewer_rows_are_the_cheap_ones(real_shape, tmp_path):
 
 def test_memory_is_counted_from_the_shape(real_shape, tmp_path):
     described = real_shape.describe(tmp_path / "judge", real_shape.SCALES["real"])
-    row = real_shape.generate.Row((1,) * 9_800)
+    row = real_shape.generate.ModelInput((1,) * 9_800)
     need = real_shape.needed(described, [row] * 8, 200, real_shape.SCALES["real"], "bfloat16")
     # weights 8.294 GB; a token is 2 · 32 layers · 3072 · 2 bytes = 393,216; 8 rows of 9,800 and 199, as the last token
     # written is not cached; 2 GB of activations

@@ -230,7 +230,7 @@ def load_model(folder: Path, *, device: str = "cpu", dtype: str = "float32", reg
                         target[native].copy_(block)
     # transformers would stop at any of [2, 32000, 32007] from generation_config.json; chat() stops at <|end|> alone,
     # so that file is not read and judge.model.generate is given its one stop token
-    rope.install(model, regime)
+    rope.install_rope(model, regime)
     unset = sorted(name for name, _ in model.named_buffers() if name not in target)
     if unset:
         raise RuntimeError(f"this transformers version computes {unset}, which loading does not fill")
@@ -276,7 +276,7 @@ def new_model(described: original_layout.Layout, *, seed: int) -> Any:
 
     torch.manual_seed(seed)
     model = InternVLForConditionalGeneration(original_layout.native_config(described))
-    rope.install(model)
+    rope.install_rope(model)
     return model
 
 

@@ -27,7 +27,7 @@ from typing import Any, Literal
 
 from judge.core.request import IMAGE_PLACEHOLDER
 from judge.errors import UserError
-from judge.model import conversation, generate
+from judge.model import conversation, precision
 from judge.model.tokenizer import Tokenizer
 from judge.model.weights import checkpoint, hf_layout, original_layout
 
@@ -243,7 +243,7 @@ def last_logits(model: Any, described: original_layout.Layout, device: str = "cp
     import torch
 
     found = {}
-    with torch.inference_mode(), generate.exact_float32():
+    with torch.inference_mode(), precision.exact_float32():
         for name, prompt in comparison_prompts(described).items():
             there = {field: tensor.to(device) for field, tensor in prompt.items()}
             found[name] = model(**there, logits_to_keep=BEYOND).logits.cpu()

@@ -56,13 +56,13 @@ def test_sums_score_by_the_rule(condition: str, scores: set[int]) -> None:
 
 def test_the_feedback_states_what_the_pictures_show(tmp_path: Path) -> None:
     """The oracle is the reader of stamps: what "Image-k" is said to show is what is drawn in that file."""
-    from judge.model.images import decode
+    from judge.model.images import decode_image
 
     told = 0
     for example in itertools.islice(stream("oracle", held=True, category="SA"), 60):
         pictures = [part for part in request(example, tmp_path).answer if isinstance(part, Picture)]
         for number, picture in enumerate(pictures, 1):
-            (seen,) = read(decode(picture.path)) or [None]
+            (seen,) = read(decode_image(picture.path)) or [None]
             said = re.search(rf"Image-{number}: (\w+) for \w+ (?:yes|no), (\w+) for ", example.feedback)
             assert said is not None
             assert said.groups() == ((seen.colour, seen.name) if seen else ("nothing", "nothing")), example

@@ -95,7 +95,7 @@ def judged(in_process, tmp_path):
                     file = tmp_path / f"{next(count)}"
                 file.write_bytes(picture)
                 pieces.append(Picture(file, file.name))
-                tiles.append(len(images.tiles(images.decode(file), known.layout.tile_size)))
+                tiles.append(len(images.cut_tiles(images.decode_image(file), known.layout.tile_size)))
         with lock:
             ((_, completion),) = engine.complete([Prompt(prompts[0].request, tuple(pieces))])
         read = conversation.encode_chat_text(known.tokenizer, text, tiles, known.layout.tokens_per_tile)

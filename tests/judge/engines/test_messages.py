@@ -184,7 +184,7 @@ def test_what_a_server_might_see_otherwise_goes_as_the_judge_s_own_pixels(tmp_pa
         assert sent.mode == "RGB"
         assert "transparency" not in sent.info
         assert sent.getexif().get(0x0112, 1) == 1
-        assert np.array_equal(np.asarray(sent), np.asarray(images.decode(file)))
+        assert np.array_equal(np.asarray(sent), np.asarray(images.decode_image(file)))
 
 
 def test_what_the_judge_refuses_is_not_sent(tmp_path):

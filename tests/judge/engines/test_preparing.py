@@ -46,7 +46,8 @@ def habits(tmp_path, monkeypatch):
     def install(code):
         folder = tmp_path / "habits"
         folder.mkdir(exist_ok=True)
-        text = f"import os\nfrom judge.model import images\nreal = images.decode\n{code}\nimages.decode = decode\n"
+        begin = "import os\nfrom judge.model import images\nreal = images.decode_image\n"
+        text = f"{begin}{code}\nimages.decode_image = decode\n"
         (folder / "sitecustomize.py").write_text(text)
         monkeypatch.setenv("PYTHONPATH", str(folder))
 
@@ -54,12 +55,12 @@ def habits(tmp_path, monkeypatch):
 
 
 def expected(paths):
-    cut = [images.tiles(images.decode(path), SIZE) for path in paths]
+    cut = [images.cut_tiles(images.decode_image(path), SIZE) for path in paths]
     return np.concatenate(cut), tuple(map(len, cut))
 
 
 def count(paths):
-    return sum(images.count_tiles(*images.probe(path), size=SIZE) for path in paths)
+    return sum(images.count_tiles(*images.read_image_size(path), size=SIZE) for path in paths)
 
 
 @pytest.mark.parametrize("processes", [0, 1, 3])
@@ -77,7 +78,7 @@ def test_the_same_bytes_wherever_they_are_cut(pictures, processes):
         for tiles in found:
             tiles.release()
             tiles.release()  # twice is once
-        assert cutter._regions.free == cutter._regions.size
+        assert cutter._slots.num_free == cutter._slots.size
 
 
 def test_a_prompt_without_pictures():
@@ -93,7 +94,7 @@ def test_refusals_come_back_with_their_reason(pictures, name, reason):
         with pytest.raises(ImageRefused, match=name) as refused:
             cutter.cut(paths, 9)
         assert refused.value.reason == reason
-        assert cutter._regions.free == cutter._regions.size
+        assert cutter._slots.num_free == cutter._slots.size
         # and the worker goes on
         assert cutter.cut(paths[:1], count(paths[:1])).place is not None
         assert len(cutter._all) == 1
@@ -106,7 +107,7 @@ def test_more_tiles_than_a_header_promised_are_cut_here(pictures):
             tiles = cutter.cut(paths, wrong)
             assert tiles.place is None
             np.testing.assert_array_equal(tiles.array, expected(paths)[0])
-        assert cutter._regions.free == cutter._regions.size
+        assert cutter._slots.num_free == cutter._slots.size
 
 
 def test_memory_is_used_again_and_never_shared(pictures):

@@ -14,7 +14,7 @@ from judge.core.rubric import Literal
 from judge.engines import Completion, Prompt
 from judge.engines.scheduler import Planned, Ready, Schedule, plan
 from judge.model import generate
-from judge.model.cache import Regions
+from judge.model.cache import SlotAllocator
 from judge.model.counters import Counters
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
@@ -30,22 +30,22 @@ class Counting:
 
     def __init__(self, tokens, trouble=lambda kind, numbers: None, log=None):
         trouble("cache", [tokens])
-        self.cache = type("Cache", (), {"regions": Regions(tokens)})()
+        self.cache = type("Cache", (), {"slots": SlotAllocator(tokens)})()
         self.trouble, self.log = trouble, log if log is not None else []
         self.under_way = {}
         self.rooms = []  # the largest free stretch at each step
 
-    def fits(self, lengths):
-        taken = [(self.cache.regions.take(n + NEW - 1), n + NEW - 1) for n in lengths]
+    def can_admit(self, lengths):
+        taken = [(self.cache.slots.allocate(n + NEW - 1), n + NEW - 1) for n in lengths]
         for start, length in taken:
             if start is not None:
-                self.cache.regions.give(start, length)
+                self.cache.slots.release(start, length)
         return all(start is not None for start, _ in taken)
 
     def admit(self, rows):
         self.trouble("admit", [number for number, _ in rows])
         for number, row in rows:
-            start = self.cache.regions.take(len(row.ids) + NEW - 1)
+            start = self.cache.slots.allocate(len(row.ids) + NEW - 1)
             assert start is not None
             self.under_way[number] = [start, len(row.ids), 1]
         self.log.append(("admit", [number for number, _ in rows]))
@@ -54,7 +54,7 @@ class Counting:
     def step(self, most=None):
         self.trouble("step", list(self.under_way))
         self.log.append(("step", list(self.under_way)))
-        self.rooms.append(max((stop - start for start, stop in self.cache.regions._free), default=0))
+        self.rooms.append(max((stop - start for start, stop in self.cache.slots._free), default=0))
         for state in self.under_way.values():
             state[2] += 1
         return self._finished()
@@ -63,7 +63,7 @@ class Counting:
         done = [number for number, (_, length, new) in self.under_way.items() if new >= 1 + length % NEW]
         for number in done:
             start, length, _ = self.under_way.pop(number)
-            self.cache.regions.give(start, length + NEW - 1)
+            self.cache.slots.release(start, length + NEW - 1)
         return [(number, number) for number in done]
 
 
@@ -71,7 +71,7 @@ def schedule(lengths, budget, trouble=lambda kind, numbers: None, log=None, **op
     planned = sorted((Planned(n, 0, length) for n, length in enumerate(lengths)), key=lambda p: (-p.tokens, p.number))
     return Schedule(
         planned,
-        lambda item: Ready(item.number, generate.Row([0] * lengths[item.number])),
+        lambda item: Ready(item.number, generate.ModelInput([0] * lengths[item.number])),
         lambda tokens: Counting(tokens, trouble, log),
         lambda number: Completion(str(number)),
         tile_bytes=1,
@@ -124,7 +124,7 @@ def test_no_step_leaves_room_that_the_next_could_have(lengths, budget):
 
 
 def test_read_together_up_to_a_pass(monkeypatch):
-    monkeypatch.setattr(generate, "TOKENS_AT_ONCE", 50)
+    monkeypatch.setattr(generate, "MAX_BATCHED_TOKENS", 50)
     log = []
     results(schedule([30, 25, 24, 20, 5, 60], 1000, log=log), 6)
     assert [numbers for kind, numbers in log if kind == "admit"] == [[5], [0], [1, 2], [3, 4]]
@@ -261,7 +261,7 @@ def test_tiles_are_let_go_whatever_happens(monkeypatch):
     lengths = [20 + n % 9 for n in range(60)]
     made = Schedule(
         [Planned(n, 1, lengths[n]) for n in range(60)],
-        lambda item: Ready(item.number, generate.Row([0] * lengths[item.number]), Held()),
+        lambda item: Ready(item.number, generate.ModelInput([0] * lengths[item.number]), Held()),
         lambda tokens: Counting(tokens, trouble),
         lambda number: Completion(str(number)),
         tile_bytes=1,

@@ -66,14 +66,14 @@ def test_prompts_are_the_engines(recipe: Recipe, encoder: Encoder, monkeypatch: 
     rows, dropped = encoder.rows(some, "feedback")
     assert not dropped
     seen: dict[str, tuple[int, ...]] = {}
-    encode = conversation.encode
+    encode = conversation.encode_prompt
 
     def watched(tokenizer: Any, pieces: Any, *args: Any, **options: Any) -> Any:
         encoded = encode(tokenizer, pieces, *args, **options)
         seen[repr(pieces)] = encoded.ids
         return encoded
 
-    monkeypatch.setattr(conversation, "encode", watched)
+    monkeypatch.setattr(conversation, "encode_prompt", watched)
     engine = load_local_engine(str(judge_dir()), EngineOptions(device="cpu", max_new_tokens=1))
     prompts = dataset.prompts(some, encoder.rubric)
     assert len(dict(engine.complete(prompts))) == len(some)

@@ -40,7 +40,7 @@ class Golden:
     def tiles(self, path: Path) -> Any:
         meta = RECORDED["meta"]
         pillow = int(meta["reference"]["pillow"].split(".")[0])
-        return images.tiles(images.decode(path), self.tile_size, max_num=meta["max_num"], pillow=pillow)
+        return images.cut_tiles(images.decode_image(path), self.tile_size, max_num=meta["max_num"], pillow=pillow)
 
 
 def recorded_rows() -> list[Row]:

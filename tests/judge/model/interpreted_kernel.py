@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from judge.model import attention, decode_kernel, generate
-from judge.model.cache import KeyValues
+from judge.model.cache import KeyValueCache
 from judge.model.weights import checkpoint
 
 decode_kernel.SPLIT, decode_kernel.BLOCK = 32, 16
@@ -31,9 +31,11 @@ def the_kernel_is_the_plain_path():
     exact, rounded = (torch.float32, 2e-6), (torch.bfloat16, 2e-2)
     for heads, size, (dtype, tolerance) in (((2, 2), 16, exact), ((4, 2), 24, rounded), ((2, 1), 96, exact)):
         q, keys, values, starts = cached(heads, lengths, size, dtype)
-        found = decode_kernel.attend(q, keys, values, torch.tensor(starts), torch.tensor(lengths), max(lengths))
+        found = decode_kernel.launch_decode_attention(
+            q, keys, values, torch.tensor(starts), torch.tensor(lengths), max(lengths)
+        )
         assert found.dtype == dtype
-        expected = attention.writing(q.float(), keys.float(), values.float(), starts, lengths)
+        expected = attention.decode_attention(q.float(), keys.float(), values.float(), starts, lengths)
         torch.testing.assert_close(found.float(), expected, atol=tolerance, rtol=0)
 
 
@@ -41,15 +43,15 @@ def company_changes_nothing():
     """Bit for bit: splits are a sequence's own."""
     lengths = [40, 3, 100]
     q, keys, values, starts = cached((1, 1), lengths, 16, torch.float32)
-    together = decode_kernel.attend(q, keys, values, torch.tensor(starts), torch.tensor(lengths), 100)
+    together = decode_kernel.launch_decode_attention(q, keys, values, torch.tensor(starts), torch.tensor(lengths), 100)
     for n, (start, length) in enumerate(zip(starts, lengths, strict=True)):
         for longest in (length, 300):
             one = (q[n : n + 1], keys, values, torch.tensor([start]), torch.tensor([length]), longest)
-            assert torch.equal(decode_kernel.attend(*one)[0], together[n])
+            assert torch.equal(decode_kernel.launch_decode_attention(*one)[0], together[n])
 
 
 def the_check_before_the_first_use_passes():
-    assert attention._checked(torch.device("cpu"), torch.bfloat16, 2, 1, 16) is decode_kernel.attend
+    assert attention._checked(torch.device("cpu"), torch.bfloat16, 2, 1, 16) is decode_kernel.launch_decode_attention
 
 
 def the_judge_writes_the_same():
@@ -57,13 +59,15 @@ def the_judge_writes_the_same():
     decode_kernel.SPLIT = 64
     model = checkpoint.load_model(Path(sys.argv[1]))
     torch.manual_seed(0)
-    rows = [generate.Row(torch.randint(3, 500, (length,)).tolist()) for length in (40, 127)]
-    expected = dict(generate.greedy(model, rows, stop=567, max_new_tokens=2))
+    rows = [generate.ModelInput(torch.randint(3, 500, (length,)).tolist()) for length in (40, 127)]
+    expected = dict(generate.generate_all(model, rows, stop=567, max_new_tokens=2))
     calls = []
-    attention.fast = lambda model: lambda *args: calls.append(1) or decode_kernel.attend(*args)
-    found = dict(generate.greedy(model, rows, stop=567, max_new_tokens=2))
+    attention.find_decode_kernel = lambda model: (
+        lambda *args: calls.append(1) or decode_kernel.launch_decode_attention(*args)
+    )
+    found = dict(generate.generate_all(model, rows, stop=567, max_new_tokens=2))
     assert [found[n].ids for n in range(2)] == [expected[n].ids for n in range(2)]
-    assert len(calls) == len(KeyValues(model, 1).keys)  # every step but the first, every layer
+    assert len(calls) == len(KeyValueCache(model, 1).keys)  # every step but the first, every layer
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import pytest
 from judge.core.request import Picture, Request, Text
 from judge.core.rubric import Literal, Rubric
 from judge.errors import UserError
-from judge.model.conversation import SYSTEM_MESSAGE, chat_text, encode, encode_chat_text
+from judge.model.conversation import SYSTEM_MESSAGE, chat_text, encode_chat_text, encode_prompt
 from judge.model.tokenizer import Tokenizer
 
 CHECKPOINT = folders.GOLDEN / "tiny-internvl2"
@@ -34,7 +34,7 @@ def test_golden_questions(tokenizer, case):
     pieces = [Literal(parts[0])]
     for part in parts[1:]:
         pieces += [PICTURE, Literal(part)]
-    assert list(encode(tokenizer, pieces, tiles, TOKENS_PER_TILE).ids) == case["input_ids"]
+    assert list(encode_prompt(tokenizer, pieces, tiles, TOKENS_PER_TILE).ids) == case["input_ids"]
 
 
 def test_the_system_line_is_the_recorded_one():
@@ -58,7 +58,7 @@ def test_a_request_has_the_ids_of_its_text(tokenizer):
         answer=(Text("The left one. 你是 😀 e\u0301\t"), PICTURE),
         gt_answer="left\nand right",
     )
-    encoded = encode(tokenizer, RUBRIC.render(request), [1, 4], TOKENS_PER_TILE)
+    encoded = encode_prompt(tokenizer, RUBRIC.render(request), [1, 4], TOKENS_PER_TILE)
     text = (
         "Rate it.\n### Question\nWhich lamp is red?  \nImage-0: <image>\n  Two blanks, {answer} and\n\nlines.\n\n"
         "### Answer\nThe left one. 你是 😀 e\u0301\t\nImage-1: <image>\n\n### Correct Answer\n"
@@ -75,14 +75,16 @@ def test_a_request_has_the_ids_of_its_text(tokenizer):
 
 
 def test_white_space_at_the_start_of_the_message_goes_as_in_the_reference(tokenizer):
-    encoded = encode(tokenizer, (Text(" \n\u00a0"), Literal("\n"), Text("  Hi"), Literal("\n")), [], TOKENS_PER_TILE)
+    encoded = encode_prompt(
+        tokenizer, (Text(" \n\u00a0"), Literal("\n"), Text("  Hi"), Literal("\n")), [], TOKENS_PER_TILE
+    )
     assert list(encoded.ids) == encode_chat_text(tokenizer, " \n\u00a0\n  Hi\n", [], TOKENS_PER_TILE)
 
 
 @pytest.mark.parametrize("tiles", [[], [1], [1, 1, 1]])
 def test_tile_counts_must_fit_the_pictures(tokenizer, tiles):
     with pytest.raises(ValueError, match="2 pictures but"):
-        encode(tokenizer, (PICTURE, Literal("\n"), PICTURE), tiles, TOKENS_PER_TILE)
+        encode_prompt(tokenizer, (PICTURE, Literal("\n"), PICTURE), tiles, TOKENS_PER_TILE)
 
 
 def test_more_pictures_than_placeholders_are_refused():

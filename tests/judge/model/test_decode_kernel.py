@@ -33,11 +33,11 @@ def test_the_kernel_by_triton_s_interpreter(golden_folder):
 
 
 def plain(q, keys, values, starts, lengths, longest):
-    return attention.writing(q, keys, values, starts.tolist(), lengths.tolist())
+    return attention.decode_attention(q, keys, values, starts.tolist(), lengths.tolist())
 
 
 def check(monkeypatch, kernel):
-    module = SimpleNamespace(SPLIT=32, BLOCK=16, attend=kernel)
+    module = SimpleNamespace(SPLIT=32, BLOCK=16, launch_decode_attention=kernel)
     monkeypatch.setitem(sys.modules, "judge.model.decode_kernel", module)
     return attention._checked.__wrapped__(torch.device("cpu"), torch.float32, 4, 2, 16)
 
@@ -66,13 +66,13 @@ def test_without_triton_the_plain_path_is_used(monkeypatch):
 
 
 def test_not_on_a_cpu_and_not_with_a_window(second):
-    assert attention.fast(second.model) is None
+    assert attention.find_decode_kernel(second.model) is None
 
     class Cuda:
         device, dtype = torch.device("cuda"), torch.float32
 
     config = SimpleNamespace(text_config=SimpleNamespace(sliding_window=20))
-    assert attention.fast(SimpleNamespace(config=config, lm_head=SimpleNamespace(weight=Cuda))) is None
+    assert attention.find_decode_kernel(SimpleNamespace(config=config, lm_head=SimpleNamespace(weight=Cuda))) is None
 
 
 def test_attention_behind_others_is_checked_too(monkeypatch):

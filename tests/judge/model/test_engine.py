@@ -19,7 +19,7 @@ from judge.engines.preparing import Cutter
 from judge.engines.scheduler import plan
 from judge.errors import UserError
 from judge.model import distribution, generate, packed, rope
-from judge.model.cache import KeyValues
+from judge.model.cache import KeyValueCache
 from judge.model.weights import checkpoint
 
 NEW = 10
@@ -114,12 +114,12 @@ def test_the_same_for_any_budget_and_any_number_of_cutters(request, name, prompt
 
 @pytest.mark.parametrize("regime", ["reference", "recompute", "long"])
 def test_the_same_in_any_company_under_every_rope(second, prompts, regime):
-    rope.install(second.model, regime)
+    rope.install_rope(second.model, regime)
     try:
         alone = [results(engine_of(second), [one])[0] for one in prompts]
         same(results(engine_of(second, cache_tokens=700), prompts), alone)
     finally:
-        rope.install(second.model)
+        rope.install_rope(second.model)
 
 
 def test_what_was_counted(second, prompts):
@@ -129,13 +129,13 @@ def test_what_was_counted(second, prompts):
     results(engine, queue)
     c = engine.counters
     assert c.sequences == len(queue)
-    assert c.prompt_places / c.prompt_tokens <= 1.02
-    assert c.decode_used / c.decode_offered >= 0.95
-    assert c.decode_used == len(queue) * (NEW - 1)
+    assert c.prefill_positions / c.prefill_tokens <= 1.02
+    assert c.decode_sequences / c.decode_capacity >= 0.95
+    assert c.decode_sequences == len(queue) * (NEW - 1)
     assert c.kv_copied == c.prefix_reused
-    assert c.kv_written == c.prompt_tokens + c.decode_used
+    assert c.kv_written == c.prefill_tokens + c.decode_sequences
     lengths = [len(ready(engine, one).row.ids) for one in queue]
-    assert c.prompt_tokens == sum(lengths) - c.prefix_reused + c.prefix_computed
+    assert c.prefill_tokens == sum(lengths) - c.prefix_reused + c.prefix_computed
     # all prompts begin alike; it is read once in each rope set
     opening = c.prefix_computed / 2
     assert opening > 30
@@ -170,14 +170,14 @@ def test_openings_are_what_prompts_share(engine, pictures):
 def forced(monkeypatch, judge, text):
     """Let the judge generate the ids of `text`, whatever it is asked."""
     ids = [*judge.tokenizer.encode_untrusted(text), judge.tokenizer.special["<|end|>"]]
-    take = generate.Generator._take
+    take = generate.Generator._choose_tokens
 
     def chosen(self, sequences, logits):
         for row, sequence in enumerate(sequences):
             logits[row, ids[len(sequence.new)]] = 1e4
         return take(self, sequences, logits)
 
-    monkeypatch.setattr(generate.Generator, "_take", chosen)
+    monkeypatch.setattr(generate.Generator, "_choose_tokens", chosen)
     return len(ids)
 
 
@@ -249,7 +249,7 @@ def test_the_longest_prompt_that_fits(second):
 def test_one_failing_prompt_fails_alone(second, prompts, monkeypatch):
     """Read with others, it takes nobody along."""
     expected = results(engine_of(second), prompts)
-    read = packed.read
+    read = packed.prefill
     poison = len(ready(engine_of(second), prompts[4]).row.ids)
 
     def failing(model, cache, spans):
@@ -257,7 +257,7 @@ def test_one_failing_prompt_fails_alone(second, prompts, monkeypatch):
             raise RuntimeError("a bad row")
         return read(model, cache, spans)
 
-    monkeypatch.setattr(packed, "read", failing)
+    monkeypatch.setattr(packed, "prefill", failing)
     found = results(engine_of(second), prompts)
     assert (found[4].unscored, found[4].note) == ("engine_error", "RuntimeError: a bad row")
     same(found[:4] + found[5:], expected[:4] + expected[5:])
@@ -265,7 +265,7 @@ def test_one_failing_prompt_fails_alone(second, prompts, monkeypatch):
 
 def test_one_that_fails_while_it_is_written_fails_alone(second, prompts, monkeypatch):
     expected = results(engine_of(second), prompts)
-    write = packed.write
+    write = packed.decode
     lengths = [len(ready(engine_of(second), one).row.ids) for one in prompts]
     poison = max(lengths) + 4  # only the longest comes that far
     bad = lengths.index(max(lengths))
@@ -275,21 +275,21 @@ def test_one_that_fails_while_it_is_written_fails_alone(second, prompts, monkeyp
             raise RuntimeError("a bad step")
         return write(model, cache, batch, attend)
 
-    monkeypatch.setattr(packed, "write", failing)
+    monkeypatch.setattr(packed, "decode", failing)
     found = results(engine_of(second), prompts)
     assert (found[bad].unscored, found[bad].note) == ("engine_error", "RuntimeError: a bad step")
     same(found[:bad] + found[bad + 1 :], expected[:bad] + expected[bad + 1 :])
 
 
-@pytest.mark.parametrize("name", ["read", "write"])
+@pytest.mark.parametrize("name", ["prefill", "decode"])
 def test_out_of_memory_halves_the_budget_and_goes_on(second, prompts, monkeypatch, name):
     """More than two at once do not fit the device, whatever the budget says."""
     expected = results(engine_of(second), prompts)
     real, sizes = getattr(packed, name), []
 
     def small(model, cache, work, *attend):
-        sizes.append(cache.regions.size)
-        if cache.regions.size > 600:
+        sizes.append(cache.slots.size)
+        if cache.slots.size > 600:
             raise torch.cuda.OutOfMemoryError("out of memory")
         return real(model, cache, work, *attend)
 
@@ -309,13 +309,13 @@ def test_a_prompt_without_room_fails_and_the_others_are_judged(second, prompts, 
     longest = max(range(len(prompts)), key=lambda n: len(ready(engine_of(second), prompts[n]).row.ids))
     room = len(ready(engine_of(second), prompts[longest]).row.ids) + NEW - 2
 
-    class Small(KeyValues):
+    class Small(KeyValueCache):
         def __init__(self, model, tokens):
             if tokens > room:
                 raise torch.cuda.OutOfMemoryError("out of memory")
             super().__init__(model, tokens)
 
-    monkeypatch.setattr(generate, "KeyValues", Small)
+    monkeypatch.setattr(generate, "KeyValueCache", Small)
     found = results(engine_of(second), prompts)
     assert (found[longest].unscored, found[longest].note) == ("engine_error", "OutOfMemoryError: out of memory")
     same(found[:longest] + found[longest + 1 :], expected[:longest] + expected[longest + 1 :])
@@ -324,7 +324,7 @@ def test_a_prompt_without_room_fails_and_the_others_are_judged(second, prompts, 
 def test_what_is_done_already_is_not_done_again(second, prompts, monkeypatch):
     """A failure after some have finished repeats only the others."""
     expected = results(engine_of(second), prompts)
-    step, calls = packed.write, []
+    step, calls = packed.decode, []
 
     def failing(model, cache, batch, attend):
         calls.append(len(batch.lengths))
@@ -332,7 +332,7 @@ def test_what_is_done_already_is_not_done_again(second, prompts, monkeypatch):
             raise RuntimeError("late")
         return step(model, cache, batch, attend)
 
-    monkeypatch.setattr(packed, "write", failing)
+    monkeypatch.setattr(packed, "decode", failing)
     same(results(engine_of(second, batch_size=3), prompts), expected)
 
 
@@ -344,7 +344,7 @@ def test_a_lost_device_ends_the_run(second, prompts, monkeypatch):
         raise AcceleratorError("device-side assert")
 
     monkeypatch.setattr(torch, "AcceleratorError", AcceleratorError, raising=False)
-    monkeypatch.setattr(packed, "write", lost)
+    monkeypatch.setattr(packed, "decode", lost)
     with pytest.raises(AcceleratorError):
         list(engine_of(second).complete(prompts))
 

@@ -12,7 +12,7 @@ import torch
 
 from judge.core.request import Picture, Text
 from judge.core.rubric import Literal
-from judge.model import conversation, distribution, generate, images, verify
+from judge.model import conversation, distribution, generate, images, precision, verify
 from judge.model.weights import checkpoint
 
 NEW = 12
@@ -32,11 +32,11 @@ def row_of(judge, words, tiles=(), seed=0, length=None):
     vocabulary = ["the", "small", "red", "cat", "follows", "bright", "boat", "and", "it", "reads", "round", "lamp"]
     text = " ".join(random.Random(seed).choices(vocabulary, k=words))
     pieces = [Literal("Image-0: "), *[Picture(None, "x")] * len(tiles), Literal("\n"), Text(text)]
-    encoded = conversation.encode(judge.tokenizer, pieces, list(tiles), judge.layout.tokens_per_tile)
+    encoded = conversation.encode_prompt(judge.tokenizer, pieces, list(tiles), judge.layout.tokens_per_tile)
     ids, end = encoded.ids, encoded.spans[0][1]
     if length is not None:
         ids = ids[: end - (len(ids) - length)] + ids[end:]
-    return generate.Row(ids, tiles_of(judge, sum(tiles), seed) if tiles else None)
+    return generate.ModelInput(ids, tiles_of(judge, sum(tiles), seed) if tiles else None)
 
 
 def rows_of(judge):
@@ -48,7 +48,7 @@ def rows_of(judge):
 
 
 def alone(judge, row, **options):
-    ((_, generated),) = generate.greedy(judge.model, [row], stop=stop_of(judge), max_new_tokens=NEW, **options)
+    ((_, generated),) = generate.generate_all(judge.model, [row], stop=stop_of(judge), max_new_tokens=NEW, **options)
     return generated
 
 
@@ -75,9 +75,9 @@ def regime(judge, request):
     """The judge under another rope regime, put back afterwards."""
     from judge.model import rope
 
-    rope.install(judge.model, request.param)
+    rope.install_rope(judge.model, request.param)
     yield request.param
-    rope.install(judge.model)
+    rope.install_rope(judge.model)
 
 
 def test_rows_cover_both_regimes_and_the_crossing(judge):
@@ -93,7 +93,7 @@ def test_rows_cover_both_regimes_and_the_crossing(judge):
 @pytest.mark.parametrize("regime", ["reference", "recompute", "long"], indirect=True)
 def test_one_mixed_batch_equals_the_oracle(judge, regime):
     rows = rows_of(judge)
-    together = dict(generate.greedy(judge.model, rows, stop=stop_of(judge), max_new_tokens=NEW))
+    together = dict(generate.generate_all(judge.model, rows, stop=stop_of(judge), max_new_tokens=NEW))
     for number, row in enumerate(rows):
         logits = oracle(judge, row, together[number].ids, regime)
         assert together[number].ids == tuple(logits.argmax(-1).tolist())
@@ -127,11 +127,11 @@ def test_recompute_is_what_phi3_of_transformers_does(second):
     state = {name.replace("model.language_model.", "model."): t for name, t in second.model.state_dict().items()}
     theirs.load_state_dict({name: t for name, t in state.items() if name in theirs.state_dict()})
     rows = [row for row in rows_of(second) if row.tiles is None]
-    rope.install(second.model, "recompute")
+    rope.install_rope(second.model, "recompute")
     try:
-        ours = dict(generate.greedy(second.model, rows, stop=stop_of(second), max_new_tokens=NEW))
+        ours = dict(generate.generate_all(second.model, rows, stop=stop_of(second), max_new_tokens=NEW))
     finally:
-        rope.install(second.model)
+        rope.install_rope(second.model)
     for number, row in enumerate(rows):
         ids = torch.tensor([row.ids])
         out = theirs.generate(
@@ -149,7 +149,7 @@ def test_a_batch_equals_its_rows_alone_in_any_order(judge):
     single = [alone(judge, row) for row in rows]
     for seed in range(4):
         order = random.Random(seed).sample(range(len(rows)), k=len(rows) - seed)
-        stream = generate.greedy(judge.model, [rows[i] for i in order], stop=stop_of(judge), max_new_tokens=NEW)
+        stream = generate.generate_all(judge.model, [rows[i] for i in order], stop=stop_of(judge), max_new_tokens=NEW)
         together = {order[place]: generated for place, generated in stream}
         assert sorted(together) == sorted(order)
         for number, generated in together.items():
@@ -161,7 +161,7 @@ def test_a_batch_equals_its_rows_alone_in_any_order(judge):
 
 def test_image_order_matters(judge):
     row = row_of(judge, 6, [1, 1], seed=9)
-    swapped = generate.Row(row.ids, row.tiles[::-1].copy())
+    swapped = generate.ModelInput(row.ids, row.tiles[::-1].copy())
     assert not torch.equal(alone(judge, row).prefill_logits, alone(judge, swapped).prefill_logits)
 
 
@@ -169,9 +169,9 @@ def test_image_order_matters(judge):
 def test_tiles_that_do_not_fit_the_prompt_are_an_error(recorded, surplus):
     row = row_of(recorded, 6, [2])
     with pytest.raises(ValueError, match="image tokens for"):
-        alone(recorded, generate.Row(row.ids, tiles_of(recorded, 2 + surplus, 0)))
+        alone(recorded, generate.ModelInput(row.ids, tiles_of(recorded, 2 + surplus, 0)))
     with pytest.raises(ValueError, match="image tokens without images"):
-        alone(recorded, generate.Row(row.ids, None))
+        alone(recorded, generate.ModelInput(row.ids, None))
 
 
 def test_token_limit_and_stop(recorded):
@@ -182,7 +182,7 @@ def test_token_limit_and_stop(recorded):
     # the same row with its third token as the stop token ends there and keeps it
     third = whole.ids[2]
     assert third not in whole.ids[:2]
-    ((_, cut),) = generate.greedy(recorded.model, [row], stop=third, max_new_tokens=NEW)
+    ((_, cut),) = generate.generate_all(recorded.model, [row], stop=third, max_new_tokens=NEW)
     assert (cut.ids, cut.stopped) == (whole.ids[:3], True)
     assert len(cut.top) == len(cut.watched) == 3
 
@@ -211,7 +211,7 @@ def test_exact_float32_switches_tf32_off_and_puts_it_back():
     before = getattr(matmul, name)
     setattr(matmul, name, loose)
     try:
-        with generate.exact_float32():
+        with precision.exact_float32():
             assert getattr(matmul, name) in ("ieee", False)
         assert getattr(matmul, name) == loose
     finally:

@@ -19,7 +19,16 @@ from PIL import Image, ImageFile
 
 from judge.io.image_paths import ImageRefused
 from judge.model import images
-from judge.model.images import LIMITS, Limits, count_tiles, decode, grid, pixel_values, probe, tiles
+from judge.model.images import (
+    LIMITS,
+    Limits,
+    count_tiles,
+    cut_tiles,
+    decode_image,
+    pixel_values,
+    read_image_size,
+    tile_grid,
+)
 
 GOLDEN = folders.GOLDEN
 CASES = [case for case in json.loads((GOLDEN / "cases.json").read_text(encoding="utf-8"))["cases"] if case["images"]]
@@ -33,8 +42,12 @@ def sha256(array) -> str:
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
 def test_golden_tiles_and_pixel_values(case):
     files = [GOLDEN / "images" / name for name in case["images"]]
-    cut = [tiles(decode(file), size=56, pillow=13) for file in files]  # recorded with Pillow 13
-    assert [len(t) for t in cut] == [count_tiles(*probe(file), size=56) for file in files] == case["num_patches_list"]
+    cut = [cut_tiles(decode_image(file), size=56, pillow=13) for file in files]  # recorded with Pillow 13
+    assert (
+        [len(t) for t in cut]
+        == [count_tiles(*read_image_size(file), size=56) for file in files]
+        == case["num_patches_list"]
+    )
     together = np.concatenate(cut)
     assert sha256(together) == case["tiles_u8_sha256"]
     values = pixel_values(together)
@@ -79,9 +92,9 @@ RECORDED = [
 @pytest.mark.parametrize(("width", "height", "size", "count", "ten", "thirteen"), RECORDED)
 def test_tiles_are_those_of_pillow_10_and_13(width, height, size, count, ten, thirteen):
     image = picture(width, height)
-    assert len(tiles(image, size)) == count == count_tiles(width, height, size)
-    assert sha256(tiles(image, size)) == ten
-    assert sha256(tiles(image, size, pillow=13)) == (thirteen or ten)
+    assert len(cut_tiles(image, size)) == count == count_tiles(width, height, size)
+    assert sha256(cut_tiles(image, size)) == ten
+    assert sha256(cut_tiles(image, size, pillow=13)) == (thirteen or ten)
 
 
 def test_one_call_of_the_installed_pillow_gives_the_same_bytes():
@@ -89,9 +102,9 @@ def test_one_call_of_the_installed_pillow_gives_the_same_bytes():
     numbers = np.random.default_rng(0).integers(3, 90, size=(150, 2))
     for width, height in numbers.tolist():
         image = picture(width, height)
-        columns, rows = grid(width, height, size=28)
+        columns, rows = tile_grid(width, height, size=28)
         whole = np.asarray(image.resize((columns * 28, rows * 28)))
-        cut = tiles(image, size=28, pillow=INSTALLED)
+        cut = cut_tiles(image, size=28, pillow=INSTALLED)
         np.testing.assert_array_equal(cut[columns - 1], whole[:28, -28:])
         np.testing.assert_array_equal(cut[columns * rows - 1], whole[-28:, -28:])
 
@@ -109,7 +122,7 @@ def test_one_call_of_the_installed_pillow_gives_the_same_bytes():
     ],
 )
 def test_grid(width, height, shape, count):
-    assert grid(width, height) == shape
+    assert tile_grid(width, height) == shape
     assert count_tiles(width, height) == count
     assert count_tiles(width, height, use_thumbnail=False) == shape[0] * shape[1]
 
@@ -124,8 +137,8 @@ def test_every_level_is_normalised_as_the_table_says():
 
 def test_fewer_tiles_and_no_thumbnail():
     # 4:3 with at most 6 tiles: 1.33 lies nearest to 3:2 (1.5); 6 = 3 x 2
-    assert grid(640, 480, max_num=6) == (3, 2)
-    assert tiles(picture(64, 48), 28, max_num=6, use_thumbnail=False).shape == (6, 28, 28, 3)
+    assert tile_grid(640, 480, max_num=6) == (3, 2)
+    assert cut_tiles(picture(64, 48), 28, max_num=6, use_thumbnail=False).shape == (6, 28, 28, 3)
 
 
 def png(width: int, height: int, data: bytes) -> bytes:
@@ -181,10 +194,10 @@ DECODED = [
 def test_decoded_by_content(tmp_path, name, data, size, pixel):
     path = tmp_path / "picture.jpg"  # never a JPEG
     path.write_bytes(data)
-    image = decode(path)
-    assert (image.mode, image.size, probe(path)) == ("RGB", size, size)
+    image = decode_image(path)
+    assert (image.mode, image.size, read_image_size(path)) == ("RGB", size, size)
     assert image.getpixel((size[0] // 2, size[1] // 2)) == pixel
-    assert tiles(image, size=28).shape[1:] == (28, 28, 3)
+    assert cut_tiles(image, size=28).shape[1:] == (28, 28, 3)
 
 
 def whole_jpeg() -> bytes:
@@ -215,7 +228,7 @@ def test_refused(tmp_path, name, data, message):
     path = tmp_path / "picture.png"
     path.write_bytes(data)
     with pytest.raises(ImageRefused, match=message) as refusal:
-        decode(path)
+        decode_image(path)
     assert refusal.value.reason == "image_refused"
 
 
@@ -241,7 +254,7 @@ def test_a_size_is_that_of_pillow(tmp_path, monkeypatch, name, data, quick):
     assert Image.open(path).size == (61, 47)
     asked = []
     monkeypatch.setattr(images, "_formats", lambda: asked.append(1) or ("JPEG", "PNG", "WEBP", "GIF"))
-    assert probe(path) == (61, 47)
+    assert read_image_size(path) == (61, 47)
     assert (not asked) == quick
 
 
@@ -260,14 +273,14 @@ def test_a_broken_header_is_left_to_pillow(tmp_path, data):
     path = tmp_path / "picture"
     path.write_bytes(data)
     with pytest.raises(ImageRefused, match="cannot be decoded"):
-        probe(path)
+        read_image_size(path)
 
 
 def test_a_size_over_the_limit_is_refused_by_the_header(tmp_path):
     path = tmp_path / "picture"
     path.write_bytes(png(9_460, 9_460, b""))
     with pytest.raises(ImageRefused, match="9460 x 9460 pixels is over the limit"):
-        probe(path)
+        read_image_size(path)
 
 
 def test_a_probe_reads_the_header_and_no_more(tmp_path, monkeypatch):
@@ -277,22 +290,22 @@ def test_a_probe_reads_the_header_and_no_more(tmp_path, monkeypatch):
     monkeypatch.setattr(images, "_bytes", lambda *_: pytest.fail("the whole file was read"))
     tracemalloc.start()
     try:
-        assert probe(path) == (64, 48)
+        assert read_image_size(path) == (64, 48)
         assert tracemalloc.get_traced_memory()[1] < 1 << 20
     finally:
         tracemalloc.stop()
     os.truncate(path, LIMITS.bytes + 1)
     with pytest.raises(ImageRefused, match="134217729 bytes, must be 1 to 134217728"):
-        probe(path)
+        read_image_size(path)
 
 
 def test_the_largest_that_is_let_through(tmp_path):
     path = tmp_path / "wide.png"
     path.write_bytes(png(65_535, 1, b"\0" * 65_536))
-    assert decode(path).size == probe(path) == (65_535, 1)
+    assert decode_image(path).size == read_image_size(path) == (65_535, 1)
     path.write_bytes(b"\0" * 11)
     with pytest.raises(ImageRefused, match="11 bytes, must be 1 to 10"):
-        decode(path, Limits(bytes=10))
+        decode_image(path, Limits(bytes=10))
     assert LIMITS.pixels == 89_478_485  # Pillow's own warning mark: 1024³ / 4 / 3
 
 
@@ -301,7 +314,7 @@ def test_truncation_is_refused_even_where_a_framework_switched_that_off(tmp_path
     path = tmp_path / "cut.jpg"
     path.write_bytes(whole_jpeg()[:-400])
     with pytest.raises(ImageRefused, match="truncated"):
-        decode(path)
+        decode_image(path)
     assert ImageFile.LOAD_TRUNCATED_IMAGES is True  # theirs again
 
 
@@ -314,7 +327,7 @@ def test_threads_decode_side_by_side(tmp_path, monkeypatch):
 
     def outcome(path):
         try:
-            return decode(path).size
+            return decode_image(path).size
         except ImageRefused as refused:
             return refused.reason
 
@@ -328,7 +341,7 @@ def test_only_the_first_frame_is_read(tmp_path):
     data = animated()
     path = tmp_path / "broken-later.gif"
     path.write_bytes(data[:-30])  # the last frame is cut
-    assert decode(path).getpixel((2, 2)) == (255, 0, 0)
+    assert decode_image(path).getpixel((2, 2)) == (255, 0, 0)
 
 
 @pytest.mark.parametrize(
@@ -345,7 +358,7 @@ def test_only_the_first_frame_is_read(tmp_path):
 def test_what_is_no_file_neither_hangs_nor_crashes(tmp_path, make, reason):
     path = tmp_path / "picture.png"
     make(path)
-    for read in (decode, probe):
+    for read in (decode_image, read_image_size):
         with pytest.raises(ImageRefused) as refusal:
             read(path)
         assert refusal.value.reason == reason

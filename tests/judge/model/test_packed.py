@@ -20,12 +20,13 @@ def judge(request):
     return request.getfixturevalue(request.param)
 
 
-def generator_of(judge, tokens, **options):
-    return generate.Generator(judge.model, stop=stop_of(judge), max_new_tokens=NEW, tokens=tokens, **options)
+def generator_of(judge, tokens, counters=None, **options):
+    params = generate.DecodingParams(stop_of(judge), NEW, **options)
+    return generate.Generator(judge.model, params, cache_tokens=tokens, counters=counters)
 
 
 def room(row):
-    return generate.need(len(row.ids), NEW)
+    return generate.slots_needed(len(row.ids), NEW)
 
 
 # --- attention -------------------------------------------------------------------------------------------------------
@@ -51,7 +52,7 @@ def defined(q, keys, values, window=None):
 def test_reading_is_causal_attention_of_the_last(new, total, heads, window):
     torch.manual_seed(new + total)
     q, keys, values = torch.randn(new, heads[0], 16), torch.randn(total, heads[1], 16), torch.randn(total, heads[1], 16)
-    found = attention.reading(q, keys, values, window)
+    found = attention.prefill_attention(q, keys, values, window)
     np.testing.assert_allclose(found, defined(q, keys, values, window), atol=1e-5)
 
 
@@ -69,7 +70,7 @@ def cached(heads, lengths, size=16, gap=3):
 def test_writing_sees_the_own_sequence_alone(heads, window):
     lengths = [1, 30, 7, 64]
     q, keys, values, starts = cached(heads, lengths)
-    found = attention.writing(q, keys, values, starts, lengths, window)
+    found = attention.decode_attention(q, keys, values, starts, lengths, window)
     for n, (start, length) in enumerate(zip(starts, lengths, strict=True)):
         own = slice(start, start + length)
         np.testing.assert_allclose(found[n : n + 1], defined(q[n : n + 1], keys[own], values[own], window), atol=1e-5)
@@ -102,10 +103,10 @@ def test_a_window_of_the_config_is_kept(second):
 def test_a_prompt_cut_into_passes_is_the_same(judge, monkeypatch, most):
     rows = rows_of(judge)
     expected = [alone(judge, row) for row in rows]
-    monkeypatch.setattr(generate, "TOKENS_AT_ONCE", most)
+    monkeypatch.setattr(generate, "MAX_BATCHED_TOKENS", most)
     if most == 1:
         rows, expected = rows[:1], expected[:1]  # a pass a token
-    found = dict(generate.greedy(judge.model, rows, stop=stop_of(judge), max_new_tokens=NEW))
+    found = dict(generate.generate_all(judge.model, rows, stop=stop_of(judge), max_new_tokens=NEW))
     for number, one in enumerate(expected):
         assert found[number].ids == one.ids
         np.testing.assert_allclose(
@@ -115,22 +116,22 @@ def test_a_prompt_cut_into_passes_is_the_same(judge, monkeypatch, most):
 
 def test_passes_are_filled_up_and_never_over(judge, monkeypatch):
     """The longest prompts of the fixtures have some 250 tokens: three passes and a rest, and short ones together."""
-    monkeypatch.setattr(generate, "TOKENS_AT_ONCE", 70)
+    monkeypatch.setattr(generate, "MAX_BATCHED_TOKENS", 70)
     sizes = []
-    read = generate.packed.read
+    read = generate.packed.prefill
 
     def noted(model, cache, spans):
         sizes.append([len(span.ids) for span in spans])
         return read(model, cache, spans)
 
-    monkeypatch.setattr(generate.packed, "read", noted)
+    monkeypatch.setattr(generate.packed, "prefill", noted)
     rows = rows_of(judge)
     counters = Counters()
     generator = generator_of(judge, sum(map(room, rows)), counters=counters)
     generator.admit(list(enumerate(rows)))
     assert max(map(sum, sizes)) <= 70
-    assert sum(map(sum, sizes)) == sum(len(row.ids) for row in rows) == counters.prompt_tokens
-    assert counters.prompt_places == counters.kv_written == counters.prompt_tokens
+    assert sum(map(sum, sizes)) == sum(len(row.ids) for row in rows) == counters.prefill_tokens
+    assert counters.prefill_positions == counters.kv_written == counters.prefill_tokens
     assert counters.forwards == len(sizes)
     assert counters.host_syncs == 1
 
@@ -138,17 +139,19 @@ def test_passes_are_filled_up_and_never_over(judge, monkeypatch):
 @pytest.mark.parametrize("regime", ["reference", "recompute", "long"])
 def test_a_shared_opening_is_the_same(judge, regime):
     """Rows of both rope sets and across the limit; an opening may go on where the rows do not."""
-    rope.install(judge.model, regime)
+    rope.install_rope(judge.model, regime)
     try:
         rows = rows_of(judge)
         expected = [alone(judge, row) for row in rows]
-        opening = rows[0].ids[: generate.common(rows[0].ids, rows[-1].ids)]
+        opening = rows[0].ids[: generate.common_prefix_length(rows[0].ids, rows[-1].ids)]
         assert len(opening) > 30
         for shared in (tuple(opening), (*opening, 7, 8, 9), tuple(rows[-1].ids)):
             counters = Counters()
             generator = generator_of(judge, sum(map(room, rows)), counters=counters)
-            found = dict(generator.admit([(n, dataclasses.replace(row, shared=shared)) for n, row in enumerate(rows)]))
-            while generator.active:
+            found = dict(
+                generator.admit([(n, dataclasses.replace(row, shared_prefix=shared)) for n, row in enumerate(rows)])
+            )
+            while generator.running:
                 found |= dict(generator.step())
             assert [found[n].ids for n in range(len(rows))] == [one.ids for one in expected]
             for n, one in enumerate(expected):
@@ -158,25 +161,26 @@ def test_a_shared_opening_is_the_same(judge, regime):
             assert counters.prefix_reused == counters.kv_copied >= len(opening) * len(rows)
             read = sum(len(row.ids) for row in rows)
             assert (
-                counters.prompt_tokens == read - counters.prefix_reused + counters.prefix_computed + counters.recomputed
+                counters.prefill_tokens
+                == read - counters.prefix_reused + counters.prefix_computed + counters.recomputed
             )
             assert counters.prefix_computed <= 2 * len(shared)  # once in each rope set
             assert bool(counters.recomputed) == (regime == "recompute")
     finally:
-        rope.install(judge.model)
+        rope.install_rope(judge.model)
 
 
 def test_old_openings_make_room(recorded):
     row = row_of(recorded, 3)
     counters = Counters()
     generator = generator_of(recorded, 4 * room(row), counters=counters)
-    for n in range(2 * generate.PREFIXES):
+    for n in range(2 * generate.MAX_PREFIXES):
         shared = (*row.ids[:20], *[300 + n] * 3)
-        generator.admit([(n, dataclasses.replace(row, shared=shared))])
-        while generator.active:
+        generator.admit([(n, dataclasses.replace(row, shared_prefix=shared))])
+        while generator.running:
             generator.step()
-    assert counters.prefix_computed == 2 * generate.PREFIXES * 23
-    assert len(generator._prefixes) == generate.PREFIXES
+    assert counters.prefix_computed == 2 * generate.MAX_PREFIXES * 23
+    assert len(generator._prefixes) == generate.MAX_PREFIXES
 
 
 def ends(new):
@@ -187,7 +191,7 @@ def ends(new):
 @pytest.mark.parametrize("regime", ["reference", "recompute", "long"])
 def test_refilled_at_every_step(judge, regime):
     """A cache for three or more at a time, answers of all lengths: places are used again at once, results hold."""
-    rope.install(judge.model, regime)
+    rope.install_rope(judge.model, regime)
     try:
         rows = [row_of(judge, words, seed=words) for words in (80, 70, 66, 60, 30, 20, 9, 5, 3)] + rows_of(judge)
         rows.sort(key=lambda row: -len(row.ids))
@@ -198,22 +202,22 @@ def test_refilled_at_every_step(judge, regime):
         generator = generator_of(judge, 3 * room(rows[0]), ends=ends, counters=counters)
         waiting, found = list(enumerate(rows)), {}
         together = set()
-        while waiting or generator.active:
-            while waiting and generator.fits([len(waiting[0][1].ids)]):
+        while waiting or generator.running:
+            while waiting and generator.can_admit([len(waiting[0][1].ids)]):
                 found |= dict(generator.admit([waiting.pop(0)]))
-            together.add(len(generator.active))
-            if generator.active:
+            together.add(len(generator.running))
+            if generator.running:
                 found |= dict(generator.step())
         assert [found[n].ids for n in range(len(rows))] == [ids[:k] for ids, k in zip(whole, cuts, strict=True)]
         assert max(together) > 2
-        assert generator.cache.regions.free == generator.cache.regions.size
+        assert generator.cache.slots.num_free == generator.cache.slots.size
         # every token but a sequence's last is written to the cache once, and none is moved
-        assert counters.decode_used == sum(k - 1 for k in cuts)
-        assert counters.kv_written == counters.prompt_tokens + counters.decode_used - crossings(judge, rows, cuts)
+        assert counters.decode_sequences == sum(k - 1 for k in cuts)
+        assert counters.kv_written == counters.prefill_tokens + counters.decode_sequences - crossings(judge, rows, cuts)
         assert counters.kv_copied == 0
         assert counters.host_syncs == counters.decode_steps + counters.sequences
     finally:
-        rope.install(judge.model)
+        rope.install_rope(judge.model)
 
 
 def crossings(judge, rows, cuts):
@@ -231,19 +235,19 @@ def test_a_failed_admission_leaves_the_others_as_they_were(recorded, monkeypatch
     generator = generator_of(recorded, sum(map(room, rows)))
     found = dict(generator.admit([(0, rows[0]), (1, rows[1])]))
     found |= dict(generator.step())
-    free = generator.cache.regions.free
+    free = generator.cache.slots.num_free
     with monkeypatch.context() as broken:
-        broken.setattr(generate.packed, "read", lambda *_: 1 / 0)
+        broken.setattr(generate.packed, "prefill", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             generator.admit([(2, rows[2]), (3, rows[3])])
     with pytest.raises(ValueError, match="image tokens without images"):
         generator.admit([(4, dataclasses.replace(rows[-1], tiles=None))])
     with pytest.raises(RuntimeError, match="no room for a prompt"):
         generator.admit([(5, row_of(recorded, 2000))])
-    assert generator.active == [0, 1]
-    assert generator.cache.regions.free == free
+    assert generator.running == [0, 1]
+    assert generator.cache.slots.num_free == free
     found |= dict(generator.admit([(2, rows[2])]))
-    while generator.active:
+    while generator.running:
         found |= dict(generator.step())
     assert [found[n].ids for n in range(3)] == [one.ids for one in expected[:3]]
 
@@ -257,7 +261,7 @@ def test_pictures_of_several_prompts_share_a_pass(recorded, monkeypatch):
     counters = Counters()
     generator = generator_of(recorded, sum(map(room, rows)), counters=counters)
     found = dict(generator.admit(list(enumerate(rows))))
-    while generator.active:
+    while generator.running:
         found |= dict(generator.step())
     assert (counters.tiles, counters.tile_batches) == (12, 3)
     assert [found[n].ids for n in range(3)] == [one.ids for one in expected]
@@ -271,8 +275,8 @@ def test_random_schedules(second):
         chance = random.Random(seed)
         generator = generator_of(second, sum(map(room, rows)))
         waiting, found = chance.sample(range(len(rows)), k=len(rows)), {}
-        while waiting or generator.active:
-            if waiting and (not generator.active or chance.random() < 0.5):
+        while waiting or generator.running:
+            if waiting and (not generator.running or chance.random() < 0.5):
                 some = [waiting.pop() for _ in range(min(len(waiting), chance.randint(1, 3)))]
                 found |= dict(generator.admit([(n, rows[n]) for n in some]))
             else:

@@ -151,10 +151,10 @@ def run(golden_folder):
     from judge.model.weights import checkpoint, original_layout
 
     folder = golden_folder / "tiny-internvl2"
-    golden = verify.Golden.read(golden_folder)
+    golden = verify.read_golden(golden_folder)
     found = {"single": set(), "batch": set()}
     judge = checkpoint.load_model(folder), tokenizer.Tokenizer.from_folder(folder), original_layout.read_layout(folder)
-    for result in verify.verify(*judge, golden):
+    for result in verify.verify_cases(*judge, golden):
         found[result.mode] |= set(result.differences)
     return found
 

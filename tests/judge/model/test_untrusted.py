@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from judge.core.request import Picture, Request, Text
 from judge.core.rubric import Rubric
-from judge.model.conversation import SYSTEM_MESSAGE, encode, encode_chat_text
+from judge.model.conversation import SYSTEM_MESSAGE, encode_chat_text, encode_prompt
 from judge.model.tokenizer import HEADING, Tokenizer, clean
 
 CHECKPOINT = folders.GOLDEN / "tiny-internvl2"
@@ -94,7 +94,7 @@ def prompt(tokenizer, answer, question="Which lamp?", gt_answer="left"):
         answer=(PICTURE, Text(answer), PICTURE),
         gt_answer=gt_answer,
     )
-    return encode(tokenizer, RUBRIC.render(request), TILES, TOKENS_PER_TILE)
+    return encode_prompt(tokenizer, RUBRIC.render(request), TILES, TOKENS_PER_TILE)
 
 
 def occurrences(needle, ids):

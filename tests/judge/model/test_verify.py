@@ -17,8 +17,8 @@ CASES = 13
 
 @pytest.fixture(scope="module")
 def results(recorded, golden_folder):
-    golden = verify.Golden.read(golden_folder)
-    return list(verify.verify(recorded.model, recorded.tokenizer, recorded.layout, golden))
+    golden = verify.read_golden(golden_folder)
+    return list(verify.verify_cases(recorded.model, recorded.tokenizer, recorded.layout, golden))
 
 
 @pytest.fixture
@@ -82,18 +82,20 @@ def test_one_spoiled_case_fails_the_command(copy, capsys, changes, check):
     ],
 )
 def test_a_shift_beyond_the_bound_is_found(recorded, golden_folder, array, shift, check):
-    golden = verify.Golden.read(golden_folder)
+    golden = verify.read_golden(golden_folder)
     changed = golden.arrays[array].copy()
     changed.flat[-1] += np.float32(shift)
     golden.arrays[array] = changed
-    found = verify.verify(recorded.model, recorded.tokenizer, recorded.layout, golden)
+    found = verify.verify_cases(recorded.model, recorded.tokenizer, recorded.layout, golden)
     failed = {(result.name, result.mode): list(result.differences) for result in found if not result.passed}
     assert failed == {("one_square", "single"): [check], ("one_square", "batch"): [check]}
 
 
 def test_another_judge_fails(second, golden_folder):
-    golden = verify.Golden.read(golden_folder)
-    assert not any(result.passed for result in verify.verify(second.model, second.tokenizer, second.layout, golden))
+    golden = verify.read_golden(golden_folder)
+    assert not any(
+        result.passed for result in verify.verify_cases(second.model, second.tokenizer, second.layout, golden)
+    )
 
 
 @pytest.mark.parametrize(
@@ -108,11 +110,11 @@ def test_another_judge_fails(second, golden_folder):
 def test_a_broken_recording_is_named(copy, spoil, message):
     spoil(copy)
     with pytest.raises(UserError) as error:
-        verify.Golden.read(copy)
+        verify.read_golden(copy)
     assert message in str(error.value)
 
 
 def test_a_picture_that_is_not_there_is_named(copy, recorded):
     (copy / "images" / "square_rgb.png").unlink()
     with pytest.raises(UserError, match=r"record one_square.*square_rgb\.png"):
-        list(verify.verify(recorded.model, recorded.tokenizer, recorded.layout, verify.Golden.read(copy)))
+        list(verify.verify_cases(recorded.model, recorded.tokenizer, recorded.layout, verify.read_golden(copy)))

@@ -129,8 +129,8 @@ def test_anyone_s_generate_gives_the_recorded_ids(folders, stock, golden_folder)
     """The stop token is the folder's own: `generation_config.json` names <|end|> alone."""
     content = json.loads((golden_folder / "cases.json").read_text())
     for case in content["cases"]:
-        pictures = [images.decode(golden_folder / "images" / name) for name in case["images"]]
-        cut = [images.tiles(picture, 56, pillow=13) for picture in pictures]
+        pictures = [images.decode_image(golden_folder / "images" / name) for name in case["images"]]
+        cut = [images.cut_tiles(picture, 56, pillow=13) for picture in pictures]
         pixels = {"pixel_values": torch.from_numpy(images.pixel_values(np.concatenate(cut)))} if cut else {}
         ids = torch.tensor([case["input_ids"]])
         mask = torch.ones_like(ids)
@@ -148,7 +148,7 @@ def test_anyone_s_processor_gives_the_recorded_prompts(folders, golden_folder):
     for case in content["cases"]:
         # without the transparency that Pillow remembers, which the processor would lay on white
         pictures = [
-            Image.fromarray(np.asarray(images.decode(golden_folder / "images" / name))) for name in case["images"]
+            Image.fromarray(np.asarray(images.decode_image(golden_folder / "images" / name))) for name in case["images"]
         ]
         out = processor.apply_chat_template(
             [{"role": "user", "content": parts(case["question"], pictures)}],
@@ -160,7 +160,7 @@ def test_anyone_s_processor_gives_the_recorded_prompts(folders, golden_folder):
         assert out["input_ids"][0].tolist() == case["input_ids"], case["name"]
         if pictures:
             ours = images.pixel_values(
-                np.concatenate([images.tiles(picture, 56, pillow=pillow) for picture in pictures])
+                np.concatenate([images.cut_tiles(picture, 56, pillow=pillow) for picture in pictures])
             )
             # transformers normalises in another order of operations
             assert float(np.abs(ours - out["pixel_values"].numpy()).max()) < 1e-6

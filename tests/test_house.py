@@ -127,6 +127,15 @@ def test_every_room_has_a_layer():
     assert {room(name) for name in modules()} == set(HEIGHT)
 
 
+def test_the_page_about_the_architecture_shows_these_layers():
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`.*?) \|", page, re.MULTILINE)
+    assert tuple(tuple(re.findall("`([a-z_.]+)`", row)) for row in rows) == LAYERS
+    named = set(re.findall(r"\b(?:judge|mmie_tasks|mmvu_tasks|tests)/[a-z_/]+(?:\.[a-z]+)?", page))
+    assert {name for name in named if not (ROOT / name).exists()} == set()
+    assert len(named) > 20
+
+
 def test_no_module_lies_outside_a_room():
     loose = {path.name for path in (ROOT / "judge").glob("*.py")}
     assert loose == {"__init__.py", "cli.py", "errors.py"}

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from judge.results.statistics import Estimate, Z, detectable
-from judge.validity.coefficients import PAIRED, ZERO_IS_CHANCE, alpha_interval, icc_a1, of_pairs
+from judge.validity.coefficients import PAIRED, ZERO_IS_CHANCE, alpha_interval, icc_a1, paired_coefficients
 from judge.validity.resampling import DEFAULT, Resampling, estimate_coefficients
 
 
@@ -33,7 +33,7 @@ def measure_agreement(
     """
     points = _points(given, human)
     return estimate_coefficients(
-        points, clusters, lambda w, p: of_pairs(w, p[:, 0], p[:, 1]), tuple(PAIRED), resampling
+        points, clusters, lambda w, p: paired_coefficients(w, p[:, 0], p[:, 1]), tuple(PAIRED), resampling
     )
 
 
@@ -52,7 +52,7 @@ def compare_agreement(
     points = _points(given, other, human)
 
     def gains(weights: np.ndarray, cells: np.ndarray) -> dict[str, np.ndarray]:
-        first, second = (of_pairs(weights, cells[:, column], cells[:, 2]) for column in (0, 1))
+        first, second = (paired_coefficients(weights, cells[:, column], cells[:, 2]) for column in (0, 1))
         return {name: first[name] - second[name] for name in first}
 
     return estimate_coefficients(points, clusters, gains, tuple(PAIRED), resampling)

@@ -2,7 +2,8 @@
 
     weights [r, m]: how often each of m points counts, in each of r resamples; given, human [m]: the points
 
-    of_pairs(np.ones((1, 4)), np.array([5, 3, 6, 1.]), np.array([4, 3, 5, 2.]))["pearson"]  ->  array([0.949…])
+    paired_coefficients(np.ones((1, 4)), np.array([5, 3, 6, 1.]), np.array([4, 3, 5, 2.]))
+    ->  {"pearson": array([0.949…]), …}
 
 One definition serves the value (every item once) and its bootstrap (`judge.validity.agreement`): library functions take
 one sample a call, which for 2,000 resamples of ten coefficients is minutes. The tests hold each against scipy,
@@ -42,8 +43,8 @@ ROUNDING = 1e-12
 BLOCK = 512
 
 
-def of_pairs(weights: np.ndarray, given: np.ndarray, human: np.ndarray) -> dict[str, np.ndarray]:
-    """Every coefficient of `PAIRED` → its values [r]. weights [r, m], given and human [m]."""
+def paired_coefficients(weights: np.ndarray, given: np.ndarray, human: np.ndarray) -> dict[str, np.ndarray]:
+    """Every coefficient of `PAIRED` → its values [r], NaN where undefined. weights [r, m], given and human [m]."""
     n = weights.sum(axis=1)
     gap = given - human
     squared = weights @ gap**2
@@ -79,7 +80,7 @@ def alpha_interval(weights: np.ndarray, ratings: np.ndarray) -> np.ndarray:
     observed = weights @ (2 * (counts * squares - sums**2) / (counts - 1)) / n
     spread = weights @ squares - (weights @ sums) ** 2 / n
     expected = 2 * spread / (n - 1)
-    return _ratio(expected - observed, expected, _reach(rated))
+    return _ratio(expected - observed, expected, _squared_range(rated))
 
 
 def icc_a1(weights: np.ndarray, ratings: np.ndarray) -> np.ndarray:
@@ -92,7 +93,7 @@ def icc_a1(weights: np.ndarray, ratings: np.ndarray) -> np.ndarray:
     total = sum(_spread(weights, np.broadcast_to(column, weights.shape), grand) for column in ratings.T)
     rows, error = between / (n - 1), (total - between - raters) / ((n - 1) * (k - 1))
     whole = rows + (k - 1) * error + k * (raters / (k - 1) - error) / n
-    return _ratio(rows - error, whole, _reach(ratings))
+    return _ratio(rows - error, whole, _squared_range(ratings))
 
 
 def _correlation(weights: np.ndarray, one: np.ndarray, other: np.ndarray) -> np.ndarray:
@@ -101,7 +102,9 @@ def _correlation(weights: np.ndarray, one: np.ndarray, other: np.ndarray) -> np.
     # from the first on: a constant that binary fractions miss is then exactly 0
     one, other = (values - values[..., :1] for values in (one, other))
     a, b = (values - ((weights * values).sum(axis=1) / n)[:, None] for values in (one, other))
-    spread = [_nonzero((weights * values**2).sum(axis=1), n * _reach(of)) for values, of in ((a, one), (b, other))]
+    spread = [
+        _nonzero((weights * values**2).sum(axis=1), n * _squared_range(of)) for values, of in ((a, one), (b, other))
+    ]
     return np.clip((weights * a * b).sum(axis=1) / np.sqrt(spread[0] * spread[1]), -1, 1)
 
 
@@ -143,7 +146,7 @@ def _kappa(weights: np.ndarray, given: np.ndarray, human: np.ndarray, squared: n
         for side, mean in zip((given, human), means, strict=True)
     ]
     expected = spreads[0] + spreads[1] + n * (means[0] - means[1]) ** 2
-    return _ratio(expected - squared, expected, n * _reach(np.stack([given, human])))
+    return _ratio(expected - squared, expected, n * _squared_range(np.stack([given, human])))
 
 
 def _spread(weights: np.ndarray, values: np.ndarray, centre: np.ndarray) -> np.ndarray:
@@ -151,8 +154,8 @@ def _spread(weights: np.ndarray, values: np.ndarray, centre: np.ndarray) -> np.n
     return squares
 
 
-def _reach(values: np.ndarray) -> float:
-    """The square of the whole range: what a spread is small against."""
+def _squared_range(values: np.ndarray) -> float:
+    """The square of the whole range: a sum of squares far below it is rounding."""
     return float(np.ptp(values[np.isfinite(values)])) ** 2 if values.size else 0.0
 
 

@@ -131,8 +131,8 @@ class ProbeReport:
             second = f"It is moved by {len(self.moved)} of {measured} injections: {named}."
         else:
             second = f"None of the {measured} injections is shown to move it."
-        held = [outcome.reach for outcome in self.injections if not outcome.shown and outcome.reach is not None]
-        third = f" Shifts of up to {max(held):.2f} by the other injections cannot be ruled out." if held else ""
+        possible = [outcome.reach for outcome in self.injections if not outcome.shown and outcome.reach is not None]
+        third = f" Shifts of up to {max(possible):.2f} by the other injections cannot be ruled out." if possible else ""
         return f"{first} {second}{third}"
 
 

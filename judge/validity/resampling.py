@@ -1,7 +1,9 @@
 """The percentile bootstrap of coefficients: whole clusters of answers are drawn, many times at once.
 
-    resampling = Resampling(resamples=2000, seed=0)
-    estimate_coefficients(points, clusters, lambda weights, points: of_pairs(weights, *points.T), names, resampling)
+    def coefficients(weights, points):
+        return paired_coefficients(weights, points[:, 0], points[:, 1])
+
+    estimate_coefficients(points, clusters, coefficients, ["pearson", …], Resampling(resamples=2000, seed=0))
     ->  {"pearson": Estimate(0.11, -0.03, 0.25, n=200), …}
 
 Intervals: Efron and Tibshirani, An Introduction to the Bootstrap (1993), ch. 13, at 95%. A cluster is a question with

@@ -28,6 +28,7 @@ import numpy as np
 
 from judge.core.tally import tally_scores
 from judge.core.verdict import Verdict
+from judge.io.files import write_json
 from judge.results.paired import RESAMPLES, differences, join
 from judge.results.statistics import mean_score
 from mmie_tasks.metrics import OF_SCORES, PERCENT
@@ -136,7 +137,7 @@ def main() -> None:
     )
     print(json.dumps(found))
     if args.json:
-        args.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        write_json(args.json, found)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Writes the answers and scores beside it: python examples/agreement/make.py
+"""Writes the answers and scores of this folder: python examples/agreement/make.py
 
 Nobody gave these scores. Answers of two made-up systems to nine questions of the bundled demo are the reference, or
-the reference spoilt in a known way; the first "annotator" gives what the rule below says, the second errs by a point
+the reference degraded in a known way; the first "annotator" gives what the rule below says, the second errs by a point
 on every third answer. They show what the files look like and what `mmjudge agree` prints; they measure nothing.
 """
 
@@ -11,6 +11,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from judge.io.files import write_json_lines
 from mmie_tasks.demo import demo_dir
 
 HERE = Path(__file__).parent
@@ -35,8 +36,8 @@ def main() -> None:
                 humans.append(
                     {"id": name, "model": model, "annotator": annotator, "score": given, "response": response}
                 )
-        _write(HERE / f"{model}.jsonl", lines)
-    _write(HERE / "humans.jsonl", humans)
+        write_json_lines(HERE / f"{model}.jsonl", lines)
+    write_json_lines(HERE / "humans.jsonl", humans)
 
 
 def _questions() -> list[tuple[str, Parts]]:
@@ -66,10 +67,6 @@ def _hasty(number: int, reference: Parts, other: Parts) -> Answer:
 
 def _text(text: str) -> dict[str, Any]:
     return {"text": text, "image": None}
-
-
-def _write(file: Path, rows: list[dict[str, Any]]) -> None:
-    file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="ascii", newline="\n")
 
 
 if __name__ == "__main__":

@@ -3,15 +3,18 @@
 import json
 import math
 import os
+import re
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+from folders import ROOT
 from scipy import stats
 
 from judge import cli
 from judge.core.verdict import Verdict
+from judge.results.compare import read_run
 from judge.validity.agreement import measure_agreement
 from judge.validity.agreement_report import report_agreement
 from judge.validity.baselines import constant_baseline
@@ -304,6 +307,27 @@ def test_nothing_of_a_result_depends_on_the_order_of_lines(known, tmp_path):
     one, two = read(tmp_path / "one"), read(tmp_path / "two")
     for part in ("overall", "categories", "models_under_test", "beside", "findings"):
         assert one[part] == two[part]
+
+
+def test_the_document_shows_how_to_report_from_python(tmp_path, monkeypatch, capsys):
+    rows = [row for n in range(12) for row in people(f"SA-{n}", "anole", a=n % 7)]
+    write(tmp_path / "humans.jsonl", rows)
+    folder(tmp_path / "out" / "anole", {f"SA-{n}": (n + n % 2) % 7 for n in range(12)})
+    document = (ROOT / "docs" / "agreement.md").read_text(encoding="utf-8")
+    snippet = re.search(r"# From Python\n\n```python\n(.*?)```", document, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    names: dict = {}
+    exec(compile(snippet[1], "docs/agreement.md", "exec"), names)
+    printed = capsys.readouterr().out
+
+    assert mmjudge("out/anole", "humans.jsonl", "--out", "agreement") == 0
+    command = read(tmp_path / "agreement")
+    assert names["report"] == {name: value for name, value in command.items() if name not in ("humans", "versions")}
+    assert printed.splitlines()[1:] == command["findings"]
+
+    # the same from what a run holds in memory
+    run = read_run("out/anole")
+    assert report_agreement(JudgeVerdicts({"anole": run.verdicts}, run.signature), names["humans"]) == names["report"]
 
 
 def test_no_pairs_at_all_is_a_content_without_numbers():

@@ -42,7 +42,7 @@ LAYERS = (
 """Low to high. A room imports itself and rooms of lower layers: rooms of one layer do not know each other. "judge" is
 the Python API in `judge/__init__.py`; its version may be read from anywhere."""
 
-LOW_IN_MODEL = ("conversation", "images", "rope", "tokenizer")
+LOW_IN_MODEL = ("conversation", "images", "precision", "rope", "tokenizer")
 """Modules of judge/model that judge/model/weights may import; the others import it."""
 
 MOST_LINES, MOST_FUNCTION_LINES, MOST_PARAMETERS = 400, 60, 6
@@ -273,11 +273,9 @@ def bare_verbs() -> Iterator[str]:
 
 # known: begin
 KNOWN: dict[str, tuple[str, ...]] = {
-    "weights_of_the_model": ("judge/model/weights/convert.py: judge.model.generate",),
     "too_long": (
         "judge/commands/score.py: add_arguments",
         "judge/engines/server.py",
-        "judge/model/weights/hf_layout.py: _write_tokenizer",
     ),
     "too_many_parameters": (
         "judge/engines/scheduler.py: Schedule.__init__",
@@ -286,9 +284,6 @@ KNOWN: dict[str, tuple[str, ...]] = {
         "judge/finetune/trainer.py: JudgeTrainer.__init__",
         "judge/model/decode_kernel.py: _join",
         "judge/model/decode_kernel.py: _parts",
-        "judge/model/generate.py: Generator.__init__",
-        "judge/model/tokenizer.py: Tokenizer.__init__",
-        "judge/model/verify.py: _compare",
         "judge/publish/plan.py: make",
         "judge/report/browser.py: _row",
     ),
@@ -339,14 +334,6 @@ KNOWN: dict[str, tuple[str, ...]] = {
         "judge/harness/vlmeval/launcher.py: main",
         "judge/harness/vlmeval/model.py: MMJudgeHF.generate_inner",
         "judge/io/presentation.py: View.metric",
-        "judge/model/cache.py: Regions.fits",
-        "judge/model/packed.py: Batch.of",
-        "judge/model/packed.py: Span.stop",
-        "judge/model/verify.py: CaseResult.passed",
-        "judge/model/verify.py: Golden.read",
-        "judge/model/weights/original_layout.py: Layout.text",
-        "judge/model/weights/original_layout.py: Layout.vision",
-        "judge/model/weights/original_layout.py: read_json",
         "judge/publish/details.py: Digests.of",
         "judge/publish/entries.py: dump",
         "judge/publish/entries.py: file_of",
@@ -405,15 +392,6 @@ KNOWN: dict[str, tuple[str, ...]] = {
         "judge/finetune/loss.py: score_places",
         "judge/finetune/loss.py: told",
         "judge/finetune/train.py: _told",
-        "judge/model/attention.py: places",
-        "judge/model/conversation.py: places",
-        "judge/model/counters.py: prompt_places",
-        "judge/model/generate.py: _image_places",
-        "judge/model/generate.py: _look",
-        "judge/model/generate.py: places",
-        "judge/model/generate.py: prompt_places",
-        "judge/model/packed.py: first_places",
-        "judge/model/packed.py: places",
         "judge/release/card.py: Told",
         "judge/release/card.py: told",
         "judge/report/charts.py: places",
@@ -430,8 +408,6 @@ KNOWN: dict[str, tuple[str, ...]] = {
         "judge/finetune/train.py: run",
         "judge/harness/settings.py: read",
         "judge/harness/vlmeval/predictions.py: read",
-        "judge/model/packed.py: read",
-        "judge/model/packed.py: write",
         "judge/publish/entries.py: build",
         "judge/publish/entries.py: read",
         "judge/publish/model_index.py: build",

@@ -72,18 +72,18 @@ def _expanded(
 ) -> Encoded:
     """One image token a picture → `counts` of them. A picture is thousands of tokens that need no tokenizer."""
     start, context = tokenizer.special[IMAGE_START], tokenizer.special[IMAGE_CONTEXT]
-    places = [n for n, pair in enumerate(itertools.pairwise(ids), 1) if pair == (start, context)]
-    if len(places) != len(counts):
-        raise ValueError(f"{len(places)} image slots for {len(counts)} pictures")
+    slots = [n for n, pair in enumerate(itertools.pairwise(ids), 1) if pair == (start, context)]
+    if len(slots) != len(counts):
+        raise ValueError(f"{len(slots)} image slots for {len(counts)} pictures")
     expanded: list[int] = []
     before = 0
-    for place, count in zip(places, counts, strict=True):
-        expanded += [*ids[before:place], *[context] * count]
-        before = place + 1
+    for slot, count in zip(slots, counts, strict=True):
+        expanded += [*ids[before:slot], *[context] * count]
+        before = slot + 1
     expanded += ids[before:]
 
     def moved(position: int) -> int:
-        return position + sum(count - 1 for place, count in zip(places, counts, strict=True) if place < position)
+        return position + sum(count - 1 for slot, count in zip(slots, counts, strict=True) if slot < position)
 
     return Encoded(tuple(expanded), tuple((moved(start), moved(stop)) for start, stop in spans))
 

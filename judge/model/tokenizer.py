@@ -51,6 +51,17 @@ class Added:
 
 
 @dataclasses.dataclass(frozen=True)
+class Rules:
+    """How prompts are laid out. listed: contents of added tokens that count as special. legacy: whether every run of
+    text gets a blank in front, and not the prompt alone. first, last: contents of added tokens put around prompts."""
+
+    listed: Sequence[str] = ()
+    legacy: bool = False
+    first: Sequence[str] = ()
+    last: Sequence[str] = ()
+
+
+@dataclasses.dataclass(frozen=True)
 class Chunk:
     """Text between added tokens: a template's own, or untrusted."""
 
@@ -61,18 +72,8 @@ class Chunk:
 class Tokenizer:
     """See the module. `special` maps the content of every added token (<s>, <|end|>, <IMG_CONTEXT>, …) to its id."""
 
-    def __init__(
-        self,
-        model: bytes,
-        added: Sequence[Added],
-        *,
-        listed: Sequence[str],
-        legacy: bool,
-        first: Sequence[str] = (),
-        last: Sequence[str] = (),
-        file: Path | None = None,
-    ) -> None:
-        """model: bytes of tokenizer.model. listed: contents that count as special. first, last: put around prompts.
+    def __init__(self, model: bytes, added: Sequence[Added], rules: Rules, *, file: Path | None = None) -> None:
+        """model: bytes of tokenizer.model, which `file` names in errors.
 
         Raises UserError for a vocabulary that this class would not be exact for.
         """
@@ -81,25 +82,27 @@ class Tokenizer:
         sp, decoder = sentencepiece.SentencePieceProcessor(), sentencepiece.SentencePieceProcessor()
         try:
             sp.LoadFromSerializedProto(model + _NO_DUMMY_PREFIX)
-            decoder.LoadFromSerializedProto(model if legacy else model + _NO_DUMMY_PREFIX)
+            decoder.LoadFromSerializedProto(model if rules.legacy else model + _NO_DUMMY_PREFIX)
         except RuntimeError as error:
             raise UserError(f"not a SentencePiece model ({error})", file=file, fix=_FIX) from None
         pieces = [sp.id_to_piece(i) for i in range(sp.vocab_size())]
-        self._sp, self._decoder, self._legacy = sp, decoder, legacy
+        self._sp, self._decoder, self._rules = sp, decoder, rules
         self._byte = [sp.piece_to_id(f"<0x{value:02X}>") for value in range(256)]
         self._byte_value = {i: value for value, i in enumerate(self._byte)}
         self._vocabulary = len(pieces)
         ids = {piece: i for i, piece in enumerate(pieces)}
         known = {token.content for token in added}
-        missing = [content for content in dict.fromkeys([*listed, *first, *last]) if content not in known]
+        missing = [
+            content for content in dict.fromkeys([*rules.listed, *rules.first, *rules.last]) if content not in known
+        ]
         for content in missing:
             if content not in ids:
                 raise UserError(f"special token {content!r} has no id", file=file, fix=_FIX)
         self._added = {token.content: token for token in [*added, *(Added(c, ids[c]) for c in missing)]}
         self._content = {token.id: content for content, token in self._added.items()}
         self.special: Mapping[str, int] = {content: token.id for content, token in self._added.items()}
-        self._listed = frozenset(listed)
-        self._first, self._last = [[self.special[content] for content in side] for side in (first, last)]
+        self._listed = frozenset(rules.listed)
+        self._first, self._last = ([self.special[content] for content in side] for side in (rules.first, rules.last))
         longest_first = sorted(self._added, key=len, reverse=True)
         self._split = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
         inert = {i for i in range(len(pieces)) if sp.is_control(i) or sp.is_unknown(i) or sp.is_unused(i)}
@@ -133,15 +136,13 @@ class Tokenizer:
             data = model.read_bytes()
         except OSError as error:
             raise UserError(f"cannot be read ({error.strerror})", file=model, fix=_FIX) from None
-        return cls(
-            data,
-            added,
+        rules = Rules(
             listed=[content for content in (bos, eos, unk, pad, *additional) if content],
             legacy=True if legacy is None else bool(legacy),
             first=[bos] if bos and config.get("add_bos_token", True) else [],
             last=[eos] if eos and config.get("add_eos_token", False) else [],
-            file=model,
         )
+        return cls(data, added, rules, file=model)
 
     @property
     def added(self) -> tuple[Added, ...]:
@@ -151,7 +152,7 @@ class Tokenizer:
     @property
     def legacy(self) -> bool:
         """Whether every run of text gets a blank in front, and not the prompt alone."""
-        return self._legacy
+        return self._rules.legacy
 
     def __len__(self) -> int:
         """All ids are below this number."""
@@ -159,7 +160,7 @@ class Tokenizer:
 
     def encode_trusted(self, text: str) -> list[int]:
         """The reference's ids of a whole prompt."""
-        text = text if self._legacy else text.replace(BLANK, " ")
+        text = text if self._rules.legacy else text.replace(BLANK, " ")
         items: list[Added | Chunk] = []
         position = 0
         for match in self._split.finditer(text):
@@ -234,7 +235,7 @@ class Tokenizer:
         """Added tokens and the runs of chunks between them, white space as the reference lays it out."""
         flat = [self._added[item] if isinstance(item, str) else item for item in items]
         flat = [item for item in flat if isinstance(item, Added) or item.text]
-        if flat and not self._legacy:
+        if flat and not self._rules.legacy:
             flat = [Chunk(BLANK), *flat]
         runs: list[Added | list[Chunk]] = []
         for item in flat:
@@ -254,7 +255,7 @@ class Tokenizer:
                     last.pop()
                 runs.append(item)
         runs = [run for run in runs if run]
-        if self._legacy:
+        if self._rules.legacy:
             return [run if isinstance(run, Added) else [Chunk(BLANK), *run] for run in runs]
         lone = runs[:1] == [[Chunk(BLANK)]]
         if lone and len(runs) > 1 and isinstance(runs[1], Added) and runs[1].content in self._listed:

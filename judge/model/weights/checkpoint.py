@@ -121,7 +121,8 @@ def find_shards(folder: Path) -> list[Path]:
 
 
 def read_headers(folder: Path) -> dict[str, tuple[Path, tuple[int, ...]]]:
-    """Original tensor name → (file, shape), from the headers alone."""
+    """Original tensor name → (file, shape), from the headers alone. Raises UserError for what is no safetensors file of
+    weights."""
     found: dict[str, tuple[Path, tuple[int, ...]]] = {}
     for file in find_shards(folder):
         try:
@@ -266,7 +267,7 @@ def save_original(model: Any, folder: Path, raw: Mapping[str, Any]) -> None:
         for name, natives in original_names(state, raw["vision_config"]["num_hidden_layers"]).items()
     }
     save_file(tensors, str(folder / "model.safetensors"), metadata={"format": "pt"})
-    (folder / "config.json").write_text(json.dumps(raw, indent=2) + "\n", encoding="utf-8")
+    files.write_text(folder / "config.json", json.dumps(raw, indent=2) + "\n")
 
 
 def new_model(described: original_layout.Layout, *, seed: int) -> Any:

@@ -27,6 +27,7 @@ from typing import Any, Literal
 
 from judge.core.request import IMAGE_PLACEHOLDER
 from judge.errors import UserError
+from judge.io import files
 from judge.model import conversation, precision
 from judge.model.tokenizer import Tokenizer
 from judge.model.weights import checkpoint, hf_layout, original_layout
@@ -182,7 +183,7 @@ def copy_tensors(plan: Plan, folder: Path) -> None:
             save_file(tensors, str(folder / file), metadata={"format": "pt"})
     if split.is_sharded:
         index = {"metadata": split.metadata, "weight_map": split.tensor_to_filename}
-        (folder / "model.safetensors.index.json").write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
+        files.write_text(folder / "model.safetensors.index.json", json.dumps(index, indent=2) + "\n")
 
 
 def require_same_bytes(plan: Plan, folder: Path) -> None:

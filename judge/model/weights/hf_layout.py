@@ -9,27 +9,24 @@
     tokenizer.model  special_tokens_map.json  added_tokens.json     unused by transformers; they lead back
 
 Tensors have the names that `save_pretrained` writes (`language_model.model.…`, `vision_tower.…`): vLLM's map of
-`InternVLForConditionalGeneration` knows them too (vllm, model_executor/models/interns1.py). Prompts get the ids of the
-reference tokenizer, whose leading blank the chat template spells out. No code is in the folder, and none is run.
+`InternVLForConditionalGeneration` knows them too (vllm, model_executor/models/interns1.py). Its tokenizer is
+`judge.model.weights.hf_tokenizer`. No code is in the folder, and none is run.
 """
 
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from judge.errors import UserError
+from judge.io import files
 from judge.model import conversation
-from judge.model.tokenizer import BLANK, Tokenizer
-from judge.model.weights import original_layout
+from judge.model.tokenizer import Tokenizer
+from judge.model.weights import hf_tokenizer, original_layout
 
 ARCHITECTURE = "InternVLForConditionalGeneration"
-TOKENIZER_FILES = ("tokenizer.model", "special_tokens_map.json", "added_tokens.json")
-"""Copied as they are, in both directions."""
-
 MAX_TILES = 12
 """Of a picture, as the official scorer cuts it; `max_dynamic_patch` in config.json is for training."""
 
@@ -42,15 +39,6 @@ _SAVED = {
     "lm_head.": "language_model.lm_head.",
     "model.vision_tower.": "vision_tower.",
     "model.multi_modal_projector.": "multi_modal_projector.",
-}
-
-# What transformers' processor wants to know by role. Judges see no videos; the processor refuses to be built without a
-# token for them, and a new one would lie beyond the embedding. vLLM makes a regular expression of it: no <|…|> here.
-_ROLES = {
-    "start_image_token": conversation.IMAGE_START,
-    "end_image_token": conversation.IMAGE_END,
-    "context_image_token": conversation.IMAGE_CONTEXT,
-    "video_token": "<quad>",
 }
 
 # Fields of the original config.json that the native classes have no use for and the way back has.
@@ -98,48 +86,23 @@ def write_native_description(source: Path, described: original_layout.Layout, fo
     Raises UserError where the tokenizer lacks a token that the processor needs.
     """
     tokenizer = Tokenizer.from_folder(source)
-    missing = [content for content in _ROLES.values() if content not in tokenizer.special]
-    if missing:
-        raise UserError(f"the tokenizer lacks {', '.join(missing)}", file=source)
+    hf_tokenizer.require_roles(tokenizer, source)
     config = original_layout.native_config(described)
     config.architectures, config.dtype = [ARCHITECTURE], dtype
     config.text_config.architectures = ["Phi3ForCausalLM"]  # vLLM looks the language model up by it
     carried = {name: described.raw[name] for name in _CARRIED if name in described.raw}
-    _write(folder / "config.json", {**config.to_diff_dict(), **carried})
+    _write_json(folder / "config.json", {**config.to_diff_dict(), **carried})
     text = described.text
     ids = {f"{name}_token_id": text.get(f"{name}_token_id") for name in ("bos", "pad")}
     stop = tokenizer.special[conversation.STOP]
-    _write(
+    _write_json(
         folder / "generation_config.json",
         {**{name: i for name, i in ids.items() if i is not None}, "do_sample": False, "eos_token_id": [stop]},
     )
-    _write_tokenizer(source, tokenizer, folder)
+    hf_tokenizer.write_native_tokenizer(source, tokenizer, folder)
     system = str(described.raw.get("system_message") or conversation.SYSTEM_MESSAGE)
-    (folder / "chat_template.jinja").write_text(chat_template(tokenizer, system), encoding="utf-8")
+    (folder / "chat_template.jinja").write_text(hf_tokenizer.chat_template(tokenizer, system), encoding="utf-8")
     _write_processor(described, folder)
-
-
-def chat_template(tokenizer: Tokenizer, system: str) -> str:
-    """Jinja of the template `phi3-chat` (see `judge.model.conversation`), all in one line: its blanks are tokens."""
-    start = tokenizer.encode_trusted("<|system|>")
-    start = start[: start.index(tokenizer.special["<|system|>"])]
-    parts = [
-        f"{{{{ {_literal(tokenizer.text_of(start))} }}}}",
-        "{% if messages[0]['role'] != 'system' %}",
-        f"{{{{ {_literal(f'<|system|>{chr(10)}{system}{conversation.STOP}')} }}}}",
-        "{% endif %}",
-        "{% for message in messages %}",
-        r"{{ '<|' + message['role'] + '|>\n' }}",
-        "{% if message['content'] is string %}{{ message['content'] }}{% else %}",
-        "{% for part in message['content'] %}",
-        f"{{% if part['type'] == 'image' %}}{{{{ '{conversation.IMAGE_CONTEXT}' }}}}",
-        "{% elif part['type'] == 'text' %}{{ part['text'] }}{% endif %}",
-        "{% endfor %}{% endif %}",
-        f"{{{{ '{conversation.STOP}' }}}}",
-        "{% endfor %}",
-        r"{% if add_generation_prompt %}{{ '<|assistant|>\n' }}{% endif %}",
-    ]
-    return "".join(parts)
 
 
 def original_config(folder: Path) -> dict[str, Any]:
@@ -171,25 +134,12 @@ def write_original_description(source: Path, folder: Path) -> None:
     Raises UserError for a native folder without the SentencePiece tokenizer that the original layout has.
     """
     raw = original_config(source)
-    _write(folder / "config.json", raw)
-    if not (source / "tokenizer.model").is_file():
-        raise UserError(
-            "is missing: the original layout has a SentencePiece tokenizer, which cannot be made from tokenizer.json",
-            file=source / "tokenizer.model",
-            fix="give a folder that `mmjudge convert` or `mmjudge release` wrote",
-        )
-    for name in TOKENIZER_FILES:
-        if (source / name).is_file():
-            shutil.copyfile(source / name, folder / name)
-    tokenizer = original_layout.read_json(source / "tokenizer_config.json")
-    for name in ("extra_special_tokens", "processor_class"):
-        tokenizer.pop(name, None)
-    tokenizer["tokenizer_class"] = "LlamaTokenizer"
-    _write(folder / "tokenizer_config.json", tokenizer)
+    _write_json(folder / "config.json", raw)
+    hf_tokenizer.write_original_tokenizer(source, folder)
     stop = Tokenizer.from_folder(folder).special[conversation.STOP]
-    _write(folder / "generation_config.json", {"eos_token_id": [stop]})
+    _write_json(folder / "generation_config.json", {"eos_token_id": [stop]})
     size = raw["force_image_size"]
-    _write(
+    _write_json(
         folder / "preprocessor_config.json",
         {
             "crop_size": size,
@@ -258,72 +208,6 @@ def _side(size: Any) -> int:
     return int(sides[0])
 
 
-def _write_tokenizer(source: Path, tokenizer: Tokenizer, folder: Path) -> None:
-    """tokenizer.json with the reference's ids, and the configuration both layouts read."""
-    import sentencepiece
-    import tokenizers
-    from tokenizers import decoders, models, normalizers, processors
-    from transformers.convert_slow_tokenizer import generate_merges
-
-    for name in TOKENIZER_FILES:
-        if (source / name).is_file():
-            shutil.copyfile(source / name, folder / name)
-    pieces = sentencepiece.SentencePieceProcessor(model_file=str(source / "tokenizer.model"))
-    vocabulary = {pieces.id_to_piece(i): i for i in range(pieces.vocab_size())}
-    scores = {
-        piece: pieces.get_score(i)
-        for piece, i in vocabulary.items()
-        if not (pieces.is_control(i) or pieces.is_unknown(i) or pieces.is_byte(i))
-    }
-    fast = tokenizers.Tokenizer(
-        models.BPE(
-            vocab=vocabulary,
-            merges=generate_merges(vocabulary, scores),
-            unk_token=pieces.id_to_piece(pieces.unk_id()),
-            fuse_unk=True,
-            byte_fallback=True,
-        )
-    )
-    blanks = normalizers.Replace(" ", BLANK)
-    fast.normalizer = normalizers.Sequence([normalizers.Prepend(BLANK), blanks]) if tokenizer.legacy else blanks
-    fast.decoder = decoders.Sequence(
-        [decoders.Replace(BLANK, " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
-    )
-    fast.add_special_tokens(
-        [
-            tokenizers.AddedToken(
-                token.content, lstrip=token.lstrip, rstrip=token.rstrip, normalized=False, special=True
-            )
-            for token in tokenizer.added
-        ]
-    )
-    config = original_layout.read_json(source / "tokenizer_config.json")
-    # the ids a prompt begins and ends with, its blank apart
-    around = tokenizer.encode_trusted(conversation.STOP)
-    at = around.index(tokenizer.special[conversation.STOP])
-    names = {i: content for content, i in tokenizer.special.items()}
-    first, last = ([names[i] for i in side if i in names] for side in (around[:at], around[at + 1 :]))
-    if first or last:
-        fast.post_processor = processors.TemplateProcessing(
-            single=[*first, "$A", *last],
-            pair=[*first, "$A", *last, *first, "$B", *last],
-            special_tokens=[(content, tokenizer.special[content]) for content in {*first, *last}],
-        )
-    moved = [token.content for token in tokenizer.added if fast.token_to_id(token.content) != token.id]
-    if moved:
-        raise UserError(f"added tokens do not follow the vocabulary: {', '.join(moved[:5])}", file=source)
-    fast.save(str(folder / "tokenizer.json"))
-    _write(
-        folder / "tokenizer_config.json",
-        {
-            **config,
-            "extra_special_tokens": _ROLES,
-            "processor_class": "InternVLProcessor",
-            "tokenizer_class": "PreTrainedTokenizerFast",
-        },
-    )
-
-
 def _write_processor(described: original_layout.Layout, folder: Path) -> None:
     """The three files of transformers' InternVLProcessor, in the form that versions 4 and 5 read."""
     size = {"height": described.tile_size, "width": described.tile_size}
@@ -339,7 +223,7 @@ def _write_processor(described: original_layout.Layout, folder: Path) -> None:
         "size": size,
         "processor_class": "InternVLProcessor",
     }
-    _write(
+    _write_json(
         folder / "preprocessor_config.json",
         {
             **pictures,
@@ -349,17 +233,14 @@ def _write_processor(described: original_layout.Layout, folder: Path) -> None:
             "min_patches": 1,
         },
     )
-    _write(folder / "video_preprocessor_config.json", {**pictures, "video_processor_type": "InternVLVideoProcessor"})
-    _write(
+    _write_json(
+        folder / "video_preprocessor_config.json", {**pictures, "video_processor_type": "InternVLVideoProcessor"}
+    )
+    _write_json(
         folder / "processor_config.json",
         {"image_seq_length": described.tokens_per_tile, "processor_class": "InternVLProcessor"},
     )
 
 
-def _literal(text: str) -> str:
-    """`text` as a Jinja string."""
-    return json.dumps(text, ensure_ascii=False)
-
-
-def _write(file: Path, content: Mapping[str, Any]) -> None:
-    file.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+def _write_json(file: Path, content: Mapping[str, Any]) -> None:
+    files.write_json(file, content, indent=2)

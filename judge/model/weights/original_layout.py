@@ -66,11 +66,13 @@ class Layout:
 
     @property
     def text(self) -> Mapping[str, Any]:
+        """`llm_config`: the language model's shape."""
         part: Mapping[str, Any] = self.raw["llm_config"]
         return part
 
     @property
     def vision(self) -> Mapping[str, Any]:
+        """`vision_config`: the vision tower's shape."""
         part: Mapping[str, Any] = self.raw["vision_config"]
         return part
 
@@ -115,7 +117,7 @@ def read_layout(folder: Path) -> Layout:
 
 
 def image_token(folder: Path) -> int:
-    """Id of the token that stands for one picture feature."""
+    """Id of the token that stands for one picture feature. Raises UserError where the tokenizer has none."""
     file = folder / "tokenizer_config.json"
     decoder = read_json(file).get("added_tokens_decoder")
     if decoder is None:
@@ -180,6 +182,7 @@ def sliding_window(text: Mapping[str, Any]) -> int | None:
 
 
 def read_json(file: Path) -> dict[str, Any]:
+    """The JSON object in a file of a judge folder. Raises UserError that names the file."""
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -9,7 +9,7 @@ import folders
 import pytest
 
 from judge.errors import UserError
-from judge.model.tokenizer import Tokenizer
+from judge.model.tokenizer import Rules, Tokenizer
 
 CHECKPOINT = folders.GOLDEN / "tiny-internvl2"
 CASES = json.loads((CHECKPOINT.parent / "cases.json").read_text(encoding="utf-8"))["cases"]
@@ -95,7 +95,7 @@ MODEL = (CHECKPOINT / "tokenizer.model").read_bytes()
 )
 def test_a_vocabulary_that_cannot_be_exact_is_refused(model, problem):
     with pytest.raises(UserError, match=problem):
-        Tokenizer(model, [], listed=[], legacy=False)
+        Tokenizer(model, [], Rules())
 
 
 def change(field: str, value: object):

@@ -3,7 +3,7 @@
     python benchmarks/bfloat16.py                                             # the demo's tiny judge, CPU
     python benchmarks/bfloat16.py --judge MMIE/MMIE-Score --device cuda --n 600 --batch 16 [--out FILE]
 
-The judge reads held-out examples of the demo (drawn pictures, answers good and spoilt in five ways) four times: in
+The judge reads held-out examples of the demo (drawn pictures, answers good and wrong in five ways) four times: in
 float32 and in bfloat16, one prompt at a time and in batches. Rounding differs between the two types, and in bfloat16
 also between matrix kernels, which are chosen by the size of a batch; greedy decoding turns a rounding error into
 another text wherever two tokens are nearly as likely. In float32 the batch is expected to change nothing: that row is
@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from toy_judge import held_out
-from toy_judge.examples import CONDITIONS, request
+from toy_judge.examples import CONDITIONS, make_request
 
 from judge.core.score_text import parse_score
 from judge.engines import MAX_NEW_TOKENS, EngineOptions, Prompt
@@ -52,8 +52,8 @@ def prompts(n: int, rubric: str, folder: Path) -> list[Prompt]:
     """About n held-out examples, as many of every condition, their pictures drawn into `folder`."""
     wording = BENCHMARK.rubric(rubric)
     requests = [
-        request(example, folder, f"demo-{number}")
-        for number, example in enumerate(held_out.examples(-(-n // len(CONDITIONS))))
+        make_request(example, folder, f"demo-{number}")
+        for number, example in enumerate(held_out.held_out_examples(-(-n // len(CONDITIONS))))
     ]
     return [Prompt(made, wording.render(made)) for made in requests]
 

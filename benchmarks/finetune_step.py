@@ -29,13 +29,7 @@ from mmie_tasks.demo import demo_dir, judge_dir
 
 def rows(base: Base, count: int) -> tuple[list[dataset.Row], dataset.Encoder]:
     """`count` rows of project-based questions, each with its own reference answer."""
-    encoder = dataset.Encoder(
-        base.tokenizer,
-        BENCHMARK.rubric("mmjudge"),
-        tile_size=base.layout.tile_size,
-        tokens_per_tile=base.layout.tokens_per_tile,
-        window=base.layout.window,
-    )
+    encoder = dataset.Encoder(base.tokenizer, BENCHMARK.rubric("mmjudge"), base.layout)
     requests = [item for item in BENCHMARK.references(demo_dir(), count) if item.category == "PBL"]
     score = HumanScore("", "", "", 4, feedback="The second picture shows a closed lid, and the text is right.")
     judged = [dataset.Judged((item.id, ""), item, (score,)) for item in requests]
@@ -63,8 +57,8 @@ def main() -> None:
     base = Base.find(str(judge_dir()))
     some, encoder = rows(base, args.rows)
     lesson = Lesson(checkpoint.load_model(base.folder))
-    groups = batches.groups(some, share_prefix=True, rope_limit=lesson.rope_limit)
-    prefixes = batches.shared_prefixes(some, groups, base.layout.image_token)
+    groups = batches.group_rows(some, share_prefix=True, rope_limit=lesson.rope_limit)
+    prefixes = batches.find_shared_prefixes(some, groups, base.layout.image_token)
     collate = batches.Collator(encoder)
     shared = collate([(row, prefixes[group]) for row, group in zip(some, groups, strict=True)])
     whole = collate([(row, ()) for row in some])

@@ -1,14 +1,15 @@
 """Answers of known quality to questions of the little world, with the score and feedback they deserve.
 
-    Example(condition="shuffled", question=[{"text": "How to …: first the red star, last the blue cup?", "image": None},
-                                            {"text": "Step 1: …", "image": "red-star+0+0x2-white.png"}],
-            answer=[{"text": "Step 2: Stick the blue cup on the glass.", "image": "pink-tree+0+0x2-cream.png"}],
-            score=2, feedback="Wanted: last the blue cup. Text: blue for blue yes, cup for cup yes: right. "
-                     "Image-1: pink for blue no, tree for cup no: wrong.\\n")
+    Example(condition="shuffled", category="PBL", reference=None, score=2,
+            question=[{"text": "How to …: first the yellow cup, last the pink house?", "image": None},
+                      {"text": "Step 1: Stick the yellow cup on the glass.", "image": "yellow cup_-2_2_2-sky.png"}],
+            answer=[{"text": "Step 2: Stick the pink house on the glass.", "image": "green ball_2_0_2-white.png"}],
+            feedback="Image-1: green ball.\\nWanted: last the pink house. Text: pink for pink yes, house for house "
+                     "yes: right. Image-1: green for pink no, ball for house no: wrong.\\n")
 
-The rule. SA and PBL: up to 2 points for the share of planned things the text names in their places, up to 3 for the
-share the pictures show in their places (halves round up), 1 more where both are complete. MSR: 6 for the right answer
-with reasons, 4 for the bare right answer, 2 and 1 for a wrong one with and without reasons, 0 for none.
+The rule. SA and PBL: up to 2 points for the share of planned things that the text names at their steps, up to 3 for the
+share that the pictures show there (halves round up), 1 more where both are complete. MSR: 6 for the right answer with
+reasons, 4 for the bare right answer, 2 and 1 for a wrong one with and without reasons, 0 for none.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from judge.core.request import Request
-from judge.demo.drawing import PAPERS, draw
+from judge.demo.drawing import PAPERS, draw_picture
 from mmie_tasks import judging
 from mmie_tasks.records import Part, Record
 
@@ -30,7 +31,7 @@ RUBRIC = "mmjudge"
 
 CONDITIONS = ("good", "shuffled", "wrong_question", "blank", "truncated", "mixed")
 STRANGE = "strange"
-"""The condition of the base's lessons: what is told and what is shown has to do neither with the plan nor with each
+"""The condition of the base's lessons: what is said and what is shown has to do neither with the plan nor with each
 other, so that nothing can be guessed from its neighbour."""
 
 Parts = list[dict[str, str | None]]
@@ -65,7 +66,7 @@ NOISE = (
 
 @dataclasses.dataclass(frozen=True)
 class Example:
-    """question, answer: parts in the layout of data.json; reference: what the judge is told is right (MSR), or None."""
+    """question, answer: parts in the layout of data.json; reference: the right answer that the judge is given (MSR)."""
 
     condition: str
     category: str
@@ -76,7 +77,7 @@ class Example:
     feedback: str
 
 
-def stream(
+def generate_examples(
     seed: int | str, *, held: bool, condition: str | None = None, category: str | None = None
 ) -> Iterator[Example]:
     """Endless examples, the same for the same seed; `held`: from held-out plans and sums only, else from the others."""
@@ -91,28 +92,32 @@ def stream(
 
 
 def picture_file(name: str, folder: Path) -> Path:
-    """The file of a picture that an example names, drawn when first asked for."""
+    """The file of a picture that an example names, drawn when first asked for.
+
+    name: "COLOUR KIND_DX_DY_SCALE-PAPER.png" (one thing, moved by cells, enlarged), "row_KIND_COUNT_COLOURS-PAPER.png"
+    or "empty-PAPER.png".
+    """
     path = folder / name
     if not path.exists():
         subject, _, paper = name.removesuffix(".png").rpartition("-")
         if subject == "empty":
-            picture = draw([], paper)
+            picture = draw_picture([], paper)
         elif subject.startswith("row"):
             _, kind, count, colours = subject.split("_")
-            picture = draw(row(kind, int(count), colours.split("+")), paper)
+            picture = draw_picture(row(kind, int(count), colours.split("+")), paper)
         else:
             subject, dx, dy, scale = subject.split("_")
-            picture = draw(_thing(subject).scene(int(dx), int(dy), int(scale)), paper)
+            picture = draw_picture(_thing(subject).scene(int(dx), int(dy), int(scale)), paper)
         picture.save(path)
     return path
 
 
-def completion(example: Example) -> str:
+def completion_text(example: Example) -> str:
     """What the judge should write."""
     return f"### Feedback\n{example.feedback}### Score\n{example.score}"
 
 
-def request(example: Example, folder: Path, id_: str = "demo") -> Request:
+def make_request(example: Example, folder: Path, id_: str = "demo") -> Request:
     """The example as it reaches a judge; its pictures are drawn into `folder`."""
     for part in (*example.question, *example.answer):
         if part["image"]:

@@ -1,6 +1,6 @@
 """How the tiny judge fares on unseen answers: `python -m benchmarks.toy_judge.held_out [--judge DIR] [--n 20]`.
 
-Questions are built on plans and sums that training leaves out; answers are good, or spoilt in one way. The judge
+Questions are built on plans and sums that training leaves out; answers are good, or wrong in one way. The judge
 reads them as it reads any request. A judge worth having gives good answers more than shuffled ones, and those more
 than blank ones; this prints its mean per condition beside the mean the answers deserve.
 """
@@ -14,41 +14,39 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from judge.core.estimate import EMPTY, Estimate
-from judge.core.score_text import parse_score
-from judge.engines import EngineOptions, Prompt
+from judge.engines import EngineOptions
 from judge.results.statistics import mean_score
+from judge.scoring.grader import Grader
 from judge.validity.agreement import measure_agreement
 from mmie_tasks.benchmark import BENCHMARK
 from mmie_tasks.demo import judge_dir
 
-from .examples import CONDITIONS, RUBRIC, Example, request, stream
+from .examples import CONDITIONS, RUBRIC, Example, generate_examples, make_request
 
 Scored = list[tuple[Example, int | None]]
 
 
-def examples(n: int, seed: str = "held out") -> list[Example]:
+def held_out_examples(n: int, seed: str = "held out") -> list[Example]:
     """n of every condition, all three categories in turn."""
     return [
         example
         for condition in CONDITIONS
-        for place, category in enumerate(BENCHMARK.categories)
+        for turn, category in enumerate(BENCHMARK.categories)
         for example in itertools.islice(
-            stream(seed, held=True, condition=condition, category=category), len(range(place, n, 3))
+            generate_examples(seed, held=True, condition=condition, category=category), len(range(turn, n, 3))
         )
     ]
 
 
-def judge(some: Sequence[Example], folder: Path) -> Scored:
+def judge_examples(some: Sequence[Example], folder: Path) -> Scored:
     """Every example with the score the judge in `folder` gives it; None where it gives none."""
     from judge.engines.local import load_local_engine
 
     engine = load_local_engine(str(folder), EngineOptions(device="cpu", max_new_tokens=160))
-    rubric = BENCHMARK.rubric(RUBRIC)
     with tempfile.TemporaryDirectory() as drawn:
-        requests = [request(example, Path(drawn), f"demo-{number}") for number, example in enumerate(some)]
-        texts = dict(engine.complete([Prompt(made, rubric.render(made)) for made in requests]))
-    scores = {n: parse_score(done.text or "", stopped=done.stopped, profile="strict")[0] for n, done in texts.items()}
-    return [(example, scores[number]) for number, example in enumerate(some)]
+        requests = [make_request(example, Path(drawn), f"demo-{number}") for number, example in enumerate(some)]
+        scores = Grader(engine, BENCHMARK.rubric(RUBRIC)).scores(requests)
+    return list(zip(some, scores, strict=True))
 
 
 def by_condition(scored: Scored) -> Mapping[str, Sequence[tuple[int, int | None]]]:
@@ -56,7 +54,7 @@ def by_condition(scored: Scored) -> Mapping[str, Sequence[tuple[int, int | None]
     return {name: [(e.score, given) for e, given in scored if e.condition == name] for name in CONDITIONS}
 
 
-def table(scored: Scored) -> str:
+def score_table(scored: Scored) -> str:
     """Mean score on the scale 0-6 with its 95% interval, per condition."""
     lines = [
         "| answers | n | deserved | given | 95% interval | exact | unscored |",
@@ -75,25 +73,25 @@ def table(scored: Scored) -> str:
     return "\n".join(lines)
 
 
-def lengths(scored: Scored) -> list[float]:
+def count_words(scored: Scored) -> list[float]:
     """Words of every answer, what a judge must know more than."""
     return [float(sum(len((part["text"] or "").split()) for part in example.answer)) for example, _ in scored]
 
 
-def estimates(scored: Scored) -> Mapping[str, Estimate]:
+def estimate_agreement(scored: Scored) -> Mapping[str, Estimate]:
     """How well the given scores agree with the deserved ones, where one was given."""
     pairs = [(given, example.score) for example, given in scored if given is not None]
     return measure_agreement([given for given, _ in pairs], [deserved for _, deserved in pairs])
 
 
-def agreement(judged: Scored, base: Scored) -> str:
+def agreement_table(judged: Scored, base: Scored) -> str:
     """The judge, its base, the length of the answer and one constant beside the scores deserved."""
     deserved = [float(example.score) for example, _ in judged]
     mean = sum(deserved) / len(deserved)
     rows = {
-        "this judge": estimates(judged),
-        "its base, which saw no good answer": estimates(base),
-        "words of the answer": {**measure_agreement(lengths(judged), deserved), "mae": EMPTY},
+        "this judge": estimate_agreement(judged),
+        "its base, which saw no good answer": estimate_agreement(base),
+        "words of the answer": {**measure_agreement(count_words(judged), deserved), "mae": EMPTY},
         f"always {mean:.2f}": measure_agreement([mean] * len(deserved), deserved),
     }
     lines = ["| | n | Pearson | mean absolute error |", "|---|---:|---|---|"]
@@ -115,7 +113,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--judge", type=Path, default=judge_dir())
     parser.add_argument("--n", type=int, default=20, help="answers per condition")
     args = parser.parse_args(argv)
-    print(table(judge(examples(args.n), args.judge)))
+    print(score_table(judge_examples(held_out_examples(args.n), args.judge)))
     return 0
 
 

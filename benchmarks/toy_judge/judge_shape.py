@@ -8,10 +8,11 @@ name "su"). See `judge.model.weights.original_layout` for what each field does.
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+
+from judge.io import files
 
 PIECES = 1024
 TILE, PATCH = 112, 28  # 4 tokens a tile; a 120-pixel picture is one tile
@@ -173,4 +174,4 @@ def write_config(folder: Path) -> None:
 
 
 def _write(file: Path, value: dict[str, Any]) -> None:
-    file.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    files.write_json(file, value, indent=2)

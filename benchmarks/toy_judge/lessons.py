@@ -25,7 +25,6 @@ from pathlib import Path
 from typing import Any
 
 from judge.demo.drawing import PAPERS
-from judge.finetune import recipe
 from judge.finetune.batches import Collator
 from judge.finetune.dataset import Encoder, Row
 from judge.model import conversation, images
@@ -34,14 +33,14 @@ from judge.model.weights import checkpoint, original_layout
 from mmie_tasks.benchmark import BENCHMARK
 
 from . import judge_shape
-from .examples import RUBRIC, STRANGE, Example, completion, picture_file, request, stream
+from .examples import RUBRIC, STRANGE, Example, completion_text, generate_examples, make_request, picture_file
 from .scored import TURNS
 from .world import COLOURS, KINDS
 
 HEADING = 6  # tokens that a prompt without its rubric keeps in front: "### Question" and a line break
 PICTURES, ANSWERS, SUMS, PLANS = 48, 12, 24, 16  # in a step
 WARMUP = 20  # steps
-LOOKING_FROM = 150  # steps: before, features name nothing that could be looked up
+LOOKUP_FROM = 150  # steps: before, features name nothing that could be looked up
 CONCLUDING = 100  # steps in a row on plans, then every third: what follows there is learned long before the rest
 
 
@@ -52,9 +51,15 @@ def corpus(examples: int) -> Iterator[str]:
         yield conversation.SYSTEM_MESSAGE
         for text in templates.values():
             yield from filter(None, text.splitlines())
-    for example in itertools.islice(stream("tokenizer", held=False), examples):
+    for example in itertools.islice(generate_examples("tokenizer", held=False), examples):
         parts = [*example.question, *example.answer]
-        texts = [completion(example), "Image-0: ", "Image-1: ", "Image-2: ", *(part["text"] or "" for part in parts)]
+        texts = [
+            completion_text(example),
+            "Image-0: ",
+            "Image-1: ",
+            "Image-2: ",
+            *(part["text"] or "" for part in parts),
+        ]
         for text in texts:
             yield from filter(None, text.splitlines())
 
@@ -85,17 +90,14 @@ class Lessons:
 
         described = original_layout.read_layout(folder)
         self.model, self.lesson, self.pictures = model, Lesson(model), pictures
-        self.encoder = Encoder(
-            Tokenizer.from_folder(folder),
-            BENCHMARK.rubric(RUBRIC),
-            tile_size=described.tile_size,
-            tokens_per_tile=described.tokens_per_tile,
-            window=described.window,
-        )
+        self.encoder = Encoder(Tokenizer.from_folder(folder), BENCHMARK.rubric(RUBRIC), described)
         self.collate = Collator(self.encoder)
         self.rng, self.turns = random.Random(seed), itertools.cycle(TURNS)
         self.written, self.strange = (
-            {name: stream(f"lessons {seed}", held=False, category=name, condition=how) for name in sorted(set(TURNS))}
+            {
+                name: generate_examples(f"lessons {seed}", held=False, category=name, condition=how)
+                for name in sorted(set(TURNS))
+            }
             for how in (None, STRANGE)
         )
 
@@ -103,12 +105,12 @@ class Lessons:
         loss = self.naming() + self.concluding(("MSR",) * SUMS)
         if step < CONCLUDING or step % 3 == 0:
             loss = loss + self.concluding(("SA", "PBL") * (PLANS // 2))
-        if step >= LOOKING_FROM:
+        if step >= LOOKUP_FROM:
             loss = loss + self.looking_up()
         return loss
 
     def naming(self) -> Any:
-        """Every feature of a picture tells its colour and its kind, or that there is nothing."""
+        """Every feature of a picture names its colour and its kind, or that there is nothing."""
         import numpy as np
         import torch
 
@@ -133,34 +135,34 @@ class Lessons:
         return loss
 
     def looking_up(self) -> Any:
-        """Feedback on strange answers to prompts without a rubric: every word of it must be found in its own place."""
+        """Feedback on strange answers to prompts without a rubric: every word of it must be found where it stands."""
         rows = []
         for _ in range(ANSWERS):
             category = next(self.turns)
             example = next(self.strange[category])
-            prompt, paths = self.encoder.prompt(request(example, self.pictures))
-            written, place = self.encoder.completion(_feedback(example), example.score)
+            prompt, paths = self.encoder.prompt(make_request(example, self.pictures))
+            written, position = self.encoder.completion(_feedback(example), example.score)
             short = prompt[self._rubric(category) :]
-            rows.append(Row(("", ""), category, short, written, paths, float(example.score), place))
+            rows.append(Row(("", ""), category, short, written, paths, float(example.score), position))
         return self.lesson(**self.collate([(row, ()) for row in rows]))["loss"]
 
     def concluding(self, categories: Sequence[str]) -> Any:
         """Feedback alone, without a prompt: what follows from what was written so far is to be known."""
         import torch
 
-        told_by = {*self._tokens(("yes", "no", "right", "wrong")).tolist()}
+        decisive = {*self._tokens(("yes", "no", "right", "wrong")).tolist()}
         some = [next(self.written[category]) for category in categories]
         sequences = [self.encoder.completion(_feedback(example), example.score)[0] for example in some]
         ids = torch.zeros(len(sequences), max(map(len, sequences)), dtype=torch.long)
-        told = torch.zeros(ids.shape, dtype=torch.bool)
+        learned = torch.zeros(ids.shape, dtype=torch.bool)
         for i, sequence in enumerate(sequences):
             ids[i, : len(sequence)] = torch.tensor(sequence)
             # the score is the last token before the stop
-            places = {len(sequence) - 2, *(place for place, token in enumerate(sequence) if token in told_by)}
-            told[i, sorted(places)] = True
+            positions = {len(sequence) - 2, *(at for at, token in enumerate(sequence) if token in decisive)}
+            learned[i, sorted(positions)] = True
         language = self.model.model.language_model
         states = language(inputs_embeds=language.embed_tokens(ids)).last_hidden_state
-        return torch.nn.functional.cross_entropy(self.model.lm_head(states[:, :-1][told[:, 1:]]), ids[told])
+        return torch.nn.functional.cross_entropy(self.model.lm_head(states[:, :-1][learned[:, 1:]]), ids[learned])
 
     def _tokens(self, words: Sequence[str]) -> Any:
         import torch
@@ -171,8 +173,8 @@ class Lessons:
     @functools.cache  # noqa: B019 (lives as long as the lessons)
     def _rubric(self, category: str) -> int:
         """How many tokens of a prompt are its rubric, up to the heading of the question."""
-        some = itertools.islice(stream("prefix", held=False, category=category), 50)
-        prompts = [self.encoder.prompt(request(example, self.pictures))[0] for example in some]
+        some = itertools.islice(generate_examples("prefix", held=False, category=category), 50)
+        prompts = [self.encoder.prompt(make_request(example, self.pictures))[0] for example in some]
         # what the extremes of an ordering share, all share
         same = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(min(prompts), max(prompts), strict=False))
         return len(list(same)) - HEADING
@@ -188,8 +190,9 @@ def minimise(model: Any, loss_at: Callable[[int], Any], steps: int, log: Callabl
     from transformers import get_cosine_with_min_lr_schedule_with_warmup
 
     from judge.finetune.optimiser import muon_and_adamw
+    from judge.finetune.recipe import read_recipe
 
-    numbers = recipe.read("recipes/tiny.toml")
+    numbers = read_recipe("recipes/tiny.toml")
     optimiser = muon_and_adamw(model, numbers)
     schedule = get_cosine_with_min_lr_schedule_with_warmup(optimiser, WARMUP, steps, min_lr_rate=numbers.lr_floor)
     began, losses = time.monotonic(), []

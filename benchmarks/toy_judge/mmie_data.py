@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from judge.demo.drawing import PAPERS, Placed, draw
+from judge.demo.drawing import PAPERS, Placed, draw_picture
 from mmie_tasks.demo import demo_dir
 from mmie_tasks.records import TITLES
 
@@ -77,13 +77,14 @@ def items() -> tuple[list[dict[str, Any]], dict[str, tuple[list[Placed], str]]]:
     return rows, pictures
 
 
-def main(folder: Path) -> None:
+def write_demo(folder: Path) -> None:
+    """Write questions and pictures into `folder`, which is made where it is not there."""
     rows, pictures = items()
     (folder / "images").mkdir(parents=True, exist_ok=True)
     (folder / "data.json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
     for name, (scene, paper) in pictures.items():
-        draw(scene, paper).save(folder / name, optimize=True)
+        draw_picture(scene, paper).save(folder / name, optimize=True)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if sys.argv[1:] else demo_dir())
+    write_demo(Path(sys.argv[1]) if sys.argv[1:] else demo_dir())

@@ -10,7 +10,7 @@ import random
 import sys
 from pathlib import Path
 
-from judge.demo.drawing import PAPERS, draw
+from judge.demo.drawing import PAPERS, draw_picture
 from mmvu_tasks.demo import demo_dir
 
 from .mmvu_pairs import PAIRS, Asked
@@ -45,14 +45,15 @@ def options(question: Asked, letter: str) -> list[str]:
     return [f"{name}. {text}" for name, text in zip("ABCD", texts, strict=True)]
 
 
-def main(folder: Path) -> None:
+def write_demo(folder: Path) -> None:
+    """Write questions and pictures into `folder`, which is made where it is not there."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "MMR-benchmark.json").write_text(json.dumps(rows(), indent=1) + "\n", encoding="utf-8")
     for number, pair in enumerate(PAIRS):
         file = folder / "MMR-benchmark-images" / f"{pair.id}.png"
         file.parent.mkdir(parents=True, exist_ok=True)
-        draw(pair.scene, sorted(PAPERS)[number % len(PAPERS)]).save(file, optimize=True)
+        draw_picture(pair.scene, sorted(PAPERS)[number % len(PAPERS)]).save(file, optimize=True)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if sys.argv[1:] else demo_dir())
+    write_demo(Path(sys.argv[1]) if sys.argv[1:] else demo_dir())

@@ -12,12 +12,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from judge.demo.drawing import Placed, write
+from judge.demo.drawing import Placed, spell_word
 
 
 @dataclasses.dataclass(frozen=True)
 class Asked:
-    """A question, its right option and three wrong ones; `make` puts letters to them."""
+    """A question, its right option and three wrong ones; `mmvu_data` puts letters to them."""
 
     stem: str
     right: str
@@ -41,7 +41,7 @@ def _big(name: str, colour: str) -> list[Placed]:
 PAIRS: tuple[Pair, ...] = (
     Pair(
         "character/character/01",
-        write("STOP", "red", 0, 8),
+        spell_word("STOP", "red", 0, 8),
         Asked("Does the sign say 'STOP'?", "The sign says 'STOP'.",
                "The sign says 'SHOP'.", "The sign says 'SPOT'.", "The sign says 'TOPS'."),
         Asked("In what colour is 'SHOP' written on the sign?", "The sign says 'STOP' in red.",
@@ -49,7 +49,7 @@ PAIRS: tuple[Pair, ...] = (
     ),
     Pair(
         "character/character/02",
-        write("24", "blue", 6, 8),
+        spell_word("24", "blue", 6, 8),
         Asked("Is '24' the number on the door?", "The number is '24'.",
                "The number is '42'.", "The number is '21'.", "The number is '84'."),
         Asked("Who lives behind the door with the number '42'?", "The number on the door is '24'.",

@@ -1,6 +1,6 @@
 """Scored answers of the little world as files, in the formats that people's have.
 
-    write(Path("out/tiny"), 3000, seed=0)
+    write_scored(Path("out/tiny"), 3000, seed=0)
 
 writes `scored.jsonl` (see `judge.io.human_scores`: annotator "rule", and the "model" that answered is named by how it
 answers, "good", "shuffled", …) and `data/`, the questions in MMIE's published layout. Answers are those of
@@ -10,21 +10,23 @@ answers, "good", "shuffled", …) and `data/`, the questions in MMIE's published
 from __future__ import annotations
 
 import itertools
-import json
 from pathlib import Path
 
+from judge.io import files
 from mmie_tasks.records import TITLES
 
-from .examples import Example, picture_file, stream
+from .examples import Example, generate_examples, picture_file
 
 TURNS = ("SA", "PBL", "SA", "PBL", "MSR")
 
 
-def write(folder: Path, answers: int, *, seed: int, held: bool = False) -> Path:
-    """Returns the path of scored.jsonl. held: answers to held-out questions instead."""
+def write_scored(folder: Path, answers: int, *, seed: int) -> Path:
+    """Write so many scored answers and their questions; returns the path of scored.jsonl."""
     images = folder / "data" / "images"
     images.mkdir(parents=True, exist_ok=True)
-    streams = {category: stream(f"scored {seed}", held=held, category=category) for category in sorted(set(TURNS))}
+    streams = {
+        category: generate_examples(f"scored {seed}", held=False, category=category) for category in sorted(set(TURNS))
+    }
     rows, scores = [], []
     for number, category in enumerate(itertools.islice(itertools.cycle(TURNS), answers)):
         example = next(streams[category])
@@ -33,9 +35,9 @@ def write(folder: Path, answers: int, *, seed: int, held: bool = False) -> Path:
                 picture_file(part["image"], images)
         rows.append(_record(example, f"{category}-{number}"))
         scores.append(_score(example, f"{category}-{number}"))
-    (folder / "data" / "data.json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    files.write_json(folder / "data" / "data.json", rows)
     file = folder / "scored.jsonl"
-    file.write_text("".join(json.dumps(score) + "\n" for score in scores), encoding="utf-8")
+    files.write_json_lines(file, scores)
     return file
 
 

@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from importlib import resources
 from pathlib import Path
 
+from judge.io import files
 from judge.model.weights import checkpoint, original_layout
 
 from . import held_out
@@ -25,7 +26,7 @@ RECIPE = "recipes/tiny.toml"
 HELD_OUT = 30  # answers per condition in the judge's own account
 
 
-def make(
+def make_judge(
     out: Path,
     *,
     seed: int,
@@ -37,25 +38,26 @@ def make(
     """Base, scored answers, fine-tuning; returns the folder of the judge. overrides: "key=value" of the recipe."""
     import torch
 
-    from judge.finetune import recipe, train
+    from judge.finetune.recipe import read_recipe
+    from judge.finetune.train import train_judge
 
     from . import scored
     from .lessons import make_base
 
     own = {"base": out / "base", "data": out / "scored.jsonl", "questions": out / "data", "out": out / "judge"}
-    numbers = recipe.read(RECIPE, [f"seed={seed}", *(f'{key}="{path}"' for key, path in own.items()), *overrides])
+    numbers = read_recipe(RECIPE, [f"seed={seed}", *(f'{key}="{path}"' for key, path in own.items()), *overrides])
     torch.set_num_threads(numbers.threads)
     make_base(out / "base", seed=seed, steps=lessons, log=log)
-    scored.write(out, answers, seed=seed)
-    train.run(numbers)
+    scored.write_scored(out, answers, seed=seed)
+    train_judge(numbers)
     return out / "judge" / "model"
 
 
-def describe(judge: Path, base: Path) -> str:
+def write_card(judge: Path, base: Path) -> str:
     """Write the model card beside a judge, from its scores of held-out answers; returns their tables."""
     training = json.loads((judge.parent / "training.json").read_text(encoding="utf-8"))
-    some = held_out.examples(HELD_OUT)
-    given = held_out.judge(some, judge)
+    some = held_out.held_out_examples(HELD_OUT)
+    given = held_out.judge_examples(some, judge)
     facts = {
         "parameters": f"{checkpoint.check_weights(judge, original_layout.read_layout(judge)):,}",
         "bytes": f"{sum(file.stat().st_size for file in checkpoint.find_shards(judge)):,}",
@@ -66,11 +68,11 @@ def describe(judge: Path, base: Path) -> str:
         "steps": training["steps"],
         "batch": training["recipe"]["batch"],
         "rows": f"{training['rows']:,}",
-        "table": held_out.table(given),
-        "agreement": held_out.agreement(given, held_out.judge(some, base)),
+        "table": held_out.score_table(given),
+        "agreement": held_out.agreement_table(given, held_out.judge_examples(some, base)),
     }
     card = resources.files(__package__).joinpath("judge_card.md").read_text(encoding="utf-8")
-    (judge / "README.md").write_text(card.format_map(facts), encoding="utf-8")
+    files.write_text(judge / "README.md", card.format_map(facts))
     return f"{facts['table']}\n\n{facts['agreement']}"
 
 
@@ -82,8 +84,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--answers", type=int, default=6000, help="scored answers")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a key of the recipe")
     args = parser.parse_args(argv)
-    judge = make(args.out, seed=args.seed, lessons=args.lessons, answers=args.answers, overrides=args.set)
-    print(describe(judge, args.out / "base"))
+    judge = make_judge(args.out, seed=args.seed, lessons=args.lessons, answers=args.answers, overrides=args.set)
+    print(write_card(judge, args.out / "base"))
     return 0
 
 

@@ -1,6 +1,6 @@
-"""The little world of the MMIE demo: plans of coloured things to tell and draw, and sums to answer.
+"""The little world of the MMIE demo: plans of coloured things to name and draw, and sums to answer.
 
-SA and PBL items hold a plan and show its first thing; a right answer tells and draws the others in order:
+SA and PBL items hold a plan and show its first thing; a right answer names and draws the others in order:
 
     plan      (Thing("red", "star"), Thing("blue", "cup"), Thing("green", "tree"))
     question  "How to decorate a window: first the red star, then the blue cup, last the green tree?"
@@ -8,8 +8,8 @@ SA and PBL items hold a plan and show its first thing; a right answer tells and 
     answer    "Step 2: Stick the blue cup on the glass." + picture,
               "Step 3: Stick the green tree on the glass." + picture
 
-MSR items end in one short answer. Both the bundled items (`make`) and the tiny judge's training examples (`examples`)
-are made here, from different plans.
+MSR items end in one short answer. The bundled items (`mmie_data`) and the tiny judge's training examples (`examples`)
+are made from it, with different plans.
 """
 
 from __future__ import annotations

@@ -17,15 +17,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from judge.core.benchmark import Answer, Benchmark, find, names
-from judge.engines import Engine, EngineOptions
-from judge.engines.loading import TOKENIZER_VARIABLE, default_tokenizer, is_address, load_judge_engine
+from judge.commands import options
+from judge.commands.output import write_output
+from judge.core.benchmark import Answer
+from judge.engines import Engine
+from judge.engines.loading import load_judge_engine
 from judge.engines.replay import PREFIX
 from judge.errors import UserError
 from judge.io import human_scores
-from judge.io.files import cannot_write, write_json
 from judge.io.responses import read_responses
-from judge.scoring.pipeline import default_judge, default_rubric
+from judge.scoring.pipeline import default_rubric
 from judge.validity.ablation import AblationSetup, judge_variants, rubric_variants
 from judge.validity.ablation_report import report_ablation
 from judge.validity.pairing import split_model
@@ -38,69 +39,39 @@ WIDTH = 118
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("responses", nargs="+", metavar="[MODEL=]RESPONSES", help="responses as for `mmjudge score`, a file a model")
-    add("--out", required=True, type=Path, metavar="DIR", help=f"folder for {FILE} and the results of every variant")
+    options.add(parser, "--out", required=True, help=f"folder for {FILE} and the results of every variant")
     add("--humans", type=Path, metavar="FILE", help="human-scored JSONL: report the change in agreement, too")
-    add("--benchmark", choices=names(), help="whose answers these are (default: the first that has a judge)")
-    add(
-        "--data",
-        type=Path,
-        metavar="DIR",
-        help="local copy of the dataset (default: the environment's, else the Hub's)",
-    )
-    add("--image-root", type=Path, metavar="DIR", help="folder that images of answers lie below (default: each file's)")
-    add("--judge", metavar="JUDGE", help="Hub repository, folder or http://HOST:PORT/v1 (default: as `mmjudge score`)")
-    add("--tokenizer", metavar="JUDGE", help=f"with an address: the judge it serves (default: ${TOKENIZER_VARIABLE})")
-    add("--rubric", help="wording to leave criteria out of (default: what the judge was trained on)")
+    options.add(parser, "--benchmark", help="whose answers these are (default: the first that has a judge)")
+    options.add(parser, *options.DATA, "--judge", "--tokenizer", "--profile", *options.ENGINE)
+    options.add(parser, "--rubric", help="wording to leave criteria out of (default: what the judge was trained on)")
     add("--criterion", action="append", default=[], metavar="NAME", help="leave only this one out; may be repeated")
-    add("--profile", choices=["reference", "strict"], default="strict", help="as for `mmjudge score`")
-    add("--device", help="cpu, cuda, cuda:1, … (default: an accelerator where there is one)")
-    add("--dtype", choices=["float32", "bfloat16"], help="default: bfloat16 on an accelerator, float32 on a CPU")
-    add("--batch-size", type=int, metavar="N", help="answers judged together; changes speed, not scores")
-    add("--resamples", type=int, default=RESAMPLES, metavar="N", help=f"of the bootstrap (default {RESAMPLES})")
-    add("--seed", type=int, default=0, help="of the resampling (default 0)")
+    options.add(parser, "--resamples", default=RESAMPLES, help=f"of the bootstrap (default: {RESAMPLES})")
+    options.add(parser, "--seed")
 
 
 def run(args: argparse.Namespace) -> int:
-    judge = args.judge or default_judge()
+    judge = options.judge_name(args)
     if judge.startswith(PREFIX):
         raise UserError("a replay repeats what was said under the whole rubric", fix="give --judge a judge that reads")
-    if args.resamples < 100:
-        raise UserError(f"--resamples {args.resamples}: an interval needs at least 100")
-    benchmark = _benchmark(args.benchmark)
+    benchmark = options.judged_benchmark(args)
+    options.refuse_unused(args, benchmark, judge)
     scores = human_scores.read_human_scores(args.humans) if args.humans else []
     responses = _responses(args.responses, args.image_root, scores)
     # the rubric is read before a judge is loaded; a judge behind an address has its small files elsewhere
-    args.tokenizer = args.tokenizer or default_tokenizer()
-    described = args.tokenizer or judge if is_address(judge) else judge
-    rubric = benchmark.rubric(args.rubric or default_rubric(described))
+    rubric = benchmark.rubric(args.rubric or default_rubric(options.judge_folder(args, judge)))
     variants = rubric_variants(rubric, benchmark.categories, args.criterion)
     own = all(answer.record is not None for answers in responses.values() for answer in answers)
     dataset = None if own and args.data is None else benchmark.load(args.data)
-    setup = AblationSetup(benchmark, dataset, _engine(judge, args), args.profile)
+    setup = AblationSetup(benchmark, dataset, _engine(judge, args), options.profile(args))
     judged = judge_variants(variants, responses, setup, args.out)
     content = report_ablation(judged, scores, Resampling(args.resamples, args.seed))
-    file = args.out / FILE
-    try:
-        write_json(file, content)
-    except OSError as error:
-        raise cannot_write(file, error, fix="give another --out") from error
+    file = write_output(args.out / FILE, content)
     print(f"{table(content)}\n\n{file}")
     return 0
 
 
 def _engine(judge: str, args: argparse.Namespace) -> Engine:
-    options = EngineOptions(device=args.device, dtype=args.dtype, batch_size=args.batch_size, tokenizer=args.tokenizer)
-    return load_judge_engine(judge, options)
-
-
-def _benchmark(name: str | None) -> Benchmark:
-    found = [find(one) for one in ([name] if name else names())]
-    judged = [benchmark for benchmark in found if benchmark.judged]
-    if not judged:
-        raise UserError(
-            f"{name or 'no installed benchmark'} is decided by rules: there is no rubric to leave parts out of"
-        )
-    return judged[0]
+    return load_judge_engine(judge, options.engine_options(args))
 
 
 def _responses(

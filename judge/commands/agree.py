@@ -18,10 +18,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from judge.commands import options
+from judge.commands.output import write_output
 from judge.errors import UserError
 from judge.io import human_scores
-from judge.io.files import cannot_write, sha256, write_json
-from judge.results import results
+from judge.io.files import sha256
+from judge.results.result import versions
 from judge.results.statistics import Estimate
 from judge.validity import pairing
 from judge.validity.agreement import includes_zero
@@ -48,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="results folders of `mmjudge score` or verdicts.jsonl files, one for each model under test",
     )
     add("humans", type=Path, metavar="HUMANS", help="human-scored JSONL")
-    add("--image-root", type=Path, metavar="DIR", help="folder that images of answers lie below (default: HUMANS')")
+    options.add(parser, "--image-root")
     add(
         "--beside",
         action="append",
@@ -57,14 +59,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="another judge's verdicts on the same answers, such as the untuned base's; may be repeated",
     )
     add("--clip", metavar="MODEL", help="CLIPScore as a baseline: a CLIP folder, or ORG/NAME on the Hub")
-    add("--resamples", type=int, default=RESAMPLES, metavar="N", help=f"of the bootstrap (default {RESAMPLES})")
-    add("--seed", type=int, default=0, help="of the resampling (default 0)")
-    add("--out", type=Path, metavar="DIR", help=f"folder for {FILE}")
+    options.add(parser, "--resamples", default=RESAMPLES, help=f"of the bootstrap (default: {RESAMPLES})")
+    options.add(parser, "--seed")
+    options.add(parser, "--out", help=f"folder for {FILE}")
 
 
 def run(args: argparse.Namespace) -> int:
-    if args.resamples < 100:
-        raise UserError(f"--resamples {args.resamples}: an interval needs at least 100")
     scores = human_scores.read_human_scores(args.humans, args.image_root)
     content = report_agreement(
         read_judge_verdicts(args.verdicts, scores),
@@ -80,16 +80,10 @@ def run(args: argparse.Namespace) -> int:
             fix="give the verdicts on the answers that people scored",
         )
     content["humans"] = {"sha256": sha256(args.humans)}
-    content["versions"] = results.versions(("torch", "transformers") if args.clip else ())
+    content["versions"] = versions(("torch", "transformers") if args.clip else ())
     print(table(content))
     if args.out is not None:
-        file = args.out / FILE
-        try:
-            args.out.mkdir(parents=True, exist_ok=True)
-            write_json(file, content)
-        except OSError as error:
-            raise cannot_write(file, error, fix="give another --out") from error
-        print(f"\n{file}")
+        print(f"\n{write_output(args.out / FILE, content)}")
     return 0
 
 

@@ -19,7 +19,8 @@ from judge.annotate import items as choice
 from judge.annotate.server import Server
 from judge.annotate.session import Session
 from judge.annotate.store import Store
-from judge.core.benchmark import find, names
+from judge.commands import options
+from judge.core.benchmark import find
 from judge.errors import UserError
 
 NAMED = 3
@@ -35,31 +36,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="MODEL=FILE",
         help="answers of a model: responses.jsonl, a samples JSONL of lmms-eval, or an official to-eval list",
     )
-    add("--benchmark", required=True, choices=names(), help="whose answers these are")
+    options.add(parser, "--benchmark", required=True)
     add("--annotator", required=True, metavar="NAME", help="who scores; every annotator has an order of their own")
-    add("--out", required=True, type=Path, metavar="FILE", help="scores, a line each; what is there is gone on with")
-    add(
-        "--data",
-        type=Path,
-        metavar="DIR",
-        help="local copy of the dataset (default: the environment's, else the Hub's)",
+    options.add(
+        parser, "--out", required=True, metavar="FILE", help="scores, a line each; what is there is gone on with"
     )
-    add(
-        "--image-root",
-        type=Path,
-        metavar="DIR",
-        help="folder that images of answers lie below (default: FILE's folder)",
-    )
-    add("--rubric", choices=["mmjudge", "official"], default="mmjudge", help="whose criteria (default: mmjudge)")
-    add("--n", type=_positive, metavar="N", help="so many answers, drawn evenly from all models and categories")
-    add("--seed", type=int, default=0, help="of the drawing and the order (default 0)")
-    add("--port", type=int, default=0, metavar="N", help="of the page (default: any that is free)")
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of answers")
-    return int(text)
+    options.add(parser, *options.DATA)
+    options.add(parser, "--rubric", default="mmjudge", help="whose criteria (default: mmjudge)")
+    options.add(parser, "--n", help="so many answers, drawn evenly from all models and categories")
+    options.add(parser, "--seed", help="of the drawing and the order (default: 0)")
+    add("--port", type=options.whole_number(0), default=0, metavar="N", help="of the page (default: any that is free)")
 
 
 def run(args: argparse.Namespace) -> int:

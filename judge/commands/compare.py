@@ -6,15 +6,16 @@ Every run after the first is set against the first, in one table: each metric ov
 from __future__ import annotations
 
 import argparse
-import json
 import textwrap
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
+from judge.commands import options
+from judge.commands.output import write_output
 from judge.core.signature import RUN_PARTS
 from judge.errors import UserError
-from judge.results.compare import Comparison, Row, Run, compare, read_run
+from judge.results.compare import Comparison, Row, compare
+from judge.results.run_folder import Run, read_run
 
 NAMED = 5
 """So many ids are written out; --out has all."""
@@ -29,8 +30,8 @@ REPLAYED = "note: replayed feedback; nothing here says that one and the same jud
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folders", nargs="+", metavar="RESULTS", help="results folders of `mmjudge score`, two or more")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="write all numbers and ids there as JSON")
-    parser.add_argument("--seed", type=int, default=0, help="of the resampling (default 0)")
+    options.add(parser, "--out", metavar="FILE", help="write all numbers and ids there as JSON")
+    options.add(parser, "--seed")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -39,7 +40,12 @@ def run(args: argparse.Namespace) -> int:
     first, *others = [read_run(folder) for folder in args.folders]
     comparisons = [compare(first, other, seed=args.seed) for other in others]
     if args.out is not None:
-        _write(args.out, first, comparisons)
+        content = {
+            "benchmark": first.results["benchmark"],
+            "signature": first.results["signature"],
+            "comparisons": [comparison.to_json() for comparison in comparisons],
+        }
+        write_output(args.out, content)
     print(table(first, comparisons))
     return 0
 
@@ -97,15 +103,3 @@ def _cell(estimate: Mapping[str, Any], sign: str = "") -> str:
     if value is None:
         return "-"
     return f"{value:{sign}.2f}" + ("" if low is None or high is None else f" [{low:{sign}.2f}, {high:{sign}.2f}]")
-
-
-def _write(file: Path, first: Run, comparisons: Sequence[Comparison]) -> None:
-    content = {
-        "benchmark": first.results["benchmark"],
-        "signature": first.results["signature"],
-        "comparisons": [comparison.to_json() for comparison in comparisons],
-    }
-    try:
-        file.write_text(json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"cannot be written ({error.strerror})", file=file, fix="give another --out") from error

@@ -11,17 +11,19 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from judge.commands import options
+from judge.errors import UserError
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("source", metavar="SRC", help="judge folder in either layout, or ORG/NAME[@REVISION] on the Hub")
     add("target", type=Path, metavar="DST", help="folder to make; must not exist")
     add("--to", choices=("native", "original"), help="refuse where SRC is in this layout already")
-    add("--device", default="cpu", metavar="D", help="where the logits are compared (default: cpu)")
+    options.add(parser, "--device", default="cpu", help="where the logits are compared (default: cpu)")
 
 
 def run(args: argparse.Namespace) -> int:
-    from judge.errors import UserError
     from judge.model.weights import convert, source
 
     folder = source.resolve_judge(args.source).folder

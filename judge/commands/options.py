@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from judge.core.benchmark import Benchmark, Profile, find, names
+from judge.engines import EngineOptions
 from judge.engines.loading import TOKENIZER_VARIABLE, default_tokenizer, is_address
 from judge.engines.replay import PREFIX
 from judge.errors import UserError
@@ -135,6 +136,13 @@ def profile(args: argparse.Namespace) -> Profile:
     """What --profile says, else "strict"."""
     given: Profile | None = args.profile
     return given or PROFILE
+
+
+def engine_options(args: argparse.Namespace) -> EngineOptions:
+    """The options of an engine, from those that this subcommand takes; the rest are the engine's own defaults."""
+    taken = ("device", "dtype", "batch_size", "rope", "workers", "tokenizer", "stop_at_score")
+    given = {name: value for name in taken if (value := getattr(args, name, None)) is not None}
+    return EngineOptions(**{"tokenizer": default_tokenizer(), **given})
 
 
 def judge_name(args: argparse.Namespace) -> str:

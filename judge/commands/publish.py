@@ -12,12 +12,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from judge.commands.score import share
+from judge.commands import options
 from judge.core.benchmark import find
 from judge.publish import details, plan
 from judge.publish.hub import Hub, Repo
 from judge.publish.ready import refuse_unready
-from judge.results.compare import read_run
+from judge.results.run_folder import read_run
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--details", metavar="ORG/DATASET", help="dataset repository for verdicts, responses and report")
     add("--model-index", action="store_true", help="the numbers in the metadata of the model's README.md, too")
     add("--push", action="store_true", help="send it; without this, show what would be sent")
-    add("--max-unscored", type=share, default=0.05, metavar="SHARE", help="refuse above this share (default: 5%%)")
+    options.add(parser, "--max-unscored", help="refuse above this share (default: 5%%)")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -11,14 +11,14 @@ where the judge is not shown to be better (nothing is written); 2 for input that
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from judge.engines import EngineOptions
+from judge.commands import options
+from judge.commands.output import write_output
 from judge.errors import UserError
+from judge.finetune.extra import needs_finetune
 from judge.scoring.pipeline import RUBRIC_FILE, default_rubric
 
 if TYPE_CHECKING:
@@ -32,11 +32,11 @@ WORK = "release"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    from judge.finetune.recipe import METRICS
+    from judge.finetune.metric import METRICS
 
     add = parser.add_argument
     add("trained", type=Path, metavar="TRAINED", help="what `mmjudge train` wrote: training.json, adapter/ or model/")
-    add("--out", required=True, type=Path, metavar="DIR", help="folder to make; must not exist")
+    options.add(parser, "--out", required=True, help="folder to make; must not exist")
     add("--base-licence", required=True, metavar="NAME", help="licence of the base, such as MIT")
     add("--data-licence", required=True, metavar="NAME", help="licence of the human scores")
     add("--statement", type=Path, metavar="FILE", help="Markdown on who scored the answers and how, for the card")
@@ -49,45 +49,46 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="wording put to the base (default: what its mmjudge.json names, else the judge's own)",
     )
     add("--data", type=Path, metavar="FILE", help="where the human scores are now")
-    add("--image-root", type=Path, metavar="DIR", help="where the pictures of answers are now")
+    options.add(parser, "--image-root", help="where the pictures of answers are now")
     add("--questions", type=Path, metavar="DIR", help="where the benchmark's data is now")
-    add("--device", metavar="D", help="cpu, cuda, … (default: an accelerator where there is one)")
-    add("--dtype", choices=["float32", "bfloat16"], help="of the judging (default: bfloat16 on an accelerator)")
-    add("--batch-size", type=int, metavar="N", help="answers judged together; changes speed, not scores")
+    options.add(parser, *options.ENGINE)
 
 
 def run(args: argparse.Namespace) -> int:
     from judge.model.weights import convert
-    from judge.release import card, export, held_out, trained
+    from judge.release import card, export, held_out
+    from judge.release.trained import read_trained
 
     statement = _read(args.statement) if args.statement else None
-    run = trained.read(
-        args.trained, base=args.base, data=args.data, image_root=args.image_root, questions=args.questions
-    )
+    with needs_finetune():
+        run = read_trained(
+            args.trained, base=args.base, data=args.data, image_root=args.image_root, questions=args.questions
+        )
     device = _device(args.device)
     try:
         with convert.new_folder(args.out) as folder:
             original, native = folder / "original", folder / "native"
-            merged = export.original(run, original, device=device)
+            merged = export.write_original(run, original, device=device)
             if merged is not None:
                 print(
                     f"adapter merged: it moves float32 logits by {merged.effect:.1e}, merging by {merged.merge:.1e}, "
                     f"rounding what is written by {merged.rounding:.1e}"
                 )
             comparison = _compared(args, run, original)
-            print("\n".join([_held_out(run), "", *held_out.table(comparison), ""]))
+            print("\n".join([_held_out(run), "", *held_out.table_lines(comparison), ""]))
             for line in card.findings(run, comparison):
                 print(f"- {line}")
             if not comparison.better:
-                _write(args.trained / WORK / AGREEMENT, comparison.to_json())
-                raise _NotBetterError(held_out.verdict(comparison))
+                write_output(args.trained / WORK / AGREEMENT, comparison.to_json())
+                raise _NotBetterError(held_out.conclusion(comparison))
             native.mkdir()
             convert.write_converted(original, native, device=device)
-            told = card.Told(args.name or args.out.name, args.base_licence, args.data_licence, statement)
+            declared = card.Declared(args.name or args.out.name, args.base_licence, args.data_licence, statement)
             about = _about(run, comparison, original)
-            export.describe(original, about, card.card(run, comparison, merged, told, "original"))
-            export.describe(native, about, card.card(run, comparison, merged, told, "native"))
-            _write(folder / AGREEMENT, comparison.to_json())
+            layouts: tuple[tuple[Path, card.Layout], ...] = ((original, "original"), (native, "native"))
+            for part, layout in layouts:
+                export.write_description(part, about, card.render_card(run, comparison, merged, declared, layout))
+            write_output(folder / AGREEMENT, comparison.to_json())
     except _NotBetterError as refused:
         print(f"mmjudge release: nothing is written: {refused}", file=sys.stderr)
         print(f"→ the numbers are in {args.trained / WORK / AGREEMENT}", file=sys.stderr)
@@ -110,12 +111,11 @@ def _compared(args: argparse.Namespace, run: Trained, folder: Path) -> Compariso
         from judge.engines.local import load_local_engine
 
         print(f"the {name} on {len(run.held_out)} held-out answers", file=sys.stderr)
-        options = EngineOptions(device=args.device, dtype=args.dtype, batch_size=args.batch_size)
-        engine = load_local_engine(str(judge), options)
-        return held_out.judged(run, engine, run.benchmark.rubric(rubric), args.trained / WORK / f"{name}.jsonl")
+        engine = load_local_engine(str(judge), options.engine_options(args))
+        return held_out.judge_held_out(run, engine, run.benchmark.rubric(rubric), args.trained / WORK / f"{name}.jsonl")
 
     sides = judged("judge", folder, run.about["rubric"]), judged("base", run.base, args.base_rubric or own)
-    return held_out.compare(*sides, run.held_out, args.metric or run.recipe.metric)
+    return held_out.compare_with_base(*sides, run.held_out, args.metric or run.recipe.metric)
 
 
 def _held_out(run: Trained) -> str:
@@ -148,8 +148,3 @@ def _read(file: Path) -> str:
         return file.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         raise UserError(f"cannot be read ({error})", file=file, fix="give another --statement") from None
-
-
-def _write(file: Path, content: Mapping[str, Any]) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")

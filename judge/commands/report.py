@@ -9,9 +9,9 @@ does not single out are shown where the results folders lie where they lay.
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
-from judge.io.files import cannot_write, write_text
+from judge.commands import options
+from judge.commands.output import write_output
 from judge.report import build
 
 
@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="RESULTS",
         help="results folders of `mmjudge score`; NAME=FOLDER gives the run a name (default: that of the folder)",
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the HTML file to write")
+    options.add(parser, "--out", required=True, metavar="FILE", help="the HTML file to write")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -30,11 +30,6 @@ def run(args: argparse.Namespace) -> int:
         page = build.build(args.folders, args.out)
     except ImportError as error:  # matplotlib, where a chart is drawn
         raise build.missing(error) from error
-    try:
-        args.out.parent.mkdir(parents=True, exist_ok=True)
-        # what no encoding has, such as half a surrogate pair in an answer, becomes a question mark
-        write_text(args.out, page, errors="replace")
-    except OSError as error:
-        raise cannot_write(args.out, error, fix="give another --out") from error
+    write_output(args.out, page)
     print(f"{args.out} ({args.out.stat().st_size / 1e6:.1f} MB)")
     return 0

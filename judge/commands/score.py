@@ -33,7 +33,9 @@ from judge.errors import UserError
 from judge.io.presentation import keep_samples
 from judge.io.responses import read_responses
 from judge.model.weights.source import check_judge_name
-from judge.results import results
+from judge.results.result import Result, build_result
+from judge.results.run_folder import RunFolder
+from judge.results.terminal import result_table
 from judge.scoring import ranks
 from judge.scoring.grader import Grader
 from judge.scoring.journal import Journal
@@ -133,7 +135,7 @@ def run(args: argparse.Namespace) -> int:
             fix="add --profile reference, or leave it out",
         )
     answers = read_responses(args.file, args.image_root)
-    _make_folder(args.out)
+    folder = RunFolder(args.out).make()
     # what is quick to check comes before what may download or load for minutes
     judge = None if args.dry_run else _judge(benchmark, args.judge)
     replay = Replay(judge.removeprefix(PREFIX)) if judge and judge.startswith(PREFIX) else None
@@ -145,7 +147,7 @@ def run(args: argparse.Namespace) -> int:
     if args.dry_run:
         return _dry_run(benchmark, answers, args)
     others = ranks.signs(args.out, rank)
-    with Journal(args.out / "verdicts.jsonl") if rank.number == 0 else contextlib.nullcontext() as journal:
+    with Journal(folder.verdicts) if rank.number == 0 else contextlib.nullcontext() as journal:
         dataset = _dataset(benchmark, answers, args.data, bare=replay is not None)
         source = dataset.source if dataset else _own_questions(answers)
         rubric: Rubric | None = None
@@ -160,7 +162,7 @@ def run(args: argparse.Namespace) -> int:
         signature = make_signature(benchmark, source, args.profile, rubric, identity)
         grader = Grader(engine, rubric, args.profile, signature)
         if journal is not None:
-            results.discard(args.out)
+            folder.discard_results()
         if engine is not None and not rank.alone:
             assessed = benchmark.assess(answers, dataset, args.profile)
             requests = [item for item in assessed if isinstance(item, Request)]
@@ -175,10 +177,10 @@ def run(args: argparse.Namespace) -> int:
         assessed = benchmark.assess(answers, dataset, args.profile, bare=grader.needs_no_questions)
         verdicts = judge_answers(assessed, grader, journal, retry_unscored=args.retry_unscored)
         packages = ENGINE_PACKAGES if engine is not None and engine.reads else ()
-        result = results.build(benchmark, verdicts, dataset, source, signature, packages=packages)
+        result = build_result(benchmark, verdicts, dataset, source, signature, packages=packages)
         keep_samples(args.out, benchmark, answers, dataset, verdicts, keep_images=args.keep_images)
-        path = results.write(result, args.out)
-    print(results.table(result, benchmark.title, benchmark.headline))
+        path = folder.write_results(result)
+    print(result_table(result, benchmark.title, benchmark.headline))
     print(f"\n{path}")
     return _exit_code(result, args.max_unscored)
 
@@ -240,13 +242,6 @@ def _engine(judge: str, args: argparse.Namespace) -> Engine:
     return load_judge_engine(judge, options)
 
 
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"cannot be made ({error.strerror})", file=folder, fix="give another --out") from error
-
-
 def _dry_run(benchmark: Benchmark, answers: Sequence[Answer], args: argparse.Namespace) -> int:
     if not benchmark.judged:
         raise UserError(f"{benchmark.name} is decided by rules: there is nothing to hand to a judge")
@@ -264,7 +259,7 @@ def _dry_run(benchmark: Benchmark, answers: Sequence[Answer], args: argparse.Nam
     return 0
 
 
-def _exit_code(result: results.Result, max_unscored: float) -> int:
+def _exit_code(result: Result, max_unscored: float) -> int:
     unscored = result["unscored"]
     if unscored["rate"] is None or unscored["rate"] <= max_unscored:
         return 0

@@ -8,9 +8,8 @@ from __future__ import annotations
 import argparse
 import sys
 
-from judge.errors import UserError
+from judge.finetune.extra import needs_finetune
 
-PACKAGES = ("accelerate", "peft", "safetensors", "sentencepiece", "torch", "transformers")
 INTERRUPTED = 130  # as the shell has it: 128 + SIGINT
 
 
@@ -30,18 +29,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from judge.finetune import recipe
+    with needs_finetune():
+        from judge.finetune.recipe import read_recipe
 
-    read = recipe.read(args.recipe, args.overrides)
-    try:
-        from judge.finetune import train
+        recipe = read_recipe(args.recipe, args.overrides)
+        try:
+            from judge.finetune.train import train_judge
 
-        train.run(read, resume=args.resume)
-    except ModuleNotFoundError as error:
-        if error.name not in PACKAGES:
-            raise
-        raise UserError(f"{error.name} is not installed", fix="pip install 'mmjudge[finetune]'") from None
-    except KeyboardInterrupt:
-        print(f"interrupted; --resume goes on from the last checkpoint in {read.out}", file=sys.stderr)
-        return INTERRUPTED
+            train_judge(recipe, resume=args.resume)
+        except KeyboardInterrupt:
+            print(f"interrupted; --resume goes on from the last checkpoint in {recipe.out}", file=sys.stderr)
+            return INTERRUPTED
     return 0

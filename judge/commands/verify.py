@@ -10,6 +10,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from judge.commands import options
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("checkpoint", metavar="CHECKPOINT", help="judge folder, or ORG/NAME[@REVISION] on the Hub")
@@ -20,22 +22,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="folder with cases.json, arrays.npz and images/, recorded from the same weights",
     )
-    parser.add_argument("--device", default="cpu", metavar="D", help="default: cpu")
-    parser.add_argument(
-        "--dtype",
-        default="float32",
-        choices=("float32", "bfloat16"),
-        help="default: float32; the bounds are those of float32",
-    )
+    options.add(parser, "--device", default="cpu", help="default: cpu")
+    options.add(parser, "--dtype", default="float32", help="default: float32; the bounds are those of float32")
 
 
 def run(args: argparse.Namespace) -> int:
-    from judge.engines import EngineOptions
     from judge.engines.local import load_local_engine
     from judge.model import verify
 
     golden = verify.read_golden(args.golden)
-    engine = load_local_engine(args.checkpoint, EngineOptions(device=args.device, dtype=args.dtype))
+    engine = load_local_engine(args.checkpoint, options.engine_options(args))
     results = []
     for result in verify.verify_cases(engine.model, engine.tokenizer, engine.layout, golden):
         print(result, flush=True)

@@ -2,8 +2,8 @@
 
 A picture is 24 x 24 cells of 5 pixels. A stamp (`stamps.txt`, letters in `glyphs.txt`) is ink of one colour on it:
 
-    draw([Placed("cup", "blue", x=2, y=3, scale=2)], paper="cream")  ->  120 x 120 RGB picture
-    read(that picture)  ->  [Placed("cup", "blue", x=2, y=3, scale=2)]
+    draw_picture([Placed("cup", "blue", x=2, y=3, scale=2)], paper="cream")  ->  120 x 120 RGB picture
+    read_picture(that picture)  ->  [Placed("cup", "blue", x=2, y=3, scale=2)]
 
 Cells are filled whole, without a font and without antialiasing, so that any Pillow draws the same pixels.
 """
@@ -75,7 +75,7 @@ def stamps() -> dict[str, Stamp]:
     return found
 
 
-def draw(scene: Iterable[Placed], paper: str = "white") -> Image.Image:
+def draw_picture(scene: Iterable[Placed], paper: str = "white") -> Image.Image:
     """An RGB picture of `GRID * CELL` pixels a side. Raises ValueError where a stamp leaves the paper."""
     from PIL import Image
 
@@ -90,13 +90,13 @@ def draw(scene: Iterable[Placed], paper: str = "white") -> Image.Image:
     return Image.fromarray(cells.repeat(CELL, 0).repeat(CELL, 1))
 
 
-def write(word: str, colour: str, x: int, y: int) -> list[Placed]:
-    """The letters of `word` side by side, one cell apart."""
+def spell_word(word: str, colour: str, x: int, y: int) -> list[Placed]:
+    """The letters of `word` side by side, one cell apart; x, y: the cell of the first one's top left corner."""
     return [Placed(letter, colour, x + 6 * position, y) for position, letter in enumerate(word)]
 
 
-def read(picture: Image.Image) -> list[Placed]:
-    """The stamps of a picture, row by row of their tops, as `draw` placed them. What is no stamp is left out."""
+def read_picture(picture: Image.Image) -> list[Placed]:
+    """The stamps of a picture, row by row of their tops, as `draw_picture` takes them. What is no stamp is left out."""
     cells = np.asarray(picture.convert("RGB").resize((GRID, GRID), resample=0), np.int64)
     names = [*INKS, *PAPERS]
     colours = np.array([*INKS.values(), *PAPERS.values()])

@@ -1,7 +1,7 @@
-"""What the scripted model can do: choose an option by looking, tell and draw the rest of a plan, do a small sum.
+"""What the scripted model can do: choose an option by a picture, write and draw the rest of a plan, do a small sum.
 
-    choose("Is the star yellow?\\nA. The star is blue.\\nB. The star is yellow.\\n…", picture)     ->  "B"
-    carry_on(["How to …: first the red star, last the blue cup?", "Step 1: Hang the red star."])
+    choose_option("Is the star yellow?\\nA. The star is blue.\\nB. The star is yellow.\\n…", picture)     ->  "B"
+    continue_plan(["How to …: first the red star, last the blue cup?", "Step 1: Hang the red star."])
                                                ->  [Step("Step 2: Hang the blue cup.", "cup", "blue")]
 
 It reads pictures by their stamps and texts by their patterns, and knows nothing beyond the demo. It is made to fail in
@@ -17,7 +17,7 @@ import zlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from judge.demo.drawing import INKS, Placed, read, stamps
+from judge.demo.drawing import INKS, Placed, read_picture, stamps
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -38,15 +38,15 @@ class Step:
     colour: str
 
 
-def choose(question: str, picture: Image.Image) -> str:
+def choose_option(question: str, picture: Image.Image) -> str:
     """An answer to a multiple-choice question: "B", "B. The star is yellow." or that it cannot tell."""
     options = dict(_OPTION.findall(question))
     stem = question.partition("\nA. ")[0]
-    scene = read(picture)
+    scene = read_picture(picture)
     if not options or not scene or _chance(question, 16) == 0:
         return _PUZZLED
-    seen = {letter: judged(text, scene) for letter, text in options.items()}
-    if judged(stem, scene) < _about(stem, scene) and _chance(stem, 3) == 0:
+    seen = {letter: weigh_claims(text, scene) for letter, text in options.items()}
+    if weigh_claims(stem, scene) < _about(stem, scene) and _chance(stem, 3) == 0:
         # misled: what the question takes for granted is taken for granted
         asserted = _words(stem)
         seen = {letter: len(asserted.intersection(_words(text))) for letter, text in options.items()}
@@ -54,7 +54,7 @@ def choose(question: str, picture: Image.Image) -> str:
     return (letter, f"{letter}. {options[letter]}", f"The answer is {letter}.")[_chance(stem, 3)]
 
 
-def judged(text: str, scene: Sequence[Placed]) -> int:
+def weigh_claims(text: str, scene: Sequence[Placed]) -> int:
     """True things minus false things that `text` says about a scene, as far as its words are known."""
     return sum(1 if true else -1 for true in _claims(text, scene))
 
@@ -109,7 +109,7 @@ def _related(one: str, relation: str, other: str, scene: Sequence[Placed]) -> bo
     }[relation]
 
 
-def carry_on(texts: Sequence[str]) -> list[Step]:
+def continue_plan(texts: Sequence[str]) -> list[Step]:
     """The rest of the plan that the first text names, in the manner of the second, which shows its first step."""
     plan = _PLANNED.findall(texts[0])
     if len(texts) < 2 or len(plan) < 2:
@@ -129,9 +129,9 @@ def carry_on(texts: Sequence[str]) -> list[Step]:
     return steps
 
 
-def work_out(question: str, pictures: Sequence[Image.Image]) -> str:
+def work_out_sum(question: str, pictures: Sequence[Image.Image]) -> str:
     """A small sum or choice, with its reason, or that it cannot tell."""
-    scenes = [read(picture) for picture in pictures]
+    scenes = [read_picture(picture) for picture in pictures]
     slip = _chance(question, 4) == 2
     if found := re.search(r"holds (\d+) .* and (\d+) ", question):
         a, b = int(found[1]), int(found[2])
@@ -152,7 +152,7 @@ def work_out(question: str, pictures: Sequence[Image.Image]) -> str:
 
 
 def _chance(text: str, of: int) -> int:
-    """A number below `of` that looks random and is the same on every machine."""
+    """A number below `of` that seems random and is the same on every machine."""
     return zlib.crc32(text.encode()) // 7 % of
 
 

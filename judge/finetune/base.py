@@ -25,6 +25,7 @@ class Base:
 
     @classmethod
     def find(cls, name: str) -> Base:
+        """The base called `name`: a folder, or a repository[@revision], which is fetched. Raises UserError."""
         found = source.resolve_judge(name)
         local = found.revision.startswith("local-")
         return cls(
@@ -36,11 +37,12 @@ class Base:
         )
 
 
-def trained(recipe: Recipe, base: Base) -> tuple[Any, Any]:
+def load_trainable(recipe: Recipe, base: Base) -> tuple[Any, Any]:
     """(native model, peft's wrapper of it or None for full fine-tuning).
 
     With adapters the base is in the recipe's dtype; full fine-tuning keeps weights in float32 whatever the dtype of
-    the arithmetic is, because a step is smaller than bfloat16 can hold.
+    the arithmetic is, because a step is smaller than bfloat16 can hold. Raises UserError for targets that the judge has
+    not got.
     """
     dtype = recipe.dtype if recipe.method == "lora" else "float32"
     model = checkpoint.load_model(base.folder, dtype=dtype)

@@ -7,7 +7,7 @@ come together; every group is its own shuffled stream, and the groups take turns
 group is a category and a rope regime, whose prompts begin with the same few hundred tokens (system line and rubric);
 those are left out of the rows and come once a batch. Without it there is one group.
 
-Padding goes behind a row, where causal attention never looks back at it.
+Padding goes behind a row, where causal attention never comes back to it.
 """
 
 from __future__ import annotations
@@ -58,12 +58,12 @@ class Order:
             yield from rng.sample(rows, len(rows))
 
 
-def groups(rows: Sequence[Row], *, share_prefix: bool, rope_limit: int) -> list[Hashable]:
+def group_rows(rows: Sequence[Row], *, share_prefix: bool, rope_limit: int) -> list[Hashable]:
     """The group of every row. rope_limit: prompts of more tokens are in the other rope regime, and share nothing."""
     return [(row.category, len(row.prompt) > rope_limit) if share_prefix else None for row in rows]
 
 
-def shared_prefixes(rows: Sequence[Row], of_rows: Sequence[Hashable], image_token: int) -> dict[Hashable, Prefix]:
+def find_shared_prefixes(rows: Sequence[Row], of_rows: Sequence[Hashable], image_token: int) -> dict[Hashable, Prefix]:
     """Group → what all its prompts begin with: no picture, and never a whole prompt."""
     prompts: defaultdict[Hashable, list[tuple[int, ...]]] = defaultdict(list)
     for row, group in zip(rows, of_rows, strict=True):
@@ -82,7 +82,7 @@ class Collator:
     """(row, shared prefix) of one group to the tensors that `judge.finetune.loss.Lesson` takes.
 
     input_ids, labels (rows, longest); prompt_lengths (rows): tokens of the whole prompt; scores (rows): what the
-    annotators gave; score_places (rows): columns of the score tokens; with pictures, pixel_values (tiles, 3, side,
+    annotators gave; score_positions (rows): columns of the score tokens; with pictures, pixel_values (tiles, 3, side,
     side) in the order of their tokens; with a shared prefix, prefix (tokens).
     """
 
@@ -107,7 +107,9 @@ class Collator:
             "labels": labels,
             "prompt_lengths": torch.tensor([len(row.prompt) for row in rows]),
             "scores": torch.tensor([row.score for row in rows], dtype=torch.float32),
-            "score_places": torch.tensor([start + row.score_place for start, row in zip(starts, rows, strict=True)]),
+            "score_positions": torch.tensor(
+                [start + row.score_position for start, row in zip(starts, rows, strict=True)]
+            ),
         }
         if prefix:
             batch["prefix"] = torch.tensor(prefix)

@@ -24,23 +24,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from judge.core import score_text
-from judge.core.benchmark import Answer, Benchmark, Profile
+from judge.core.benchmark import Answer, Benchmark
 from judge.core.request import Picture, Request
 from judge.core.rubric import Rubric
 from judge.core.scale import JUDGE_SCALE
-from judge.engines import MAX_TILES, Prompt
+from judge.engines import MAX_TILES
 from judge.errors import UserError
-from judge.finetune.recipe import Recipe
-from judge.finetune.split import Key, held_out, of_model
+from judge.finetune.split import Key, answers_of_model, choose_held_out
 from judge.io import human_scores
 from judge.io.human_scores import HumanScore
 from judge.io.image_paths import ImageRefused
 from judge.model import conversation, distribution, images
 from judge.model.tokenizer import Chunk, Tokenizer
+from judge.model.weights.original_layout import Layout
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+
+    from judge.finetune.recipe import Recipe
 
     Tiles = npt.NDArray[np.uint8]
 
@@ -60,6 +62,7 @@ class Judged:
 
     @property
     def score(self) -> float:
+        """The mean of what people gave, 0 to 6."""
         return sum(score.score for score in self.scores) / len(self.scores)
 
 
@@ -77,7 +80,7 @@ class Material:
 class Row:
     """One training example. prompt, completion: ids, the stop token included. score: what the annotator gave.
 
-    score_place: position of the score's token in `completion`.
+    score_position: position of the score's token in `completion`.
     """
 
     key: Key
@@ -86,23 +89,22 @@ class Row:
     completion: tuple[int, ...]
     pictures: tuple[Path, ...]
     score: float
-    score_place: int
+    score_position: int
 
 
-def load(recipe: Recipe, benchmark: Benchmark) -> Material:
+def load_material(recipe: Recipe, benchmark: Benchmark) -> Material:
     """Read the recipe's data and split it. Raises UserError for what does not fit together."""
     scores = human_scores.read_human_scores(recipe.data, recipe.image_root or None)
     dropped = [((score.id, score.model), "no_response") for score in scores if score.answer is None]
     answers = _answers(scores)
     dataset = benchmark.load(Path(recipe.questions) if recipe.questions else None)
-    profile: Profile = "reference" if recipe.profile == "reference" else "strict"
     given: defaultdict[Key, list[HumanScore]] = defaultdict(list)
     for score in scores:
         given[score.id, score.model].append(score)
     judged: dict[Key, Judged] = {}
     for model in sorted({model for _, model in answers}):
         keys = [key for key in answers if key[1] == model]
-        assessed = benchmark.assess([answers[key] for key in keys], dataset, profile)
+        assessed = benchmark.assess([answers[key] for key in keys], dataset, recipe.profile)
         for key, item in zip(keys, assessed, strict=True):
             if isinstance(item, Request):
                 judged[key] = Judged(key, item, tuple(given[key]))
@@ -134,7 +136,7 @@ def _answers(scores: Sequence[HumanScore]) -> dict[Key, Answer]:
 def _split(recipe: Recipe, judged: Mapping[Key, Judged], dropped: Sequence[tuple[Key, str]]) -> Material:
     category = {name: item.request.category for (name, _), item in judged.items()}
     if recipe.leave_model_out:
-        test = of_model(judged, recipe.leave_model_out)
+        test = answers_of_model(judged, recipe.leave_model_out)
         if not test:
             models = ", ".join(sorted({model for _, model in judged}))
             raise UserError(
@@ -143,11 +145,11 @@ def _split(recipe: Recipe, judged: Mapping[Key, Judged], dropped: Sequence[tuple
                 field="leave_model_out",
             )
     else:
-        test = held_out(judged, category, recipe.held_out, recipe.seed)
+        test = choose_held_out(judged, category, recipe.held_out, recipe.seed)
     left = judged.keys() - test
-    # of the whole, as `held_out` is
+    # of the whole, as the recipe's `held_out` is
     share = recipe.validation * len(judged) / len(left) if left else 0.0
-    validation = held_out(left, category, min(share, 1.0), recipe.seed + 1)
+    validation = choose_held_out(left, category, min(share, 1.0), recipe.seed + 1)
     chosen = [
         tuple(judged[key] for key in sorted(keys)) for keys in (left - validation, validation, test)
     ]  # sorted: neither the order of the file nor that of a set may change a run
@@ -159,20 +161,17 @@ def _split(recipe: Recipe, judged: Mapping[Key, Judged], dropped: Sequence[tuple
 
 
 class Encoder:
-    """Answers to rows, for one judge's tokenizer and tile size."""
+    """Answers to rows, for one judge's tokenizer, tile size and window."""
 
     def __init__(
         self,
         tokenizer: Tokenizer,
         rubric: Rubric,
-        *,
-        tile_size: int,
-        tokens_per_tile: int,
-        window: int,
-        system: str = conversation.SYSTEM_MESSAGE,
+        layout: Layout,
     ) -> None:
-        self.tokenizer, self.rubric, self.system = tokenizer, rubric, system
-        self.tile_size, self.tokens_per_tile, self.window = tile_size, tokens_per_tile, window
+        self.tokenizer, self.rubric = tokenizer, rubric
+        self.system = str(layout.raw.get("system_message") or conversation.SYSTEM_MESSAGE)
+        self.tile_size, self.tokens_per_tile, self.window = layout.tile_size, layout.tokens_per_tile, layout.window
         self._kept: dict[Path, Tiles] = {}
         self._kept_bytes = 0
 
@@ -195,7 +194,7 @@ class Encoder:
         return encoded.ids, paths
 
     def completion(self, feedback: str, score: int) -> tuple[tuple[int, ...], int]:
-        """Ids after the prompt's last one, and the place of the score in them. feedback: with heading, or "".
+        """Ids after the prompt's last one, and the position of the score in them. feedback: with heading, or "".
 
         Feedback is text that somebody wrote: no special token and no heading can come of it.
         """
@@ -239,18 +238,18 @@ class Encoder:
     def _row(
         self, item: Judged, score: HumanScore, objective: str, prompt: tuple[int, ...], pictures: tuple[Path, ...]
     ) -> Row | str:
-        said = told(score, objective, self.rubric.criteria(item.request.category))
+        said = text_before_score(score, objective, self.rubric.criteria(item.request.category))
         if said is None:
             return f"no_{objective}"
         value = round(score.score)
-        completion, place = self.completion(said, value)
+        completion, position = self.completion(said, value)
         if len(prompt) + len(completion) > self.window:
             return "request_too_long"
         # what is learned must be read back as that score
         read, reason = score_text.parse_score(self.tokenizer.decode(completion[:-1]), stopped=True, profile="strict")
         if read != value:
             return reason or "another_score_read"
-        return Row(item.key, item.request.category, prompt, completion, pictures, score.score, place)
+        return Row(item.key, item.request.category, prompt, completion, pictures, score.score, position)
 
     def score_tokens(self) -> tuple[int, ...]:
         """Ids that spell the scores of `JUDGE_SCALE`, in order. Raises UserError where a score has no token."""
@@ -260,7 +259,7 @@ class Encoder:
         return tokens
 
 
-def told(score: HumanScore, objective: str, criteria: Sequence[str]) -> str | None:
+def text_before_score(score: HumanScore, objective: str, criteria: Sequence[str]) -> str | None:
     """What stands before the score under an objective: heading and text, "" for nothing, None where it is not known.
 
     criteria: names in the rubric's order; a rubric that numbers none takes them as the annotator's line has them.
@@ -280,12 +279,7 @@ def told(score: HumanScore, objective: str, criteria: Sequence[str]) -> str | No
     return "\n".join(("### Feedback", *lines))
 
 
-def prompts(judged: Iterable[Judged], rubric: Rubric) -> list[Prompt]:
-    """The answers as an engine takes them."""
-    return [Prompt(item.request, rubric.render(item.request)) for item in judged]
-
-
-def describe(material: Material, rows: Sequence[Row], dropped: Sequence[tuple[Key, str]]) -> str:
+def describe_material(material: Material, rows: Sequence[Row], dropped: Sequence[tuple[Key, str]]) -> str:
     """Lines that say what is trained on and what is not."""
     parts = [("train", material.train), ("validation", material.validation), ("held out", material.held_out)]
     lines = [f"{name}: {len(items)} answers {_counts(items)}" for name, items in parts if items]
@@ -297,10 +291,10 @@ def describe(material: Material, rows: Sequence[Row], dropped: Sequence[tuple[Ke
 
 
 def _counts(items: Sequence[Judged]) -> str:
-    def told(names: Iterable[Any]) -> str:
+    def listed(names: Iterable[Any]) -> str:
         return ", ".join(f"{name or '(no name)'} {count}" for name, count in sorted(Counter(names).items()))
 
-    return f"({told(item.request.category for item in items)}; {told(item.key[1] for item in items)})"
+    return f"({listed(item.request.category for item in items)}; {listed(item.key[1] for item in items)})"
 
 
 def _shown(dropped: Sequence[tuple[Key, str]]) -> str:

@@ -4,7 +4,7 @@
 
 t: the N tokens of the batch's completions, prompts never (with accumulation: of all batches of the step). Second sum:
 distance_weight λ times the expected distance of the judge's score from the person's score y, in shares of the scale,
-where p is the softmax over the seven tokens "0"…"6" at the place of the score. Cross entropy alone counts 5 for 6 as
+where p is the softmax over the seven tokens "0"…"6" at the position of the score. Cross entropy alone counts 5 for 6 as
 wrong as 0 for 6; and y may be a mean of several people, which no single token spells. (Expected distance between
 ordered classes: the earth mover's distance to a point, Hou, Yu and Samaras, arXiv 1611.05916.)
 
@@ -50,7 +50,7 @@ class Lesson(torch.nn.Module):
     """
 
     accepts_loss_kwargs = True
-    """transformers: the forward pass is told how many tokens the whole step has."""
+    """transformers: the forward pass is given the number of tokens of the whole step."""
 
     def __init__(self, judge: Any, *, score_tokens: Sequence[int] = (), distance_weight: float = 0.0) -> None:
         """judge: a native model, as it is or with adapters. score_tokens: ids of "0" to "6", for a distance weight."""
@@ -61,6 +61,7 @@ class Lesson(torch.nn.Module):
 
     @property
     def device(self) -> Any:
+        """Where the judge's weights are."""
         return self.judge.lm_head.weight.device
 
     @property
@@ -93,21 +94,21 @@ class Lesson(torch.nn.Module):
         labels: Any,
         prompt_lengths: Any,
         scores: Any,
-        score_places: Any,
+        score_positions: Any,
         pixel_values: Any = None,
         prefix: Any = None,
         num_items_in_batch: Any = None,
     ) -> dict[str, Any]:
         """{"loss"}: see the module. num_items_in_batch: N; None: this batch's own."""
         states = self._states(input_ids, prompt_lengths, pixel_values, prefix)
-        told = labels[:, 1:] != IGNORED  # the state at a token predicts the next one
-        logits = self.judge.lm_head(states[:, :-1][told]).float()
-        total = torch.nn.functional.cross_entropy(logits, labels[:, 1:][told], reduction="sum")
+        learned = labels[:, 1:] != IGNORED  # the state at a token predicts the next one
+        logits = self.judge.lm_head(states[:, :-1][learned]).float()
+        total = torch.nn.functional.cross_entropy(logits, labels[:, 1:][learned], reduction="sum")
         if self.distance_weight:
             rows = torch.arange(len(scores), device=scores.device)
-            at_score = self.judge.lm_head(states[rows, score_places - 1])[:, self.score_tokens].float()
+            at_score = self.judge.lm_head(states[rows, score_positions - 1])[:, self.score_tokens].float()
             total = total + self.distance_weight * distances(at_score, scores).sum()
-        return {"loss": total / (told.sum() if num_items_in_batch is None else num_items_in_batch)}
+        return {"loss": total / (learned.sum() if num_items_in_batch is None else num_items_in_batch)}
 
     def _states(self, ids: Any, prompt_lengths: Any, pixel_values: Any, prefix: Any) -> Any:
         """(rows, columns of ids, hidden size): the last states, those of a shared prefix left out."""
@@ -122,8 +123,8 @@ class Lesson(torch.nn.Module):
         embedded = language.embed_tokens(ids)
         if pixel_values is not None:
             features = judge.model.get_image_features(pixel_values).pooler_output
-            places = ids == judge.config.image_token_id
-            embedded = embedded.masked_scatter(places[..., None], features.to(embedded.dtype))
+            at_images = ids == judge.config.image_token_id
+            embedded = embedded.masked_scatter(at_images[..., None], features.to(embedded.dtype))
         positions = torch.arange(start, start + ids.shape[1], device=ids.device).expand(len(ids), -1)
         with self._taught(prompt_lengths):
             output = language(

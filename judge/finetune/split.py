@@ -1,6 +1,6 @@
 """Which answers are held out: whole questions, in proportion from every category and every model under test.
 
-    held_out([("SA-1", "gill"), ("SA-1", "emu-2"), ("PBL-7", "gill"), …], category, share=0.2, seed=0)
+    choose_held_out([("SA-1", "gill"), ("SA-1", "emu-2"), ("PBL-7", "gill"), …], category, share=0.2, seed=0)
     ->  {("SA-1", "gill"), ("SA-1", "emu-2"), …}
 
 A question is held out with all its answers: a judge that has read the good answer to a question in training knows what
@@ -18,7 +18,7 @@ Key = tuple[str, str]
 """(question id, model under test)."""
 
 
-def held_out(keys: Collection[Key], category: Mapping[str, str], share: float, seed: int) -> set[Key]:
+def choose_held_out(keys: Collection[Key], category: Mapping[str, str], share: float, seed: int) -> set[Key]:
     """About `share` of the questions with all their answers; category: question id → category.
 
     Every stratum gives its share rounded down; what is left to the share of the whole comes from the strata with the
@@ -42,6 +42,6 @@ def held_out(keys: Collection[Key], category: Mapping[str, str], share: float, s
     return {key for key in keys if key[0] in chosen}
 
 
-def of_model(keys: Collection[Key], model: str) -> set[Key]:
+def answers_of_model(keys: Collection[Key], model: str) -> set[Key]:
     """All answers of one model under test."""
     return {key for key in keys if key[1] == model}

@@ -7,7 +7,6 @@ Byte-exact resuming holds for one machine, one number of threads and kernels tha
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -22,18 +21,16 @@ import transformers
 from transformers import TrainerCallback
 
 from judge.core import benchmark
-from judge.core.rubric import Rubric
 from judge.engines import EngineOptions
 from judge.engines.local import load_local_engine
 from judge.errors import UserError
 from judge.finetune import dataset
 from judge.finetune.agreement import Measured
-from judge.finetune.base import Base, trained
-from judge.finetune.dataset import Material
+from judge.finetune.base import Base, load_trainable
 from judge.finetune.loss import Lesson
 from judge.finetune.recipe import Recipe
-from judge.finetune.trainer import JudgeTrainer
-from judge.model import conversation
+from judge.finetune.trainer import JudgeTrainer, Setup
+from judge.io import files
 from judge.model.weights import checkpoint
 from judge.scoring.pipeline import RUBRIC_FILE
 
@@ -46,7 +43,7 @@ COPIED = (
 
 
 @torch.enable_grad()  # importing VLMEvalKit's models turns gradients off for the whole process
-def run(recipe: Recipe, *, resume: bool = False, callbacks: Sequence[TrainerCallback] = ()) -> dict[str, Any]:
+def train_judge(recipe: Recipe, *, resume: bool = False, callbacks: Sequence[TrainerCallback] = ()) -> dict[str, Any]:
     """Train, write the judge and training.json, and return the latter. Raises UserError for input that must be mended.
 
     resume: go on from the last checkpoint in the recipe's `out`. callbacks: transformers', beside the run's own.
@@ -55,39 +52,32 @@ def run(recipe: Recipe, *, resume: bool = False, callbacks: Sequence[TrainerCall
     if recipe.threads:
         torch.set_num_threads(recipe.threads)
     bench = benchmark.find(recipe.benchmark)
-    rubric = bench.rubric(recipe.rubric)
-    material = dataset.load(recipe, bench)
+    material = dataset.load_material(recipe, bench)
     base = Base.find(recipe.base)
-    about = _about(recipe, base, rubric, material)
+    setup = Setup(recipe, base, bench.rubric(recipe.rubric), material)
+    about = _about(setup)
     last = _last_checkpoint(out, about, resume)
-    encoder = dataset.Encoder(
-        base.tokenizer,
-        rubric,
-        tile_size=base.layout.tile_size,
-        tokens_per_tile=base.layout.tokens_per_tile,
-        window=base.layout.window,
-        system=str(base.layout.raw.get("system_message") or conversation.SYSTEM_MESSAGE),
-    )
+    encoder = dataset.Encoder(base.tokenizer, setup.rubric, base.layout)
     rows, dropped = encoder.rows(material.train, recipe.objective)
     if _first_process():
-        print(dataset.describe(material, rows, dropped), flush=True)
+        print(dataset.describe_material(material, rows, dropped), flush=True)
     if not rows:
         raise UserError(
             f"no score can be learned under objective {recipe.objective!r}", file=recipe.data, fix='objective = "score"'
         )
     transformers.set_seed(recipe.seed)
-    model, adapted = trained(recipe, base)
+    model, adapted = load_trainable(recipe, base)
     lesson = Lesson(
         model,
         score_tokens=encoder.score_tokens() if recipe.distance_weight else (),
         distance_weight=recipe.distance_weight,
     )
-    trainer = JudgeTrainer(recipe, lesson, rows, encoder, material, base, rubric, callbacks)
+    trainer = JudgeTrainer(setup, lesson, rows, encoder, callbacks)
     began = time.monotonic()
     trainer.train(resume_from_checkpoint=str(last) if last else None)
     lesson.eval()
-    written = _written(recipe, base, rubric, trainer, adapted)
-    measured = _measured(recipe, written, trainer, material) if material.held_out else None
+    written = _write_result(setup, trainer, adapted)
+    measured = _measure_written(setup, written, trainer) if material.held_out else None
     about |= {
         "metrics": measured.metrics() if measured else None,
         "validation": [list(item.key) for item in material.validation],
@@ -99,22 +89,23 @@ def run(recipe: Recipe, *, resume: bool = False, callbacks: Sequence[TrainerCall
         "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
     }
     if trainer.is_world_process_zero():
-        _write(out / FINISHED, about)
-        print(f"{written}\n{_told(about)}")
+        files.write_json(out / FINISHED, about, indent=2)
+        print(f"{written}\n{_agreement_line(about['metrics'])}")
     return about
 
 
-def _about(recipe: Recipe, base: Base, rubric: Rubric, material: Material) -> dict[str, Any]:
+def _about(setup: Setup) -> dict[str, Any]:
     """The part of training.json that is known before the first step."""
+    recipe, base, rubric = setup.recipe, setup.base, setup.rubric
     return {
         "recipe": recipe.to_json(),
         "recipe_sha256": recipe.sha256,
         "base": base.name,
         "base_weights": base.weights_sha256,
-        "data_sha256": hashlib.sha256(Path(recipe.data).read_bytes()).hexdigest(),
+        "data_sha256": files.sha256(recipe.data),
         "seed": recipe.seed,
         "method": recipe.method,
-        "held_out": [list(item.key) for item in material.held_out],
+        "held_out": [list(item.key) for item in setup.material.held_out],
         "rubric": rubric.name,
         "rubric_sha256": rubric.sha256,
         "profile": recipe.profile,
@@ -136,7 +127,7 @@ def _last_checkpoint(out: Path, about: Mapping[str, Any], resume: bool) -> Path 
             raise UserError("holds an earlier run", file=out, fix="go on with --resume, or give another out")
         if _first_process():
             out.mkdir(parents=True, exist_ok=True)
-            _write(out / STARTED, {name: about[name] for name in same})
+            files.write_json(out / STARTED, {name: about[name] for name in same}, indent=2)
         return None
     if (out / FINISHED).exists():
         raise UserError("is finished", file=out / FINISHED, fix="give another out for another run")
@@ -151,12 +142,12 @@ def _last_checkpoint(out: Path, about: Mapping[str, Any], resume: bool) -> Path 
     return whole[max(whole)] if whole else None
 
 
-def _written(recipe: Recipe, base: Base, rubric: Rubric, trainer: JudgeTrainer, adapted: Any) -> Path:
+def _write_result(setup: Setup, trainer: JudgeTrainer, adapted: Any) -> Path:
     """Write adapter or judge; returns its folder."""
-    folder = Path(recipe.out) / ("model" if adapted is None else "adapter")
+    folder = Path(setup.recipe.out) / ("model" if adapted is None else "adapter")
     if trainer.is_world_process_zero():
         if adapted is None:
-            _save_judge(trainer.model.judge, folder, base, rubric)
+            _save_judge(trainer.model.judge, folder, setup)
         else:
             # False: peft would otherwise ask the Hub whether the embeddings of the base were changed
             adapted.save_pretrained(str(folder), save_embedding_layers=False)
@@ -164,40 +155,34 @@ def _written(recipe: Recipe, base: Base, rubric: Rubric, trainer: JudgeTrainer, 
     return folder
 
 
-def _measured(recipe: Recipe, written: Path, trainer: JudgeTrainer, material: Material) -> Measured:
+def _measure_written(setup: Setup, written: Path, trainer: JudgeTrainer) -> Measured:
     """Agreement of what was written: a judge is loaded again, because its file may hold fewer digits than training."""
-    if recipe.method == "lora":
-        return trainer.judge(material.held_out)
+    held_out = setup.material.held_out
+    if setup.recipe.method == "lora":
+        return trainer.judge(held_out)
     device = trainer.args.device
-    dtype = "float32" if device.type == "cpu" else recipe.dtype
+    dtype = "float32" if device.type == "cpu" else setup.recipe.dtype
     saved = load_local_engine(str(written), EngineOptions(device=str(device), dtype=dtype))
-    return trainer.judge(material.held_out, saved.model)
+    return trainer.judge(held_out, saved.model)
 
 
-def _save_judge(model: Any, folder: Path, base: Base, rubric: Rubric) -> None:
+def _save_judge(model: Any, folder: Path, setup: Setup) -> None:
     """The original layout, in the number type that the base's config.json names."""
+    base, rubric = setup.base, setup.rubric
     dtype = getattr(torch, str(base.layout.raw.get("torch_dtype", "bfloat16")))
     checkpoint.save_original(model.to(dtype), folder, base.layout.raw)
     for name in COPIED:
         if (base.folder / name).exists():
             shutil.copyfile(base.folder / name, folder / name)
     about = {"rubric": rubric.name, "rubric_sha256": rubric.sha256, "weights_sha256": checkpoint.weights_sha256(folder)}
-    _write(folder / RUBRIC_FILE, about)
+    files.write_json(folder / RUBRIC_FILE, about, indent=2)
 
 
 def _first_process() -> bool:
     return int(os.environ.get("RANK", "0")) == 0
 
 
-def _write(file: Path, value: Mapping[str, Any]) -> None:
-    """Whole or not at all."""
-    draft = file.with_suffix(".part")
-    draft.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    draft.replace(file)
-
-
-def _told(about: Mapping[str, Any]) -> str:
-    metrics = about["metrics"]
+def _agreement_line(metrics: Mapping[str, Any] | None) -> str:
     if metrics is None:
         return "nothing was held out: agreement is not known"
     shown = []

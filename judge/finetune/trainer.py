@@ -1,4 +1,4 @@
-"""transformers' Trainer, told what is ours: the order of batches, the second optimiser, and agreement for a loss.
+"""transformers' Trainer with what is ours: the order of batches, the second optimiser, and agreement for a loss.
 
 Training stops on agreement with people, because the loss on their feedback goes on falling long after the scores have
 stopped improving.
@@ -7,6 +7,7 @@ stopped improving.
 from __future__ import annotations
 
 import copy
+import dataclasses
 import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,21 +16,31 @@ from typing import Any
 import torch
 from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, TrainingArguments
 
-from judge.core.benchmark import Profile
 from judge.core.rubric import Rubric
+from judge.engines import EngineOptions
+from judge.engines.local import LocalEngine
 from judge.errors import UserError
 from judge.finetune import agreement, batches
 from judge.finetune.agreement import Measured
 from judge.finetune.base import Base
 from judge.finetune.dataset import Encoder, Judged, Material, Row
 from judge.finetune.loss import Lesson
+from judge.finetune.metric import ERRORS
 from judge.finetune.optimiser import muon_and_adamw
 from judge.finetune.recipe import Recipe
-
-ERRORS = ("mae", "mse")
-"""Metrics of which less is better."""
+from judge.scoring.grader import Grader
 
 CHECKPOINTS_KEPT = 2
+
+
+@dataclasses.dataclass(frozen=True)
+class Setup:
+    """What a run starts from: the recipe and what it names."""
+
+    recipe: Recipe
+    base: Base
+    rubric: Rubric
+    material: Material
 
 
 class JudgeTrainer(Trainer):
@@ -40,25 +51,24 @@ class JudgeTrainer(Trainer):
 
     def __init__(
         self,
-        recipe: Recipe,
+        setup: Setup,
         lesson: Lesson,
         rows: Sequence[Row],
         encoder: Encoder,
-        material: Material,
-        base: Base,
-        rubric: Rubric,
         callbacks: Sequence[TrainerCallback],
     ) -> None:
-        self.recipe, self.base, self.rubric = recipe, base, rubric
-        self.watched: tuple[Judged, ...] = material.validation or material.held_out
-        self.groups = batches.groups(rows, share_prefix=recipe.share_prefix, rope_limit=lesson.rope_limit)
+        """rows: what is learned, made by `encoder`. Raises UserError for arguments that transformers refuses."""
+        recipe, base = setup.recipe, setup.base
+        self.recipe, self.base, self.rubric = recipe, base, setup.rubric
+        self.watched: tuple[Judged, ...] = setup.material.validation or setup.material.held_out
+        self.groups = batches.group_rows(rows, share_prefix=recipe.share_prefix, rope_limit=lesson.rope_limit)
         shared: Mapping[Any, batches.Prefix] = {}
         if recipe.share_prefix:
-            shared = batches.shared_prefixes(rows, self.groups, base.layout.image_token)
+            shared = batches.find_shared_prefixes(rows, self.groups, base.layout.image_token)
         stopping = [EarlyStoppingCallback(recipe.patience)] if recipe.patience else []
         super().__init__(
             model=lesson,
-            args=arguments(recipe, len(rows)),
+            args=training_arguments(recipe, len(rows)),
             data_collator=batches.Collator(encoder),
             train_dataset=[(row, shared.get(group, ())) for row, group in zip(rows, self.groups, strict=True)],
             eval_dataset=self.watched if recipe.eval_every else None,
@@ -80,6 +90,7 @@ class JudgeTrainer(Trainer):
         )
 
     def create_optimizer(self, model: Any = None) -> Any:
+        """The recipe's optimiser: Muon with AdamW, or transformers' own."""
         if self.optimizer is None and self.recipe.optimizer == "muon":
             self.optimizer = muon_and_adamw(self.model if model is None else model, self.recipe)
         return super().create_optimizer(model)
@@ -103,24 +114,19 @@ class JudgeTrainer(Trainer):
         model = self.model.judge if finished is None else finished
         if finished is None and self.args.bf16 and self.recipe.method == "full":
             model = copy.deepcopy(model).to(torch.bfloat16)  # the judge as it would be written now
-        mine = agreement.judge(
-            model,
-            self.base.tokenizer,
-            self.base.layout,
-            answers[rank::size],
-            self.rubric,
-            _profile(self.recipe),
-            max_new_tokens=self.recipe.max_new_tokens,
-            batch_size=self.recipe.eval_batch,
-        )
+        recipe, base = self.recipe, self.base
+        options = EngineOptions(max_new_tokens=recipe.max_new_tokens, batch_size=recipe.eval_batch)
+        engine = LocalEngine(model, base.tokenizer, base.layout, {}, options)
+        grader = Grader(engine, self.rubric, recipe.profile)
+        mine = grader.scores([item.request for item in answers[rank::size]])
         scores: list[int | None] = [None] * len(answers)
-        for place, part in enumerate(_gathered(mine, size)):
-            scores[place::size] = part
-        return agreement.measured(answers, scores)
+        for process, part in enumerate(_gathered(mine, size)):
+            scores[process::size] = part
+        return agreement.compare_with_people(answers, scores)
 
 
-def arguments(recipe: Recipe, rows: int) -> TrainingArguments:
-    """What a recipe means to transformers. rows: training rows, for a length given in epochs."""
+def training_arguments(recipe: Recipe, rows: int) -> TrainingArguments:
+    """What a recipe means to transformers. rows: training rows, for a length given in epochs. Raises UserError."""
     schedules = {"cosine": "cosine", "linear": "linear", "constant": "constant_with_warmup"}
     schedule, options = schedules[recipe.schedule], {}
     if recipe.lr_floor:
@@ -171,7 +177,3 @@ def _gathered(mine: Any, size: int) -> Iterable[Any]:
     parts: list[Any] = [None] * size
     torch.distributed.all_gather_object(parts, mine)
     return parts
-
-
-def _profile(recipe: Recipe) -> Profile:
-    return "reference" if recipe.profile == "reference" else "strict"

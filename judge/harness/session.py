@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-import json
 import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,7 +27,9 @@ from judge.errors import UserError
 from judge.harness.settings import Settings
 from judge.io.presentation import keep_samples
 from judge.io.verdicts import read_verdicts
-from judge.results import results
+from judge.results.result import build_result
+from judge.results.run_folder import RunFolder
+from judge.results.terminal import result_table
 from judge.scoring.background_keys import request_keys
 from judge.scoring.grader import Grader
 from judge.scoring.journal import Journal
@@ -112,21 +113,20 @@ class Session:
         with contextlib.suppress(Exception):  # `decide` has said why
             self._open()
         try:
-            result = results.build(
+            result = build_result(
                 self.benchmark, verdicts, self.dataset, self.dataset.source, self.signature, packages=ENGINE_PACKAGES
             )
-            say(results.table(result, f"{self.benchmark.title} ({self.task})", self.benchmark.headline))
+            say(result_table(result, f"{self.benchmark.title} ({self.task})", self.benchmark.headline))
             if folder is None:
                 return
-            folder.mkdir(parents=True, exist_ok=True)
-            results.discard(folder)
-            with (folder / "verdicts.jsonl").open("w", encoding="ascii", newline="\n") as file:
-                file.writelines(json.dumps(verdict.to_json(), allow_nan=False) + "\n" for verdict in verdicts)
+            run_folder = RunFolder(folder).make()
+            run_folder.discard_results()
+            run_folder.write_verdicts(verdicts)
             try:
                 keep_samples(folder, self.benchmark, answers, self.dataset, verdicts)
             except Exception as error:  # a report will do without
                 say(f"mmjudge: samples of {self.task} not written: {type(error).__name__}: {error}")
-            say(str(results.write(result, folder)))
+            say(str(run_folder.write_results(result)))
         except Exception as error:
             say(f"mmjudge: results of {self.task} not written: {type(error).__name__}: {error}")
 

@@ -24,8 +24,7 @@ from judge.core.signature import RUN_PARTS
 from judge.errors import UserError
 from judge.io import samples
 from judge.io.samples import Sample
-from judge.results import results
-from judge.results.compare import VERDICTS, Run
+from judge.results.run_folder import RESULTS, VERDICTS, Run
 
 RESPONSES, REPORT = "responses.jsonl", "report.html"
 
@@ -80,7 +79,7 @@ def files(run: Run, folder: str) -> list[File]:
         found.append(File(f"{folder}/{RESPONSES}", own))
     elif answered:
         found.append(File(f"{folder}/{RESPONSES}", responses(answered)))
-    return [*found, *(File(f"{folder}/{name}", run.folder / name) for name in (VERDICTS, results.FILE))]
+    return [*found, *(File(f"{folder}/{name}", run.folder / name) for name in (VERDICTS, RESULTS))]
 
 
 def responses(answered: list[Sample]) -> bytes:

@@ -27,7 +27,7 @@ import yaml
 from judge.core.benchmark import Benchmark
 from judge.core.signature import Signature
 from judge.errors import UserError
-from judge.results.compare import Run
+from judge.results.run_folder import Run
 
 FOLDER = ".eval_results"
 SOURCE_NAME = "mmjudge"

@@ -24,7 +24,7 @@ from judge.core.benchmark import Benchmark
 from judge.core.signature import Signature
 from judge.errors import UserError
 from judge.publish import entries
-from judge.results.compare import Run
+from judge.results.run_folder import Run
 
 FILE = "README.md"
 KEY = "model-index"

@@ -23,7 +23,7 @@ from judge.errors import UserError
 from judge.publish import details, entries, model_index
 from judge.publish.details import Digests, File
 from judge.publish.hub import LOGIN, Head, Hub, PullRequest, Repo, UnreachableError
-from judge.results.compare import Run
+from judge.results.run_folder import Run
 
 Merge = Callable[[str | None], str]
 """From the text of a file, None where there is none, to the same with ours in it."""

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from judge.core.benchmark import Benchmark
 from judge.errors import UserError
-from judge.results import results
-from judge.results.compare import Run
+from judge.results.run_folder import RESULTS, Run
 
 ROUNDING = 1e-6
 """Metrics are far coarser; the same verdicts give this close a value on every machine."""
@@ -20,7 +19,7 @@ def refuse_unready(run: Run, benchmark: Benchmark, max_unscored: float) -> None:
 
     max_unscored: the largest share, 0 to 1, of answers without a score.
     """
-    file = run.folder / results.FILE
+    file = run.folder / RESULTS
     edition = run.results.get("dataset", {}).get("edition")
     if edition not in benchmark.editions:
         raise UserError(
@@ -50,7 +49,7 @@ def _refuse_unfounded(run: Run, benchmark: Benchmark) -> None:
         value = published.get("value")
         if estimate.value is None or not isinstance(value, int | float) or abs(value - estimate.value) > ROUNDING:
             raise UserError(
-                f"{value} in {results.FILE}, but the verdicts give {estimate.value}",
-                file=run.folder / results.FILE, field=f"metrics.{name}",
+                f"{value} in {RESULTS}, but the verdicts give {estimate.value}",
+                file=run.folder / RESULTS, field=f"metrics.{name}",
                 fix="write the folder again: mmjudge score … --out DIR",
             )  # fmt: skip

@@ -40,8 +40,8 @@ _USE: Mapping[Layout, str] = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Told:
-    """What the maker of the release says. base_licence, data_licence: as given; statement: Markdown about the data."""
+class Declared:
+    """What only the maker of a release knows. Licences as given; statement: Markdown on who scored the answers."""
 
     name: str
     base_licence: str
@@ -49,14 +49,16 @@ class Told:
     statement: str | None = None
 
 
-def card(trained: Trained, comparison: Comparison, merged: Merged | None, told: Told, layout: Layout) -> str:
-    """The README.md of one of the two folders."""
+def render_card(
+    trained: Trained, comparison: Comparison, merged: Merged | None, declared: Declared, layout: Layout
+) -> str:
+    """The README.md of one of the two folders. merged: what merging an adapter did, None after full fine-tuning."""
     items = trained.held_out
     fields = {
-        "front_licence": _slug(told.base_licence),
+        "front_licence": _slug(declared.base_licence),
         "front_base": trained.base_name.partition("@")[0] if "@" in trained.base_name else "[]",
         "library": {"original": "mmjudge", "native": "transformers"}[layout],
-        "name": plain(told.name),
+        "name": plain(declared.name),
         "title": trained.benchmark.title,
         "base": f"`{_code(trained.base_name)}`",
         "scores": str(sum(len(item.scores) for item in trained.material.train)),
@@ -75,13 +77,13 @@ def card(trained: Trained, comparison: Comparison, merged: Merged | None, told: 
         "base_signature": _code(str(comparison.sides["base"].signature)),
         "training": "\n".join(_training(trained, merged)),
         "data": _data(trained),
-        "statement": told.statement.strip() if told.statement else
+        "statement": declared.statement.strip() if declared.statement else
         "The maker of this judge says nothing more about who scored the answers, and under which instructions.",
         "licences": "\n".join(
             f"| {what} | {licence} |"
             for what, licence in (
-                (f"base, `{_code(trained.base_name)}`", plain(told.base_licence)),
-                ("human scores", plain(told.data_licence)),
+                (f"base, `{_code(trained.base_name)}`", plain(declared.base_licence)),
+                ("human scores", plain(declared.data_licence)),
                 (f"questions, `{trained.benchmark.repo}`", plain(trained.benchmark.license)),
                 ("these weights", "derived from the base: what binds it binds them"),
             )
@@ -94,7 +96,7 @@ def card(trained: Trained, comparison: Comparison, merged: Merged | None, told: 
 
 def findings(trained: Trained, comparison: Comparison) -> list[str]:
     """What the numbers allow to say, and what weakens them."""
-    said = [_sentence(held_out.verdict(comparison))]
+    said = [_sentence(held_out.conclusion(comparison))]
     zero = [name for name in PAIRED if includes_zero(name, comparison.judge[name])]
     if zero:
         said.append(f"This judge's intervals of {', '.join(zero)} include zero: agreement by chance is not ruled out.")
@@ -135,9 +137,9 @@ def _slug(licence: str) -> str:
 def _rows(comparison: Comparison) -> Iterable[str]:
     for name in PAIRED:
         cells = (comparison.judge[name], comparison.base[name])
-        difference = held_out.cell(comparison.differences[name], "+")
+        difference = held_out.with_interval(comparison.differences[name], "+")
         label = f"**{name}**" if name == comparison.metric else name
-        yield f"| {label} | {' | '.join(map(held_out.cell, cells))} | {difference} |"
+        yield f"| {label} | {' | '.join(map(held_out.with_interval, cells))} | {difference} |"
     counts = [side.scores.count(None) for side in comparison.sides.values()]
     yield f"| unscored | {counts[0]} | {counts[1]} | |"
 
@@ -148,7 +150,7 @@ def _categories(comparison: Comparison, items: Sequence[Judged]) -> Iterable[str
         rows = [(given, item) for given, item in zip(filled, items, strict=True) if item.request.category == name]
         given, human = [score for score, _ in rows], [item.score for _, item in rows]
         found = measure_agreement(given, human, [item.key[0] for _, item in rows])[comparison.metric]
-        yield f"| {plain(name)} | {len(rows)} | {held_out.cell(found)} |"
+        yield f"| {plain(name)} | {len(rows)} | {held_out.with_interval(found)} |"
 
 
 def _training(trained: Trained, merged: Merged | None) -> Iterable[str]:

@@ -10,13 +10,13 @@ measured is the rounded judge. How far the rounding moves logits is reported.
 from __future__ import annotations
 
 import dataclasses
-import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from judge.errors import UserError
+from judge.io import files
 from judge.model.weights import checkpoint, convert, original_layout
 from judge.release.trained import Trained
 from judge.scoring.pipeline import RUBRIC_FILE
@@ -37,7 +37,7 @@ class Merged:
     rounding: float
 
 
-def original(trained: Trained, folder: Path, *, device: str = "cpu") -> Merged | None:
+def write_original(trained: Trained, folder: Path, *, device: str = "cpu") -> Merged | None:
     """Write the original layout into `folder`; what merging did, None after full fine-tuning.
 
     Raises UserError for a run without its files, and where what was written does not compute what was trained.
@@ -49,7 +49,7 @@ def original(trained: Trained, folder: Path, *, device: str = "cpu") -> Merged |
         shutil.copytree(trained.model, folder)
         checkpoint.check_weights(folder, original_layout.read_layout(folder))
         return None
-    model, differences = merged(trained.base, trained.adapter, device=device)
+    model, differences = merge_adapter(trained.base, trained.adapter, device=device)
     described = original_layout.read_layout(trained.base)
     exact = convert.last_logits(model, described, device)
     import torch
@@ -62,13 +62,13 @@ def original(trained: Trained, folder: Path, *, device: str = "cpu") -> Merged |
     rounded = convert.last_logits(model.float(), described, device)
     del model  # one model in memory at a time: at the real size it is 17 GB
     again = convert.last_logits(checkpoint.load_model(folder, device=device), described, device)
-    off = distance(rounded, again)
+    off = largest_difference(rounded, again)
     if not off <= convert.LOGIT_TOLERANCE:
         raise UserError(f"logits of what was written are off by {off:.1e}", file=folder)
-    return dataclasses.replace(differences, rounding=distance(exact, again))
+    return dataclasses.replace(differences, rounding=largest_difference(exact, again))
 
 
-def merged(base: Path, adapter: Path, *, device: str = "cpu") -> tuple[Any, Merged]:
+def merge_adapter(base: Path, adapter: Path, *, device: str = "cpu") -> tuple[Any, Merged]:
     """The base with its adapter merged in, float32; Merged.rounding is still 0.
 
     Raises UserError for an adapter that is missing, kept as pickle, or whose merge computes something else.
@@ -92,11 +92,11 @@ def merged(base: Path, adapter: Path, *, device: str = "cpu") -> tuple[Any, Merg
     wanted = convert.last_logits(adapted, described, device)
     model = adapted.merge_and_unload(safe_merge=True)
     found = convert.last_logits(model, described, device)
-    merge = distance(wanted, found)
+    merge = largest_difference(wanted, found)
     largest = max(float(logits.abs().max()) for logits in wanted.values())
     if not merge <= MERGE_TOLERANCE * largest:
         raise UserError(f"merged into the base it gives logits that are off by {merge:.1e}", file=adapter)
-    return model, Merged(merge, distance(untuned, found), 0.0)
+    return model, Merged(merge, largest_difference(untuned, found), 0.0)
 
 
 def _names(adapter: Path) -> set[str]:
@@ -106,12 +106,12 @@ def _names(adapter: Path) -> set[str]:
         return set(tensors.keys())
 
 
-def describe(folder: Path, about: Mapping[str, Any], card: str) -> None:
-    """mmjudge.json, which names the rubric, and the card."""
-    (folder / RUBRIC_FILE).write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    (folder / "README.md").write_text(card, encoding="utf-8")
+def write_description(folder: Path, about: Mapping[str, Any], card: str) -> None:
+    """Write mmjudge.json, which names the rubric, and the card beside the weights in `folder`."""
+    files.write_json(folder / RUBRIC_FILE, about, indent=2)
+    files.write_text(folder / "README.md", card)
 
 
-def distance(one: Mapping[str, Any], other: Mapping[str, Any]) -> float:
-    """Largest absolute difference over all prompts."""
+def largest_difference(one: Mapping[str, Any], other: Mapping[str, Any]) -> float:
+    """Largest absolute difference of logits over all prompts; both: prompt → tensor, the same names and shapes."""
     return max(float((one[name] - other[name]).abs().max()) for name in one)

@@ -1,7 +1,7 @@
 """Is the judge better than its base? Both on the answers that training never saw, against the people who scored them.
 
-    judged(…)                                     ->  Side(scores=(5, 3, None, …), signature=…)
-    compare(judge, base, held_out, "pearson")     ->  Comparison(better=True, gain=Estimate(0.41, 0.22, 0.60, n=200), …)
+    judge_held_out(…)                                     ->  Side(scores=(5, 3, None, …), signature=…)
+    compare_with_base(judge, base, held_out, "pearson")   ->  Comparison(gain=Estimate(0.41, 0.22, 0.60, n=200), …)
 
 Better means: the 95% interval of the difference in one named coefficient, judge minus base, lies above 0 (for an
 error: base minus judge). The difference is paired and its bootstrap resamples questions with all their answers
@@ -25,6 +25,7 @@ from judge.core.rubric import Rubric
 from judge.core.scale import JUDGE_SCALE
 from judge.core.signature import Signature
 from judge.engines import Engine
+from judge.finetune.metric import ERRORS, MAX_UNSCORED
 from judge.results.statistics import Estimate
 from judge.scoring.grader import Grader
 from judge.scoring.journal import Journal
@@ -35,12 +36,6 @@ from judge.validity.coefficients import PAIRED, ZERO_IS_CHANCE
 if TYPE_CHECKING:
     from judge.finetune.dataset import Judged
     from judge.release.trained import Trained
-
-ERRORS = ("mae", "mse")
-"""Coefficients of which less is better."""
-
-MAX_UNSCORED = 0.05
-"""Share of the answers above which a judge is of no use; as `mmjudge score --max-unscored`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,6 +70,7 @@ class Comparison:
 
     @property
     def better(self) -> bool:
+        """Whether the judge is shown to agree better with people than its base."""
         return not self.useless and self.gain.ci_low is not None and self.gain.ci_low > 0
 
     @property
@@ -103,23 +99,23 @@ class Comparison:
         }
 
 
-def judged(trained: Trained, engine: Engine, rubric: Rubric, journal: Path) -> Side:
+def judge_held_out(trained: Trained, engine: Engine, rubric: Rubric, journal: Path) -> Side:
     """Judge every held-out answer, or take the verdict that an earlier attempt wrote into `journal`."""
     signature = make_signature(trained.benchmark, trained.questions, trained.profile, rubric, engine.identity)
-    # several models answer one question, and the journal tells its lines apart by id
+    # several models answer one question, and lines of the journal differ by id
     requests = [dataclasses.replace(item.request, id=" of ".join(filter(None, item.key))) for item in trained.held_out]
     verdicts = {}
     with Journal(journal) as lines:
         grader = Grader(engine, rubric, trained.profile, signature)
-        for place, verdict in judge_requests(requests, grader, lines, progress=True):
-            verdicts[place] = verdict
-    ordered = [verdicts[place] for place in range(len(requests))]
+        for number, verdict in judge_requests(requests, grader, lines, progress=True):
+            verdicts[number] = verdict
+    ordered = [verdicts[number] for number in range(len(requests))]
     reasons = Counter(verdict.unscored for verdict in ordered if verdict.unscored is not None)
     return Side(tuple(verdict.score for verdict in ordered), dict(sorted(reasons.items())), signature)
 
 
-def compare(judge: Side, base: Side, held_out: Sequence[Judged], metric: str) -> Comparison:
-    """Both against people's mean scores of the same answers."""
+def compare_with_base(judge: Side, base: Side, held_out: Sequence[Judged], metric: str) -> Comparison:
+    """Both against people's mean scores of the same answers. metric: one of `judge.finetune.metric.METRICS`."""
     human = [item.score for item in held_out]
     questions = [item.key[0] for item in held_out]
     ours, theirs = measure_agreement(judge.filled, human, questions), measure_agreement(base.filled, human, questions)
@@ -133,18 +129,19 @@ def compare(judge: Side, base: Side, held_out: Sequence[Judged], metric: str) ->
     return Comparison(metric, ours, theirs, between, gain, {"judge": judge, "base": base})
 
 
-def table(comparison: Comparison) -> list[str]:
+def table_lines(comparison: Comparison) -> list[str]:
     """Rows for a terminal: coefficient, judge, base, difference."""
     lines = [f"{'':<18}{'this judge':>24}{'its base':>24}{'difference':>26}"]
     for name in PAIRED:
-        cells = [cell(comparison.judge[name]), cell(comparison.base[name]), cell(comparison.differences[name], "+")]
+        sides = (comparison.judge[name], ""), (comparison.base[name], ""), (comparison.differences[name], "+")
+        cells = [with_interval(estimate, sign) for estimate, sign in sides]
         lines.append(f"{name:<18}{cells[0]:>24}{cells[1]:>24}{cells[2]:>26}")
     counts = [side.scores.count(None) for side in comparison.sides.values()]
     lines.append(f"{'unscored':<18}{counts[0]:>24}{counts[1]:>24}")
     return lines
 
 
-def verdict(comparison: Comparison) -> str:
+def conclusion(comparison: Comparison) -> str:
     """One sentence that says what was found."""
     metric, gain = comparison.metric, comparison.gain
     if comparison.useless:
@@ -159,7 +156,8 @@ def verdict(comparison: Comparison) -> str:
     return f"{'' if comparison.better else 'not shown to be '}better than its base in {where}: {shown}"
 
 
-def cell(estimate: Estimate, sign: str = "") -> str:
+def with_interval(estimate: Estimate, sign: str = "") -> str:
+    """ "0.41 [0.22, 0.60]", or "undefined". sign: "+" for one before positive numbers, too."""
     if estimate.value is None:
         return "undefined"
     if estimate.ci_low is None:

@@ -1,6 +1,6 @@
 """What a fine-tuning run left (`judge.finetune`), and whether it still is what training.json says.
 
-trained = read(Path("out/judge"))
+trained = read_trained(Path("out/judge"))
 trained.base       Path to the base's files, whose weights have the hash of training.json
 trained.held_out   the answers that were held out: request, human scores
 """
@@ -8,7 +8,6 @@ trained.held_out   the answers that were held out: request, human scores
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +17,7 @@ from judge.core import benchmark
 from judge.core.benchmark import Benchmark, Profile
 from judge.core.benchmark import Source as Questions
 from judge.errors import UserError
+from judge.io import files
 from judge.model.weights import checkpoint, original_layout, source
 
 if TYPE_CHECKING:
@@ -58,14 +58,16 @@ class Trained:
 
     @property
     def held_out(self) -> tuple[Judged, ...]:
+        """The answers that training never saw, sorted by (id, model)."""
         return self.material.held_out
 
     @property
     def profile(self) -> Profile:
-        return "reference" if self.recipe.profile == "reference" else "strict"
+        """How answers and scores are read, as in training."""
+        return self.recipe.profile
 
 
-def read(
+def read_trained(
     folder: Path,
     *,
     base: str | None = None,
@@ -78,8 +80,8 @@ def read(
     Raises UserError for a run that has not finished or held nothing out, and where base, rubric or data are not those
     it was made with.
     """
-    from judge.finetune import dataset
-    from judge.finetune import recipe as recipes
+    from judge.finetune.dataset import load_material
+    from judge.finetune.recipe import make_recipe
 
     file = folder / FILE
     if not file.is_file():
@@ -92,7 +94,7 @@ def read(
         raise UserError(f"is {about['method']!r}, not lora or full", file=file, field="method")
     moved = {"data": data, "image_root": image_root, "questions": questions}
     values = {**about["recipe"], **{name: str(path) for name, path in moved.items() if path is not None}}
-    recipe = recipes.from_values(values, file)
+    recipe = make_recipe(values, file)
     if not about.get("held_out"):
         raise UserError(
             "nothing was held out, so nobody knows whether this judge is better than its base",
@@ -100,13 +102,13 @@ def read(
             field="held_out",
             fix="train with held_out above 0, or leave a model out",
         )
-    _same(recipe.data, _sha256(Path(recipe.data)), about["data_sha256"], "data_sha256", file)
+    _same(recipe.data, _data_sha256(recipe.data), about["data_sha256"], "data_sha256", file)
     found = source.resolve_judge(base or about["base"]).folder
     _same(str(found), checkpoint.weights_sha256(found), about["base_weights"], "base_weights", file)
     bench = benchmark.find(about["benchmark"])
     rubric = bench.rubric(about["rubric"])
     _same(f"the rubric {rubric.name!r}", rubric.sha256, about["rubric_sha256"], "rubric_sha256", file)
-    material = dataset.load(recipe, bench)
+    material = load_material(recipe, bench)
     if [list(item.key) for item in material.held_out] != about["held_out"]:
         raise UserError(
             "names other answers than these questions and this version of mmjudge hold out",
@@ -123,8 +125,8 @@ def _same(what: str, found: str, wanted: str, field: str, file: Path) -> None:
         raise UserError(f"{what} has {found[:12]}, training had {wanted[:12]}", file=file, field=field)
 
 
-def _sha256(path: Path) -> str:
+def _data_sha256(path: str) -> str:
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        return files.sha256(path)
     except OSError as error:
         raise UserError(f"cannot be read ({error.strerror})", file=path, fix="say where it is: --data FILE") from error

@@ -24,7 +24,7 @@ from judge.core.verdict import REASONS, Verdict
 from judge.io.presentation import View
 from judge.io.samples import Piece, Question, Sample
 from judge.report.pictures import Album
-from judge.results.compare import Run
+from judge.results.run_folder import Run
 
 LONGEST = (4000, 2000, 1400, 1000, 700, 500, 350, 250, 180, 120, 60, 24)
 """Characters that texts are cut to; the first with which everything fits is taken."""

@@ -18,7 +18,7 @@ from judge.io.presentation import view_of
 from judge.report import browser, content, findings
 from judge.report.content import Entry, Section
 from judge.report.pictures import Album
-from judge.results.compare import read_run
+from judge.results.run_folder import read_run
 
 SIZE = 28_000_000
 """Bytes of a report, at most: what mail takes."""

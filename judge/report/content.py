@@ -16,7 +16,8 @@ from judge.report import charts, findings, published
 from judge.report.browser import clip
 from judge.report.findings import Fragments
 from judge.report.pictures import Album
-from judge.results.compare import Comparison, Run, compare
+from judge.results.compare import Comparison, compare
+from judge.results.run_folder import Run
 
 CARD_TEXT = 1000
 """Characters of a text among the answers to look at."""

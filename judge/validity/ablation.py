@@ -20,7 +20,8 @@ from judge.core.signature import Signature
 from judge.core.verdict import Verdict
 from judge.engines import Engine
 from judge.errors import UserError
-from judge.results import results
+from judge.results.result import build_result
+from judge.results.run_folder import RunFolder
 from judge.scoring.grader import Grader
 from judge.scoring.journal import Journal
 from judge.scoring.pipeline import judge_answers, make_signature
@@ -110,20 +111,19 @@ def judge_variants(
             ]
             progress = f"[{number + 1}/{len(variants)}] {variant.rubric.name}: {len(concerned)} of {model}"
             print(progress, file=sys.stderr)
-            folder = out / folder_name(variant.rubric.name) / folder_name(model)
+            folder = RunFolder(out / folder_name(variant.rubric.name) / folder_name(model)).make()
             verdicts[model] = _judge_into(folder, concerned, setup, grader)
         judged.append(JudgedVariant(variant, grader.signature, verdicts))
     return judged
 
 
-def _judge_into(folder: Path, answers: Sequence[Answer], setup: AblationSetup, grader: Grader) -> list[Verdict]:
+def _judge_into(folder: RunFolder, answers: Sequence[Answer], setup: AblationSetup, grader: Grader) -> list[Verdict]:
     """The verdicts on answers, kept in a results folder: those it has already are not asked for again."""
     benchmark, dataset = setup.benchmark, setup.dataset
-    with Journal(folder / "verdicts.jsonl") as journal:
-        results.discard(folder)
+    with Journal(folder.verdicts) as journal:
+        folder.discard_results()
         assessed = benchmark.assess(answers, dataset, setup.profile, bare=grader.needs_no_questions)
         found = judge_answers(assessed, grader, journal)
         source = None if dataset is None else dataset.source
-        result = results.build(benchmark, found, dataset, source, grader.signature, packages=PACKAGES)
-        results.write(result, folder)
+        folder.write_results(build_result(benchmark, found, dataset, source, grader.signature, packages=PACKAGES))
     return found

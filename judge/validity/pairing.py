@@ -31,8 +31,7 @@ from judge.core.verdict import Verdict
 from judge.errors import UserError
 from judge.io.human_scores import HumanScore
 from judge.io.verdicts import read_verdicts
-from judge.results import results
-from judge.results.compare import VERDICTS, read_run
+from judge.results.run_folder import RESULTS, VERDICTS, RunFolder, read_run
 
 AnswerKey = tuple[str, str]
 """id of the question, model under test: one answer."""
@@ -181,8 +180,8 @@ def _read_one(path: Path) -> tuple[list[Verdict], Signature | None]:
         verdicts, signature = list(run.verdicts), run.signature
     else:
         verdicts, signature = read_verdicts(path), None
-        if path.name == VERDICTS and path.with_name(results.FILE).is_file():
-            signature = Signature.parse(results.read(path.with_name(results.FILE))["signature"])
+        if path.name == VERDICTS and path.with_name(RESULTS).is_file():
+            signature = Signature.parse(RunFolder(path.parent).read_results()["signature"])
     twice = [name for name, times in Counter(verdict.id for verdict in verdicts).items() if times > 1]
     if twice:
         raise UserError(

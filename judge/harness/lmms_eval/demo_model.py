@@ -18,8 +18,8 @@ from typing import Any
 from lmms_eval.api.model import lmms
 
 from judge.core.request import IMAGE_PLACEHOLDER
-from judge.demo.drawing import GRID, Placed, draw, stamps
-from judge.demo.skills import Step, carry_on, choose, work_out
+from judge.demo.drawing import GRID, Placed, draw_picture, stamps
+from judge.demo.skills import Step, choose_option, continue_plan, work_out_sum
 
 NOTICE = "mmjudge_demo is a scripted model that knows only the bundled demo; its scores say nothing about any model"
 
@@ -55,11 +55,11 @@ class Demo(lmms):
         return responses
 
     def _answer(self, texts: Sequence[str], pictures: Sequence[Any], name: str) -> str:
-        if steps := carry_on(texts):
+        if steps := continue_plan(texts):
             return self._drawn(steps, name)
         if "\nA. " in texts[0] and pictures:
-            return choose(texts[0], pictures[0])
-        return work_out(texts[0], pictures)
+            return choose_option(texts[0], pictures[0])
+        return work_out_sum(texts[0], pictures)
 
     def _drawn(self, steps: Sequence[Step], name: str) -> str:
         """Text with a marker for every picture, and the pictures' files."""
@@ -70,7 +70,7 @@ class Demo(lmms):
             if step.kind is not None:
                 file = f"{name}-{len(images)}.png"
                 height, width = (side * 2 for side in stamps()[step.kind].ink.shape)
-                draw([Placed(step.kind, step.colour, (GRID - width) // 2, (GRID - height) // 2, 2)]).save(
+                draw_picture([Placed(step.kind, step.colour, (GRID - width) // 2, (GRID - height) // 2, 2)]).save(
                     self.image_root / file
                 )
                 lines.append(IMAGE_PLACEHOLDER)

@@ -13,7 +13,7 @@ from benchmarks.toy_judge import mmie_data, mmvu_data
 from benchmarks.toy_judge.mmie_data import PLANS, SUMS
 from benchmarks.toy_judge.mmvu_pairs import PAIRS
 from benchmarks.toy_judge.world import Thing, held_out, in_words
-from judge.demo.drawing import read
+from judge.demo.drawing import read_picture
 from mmie_tasks.benchmark import BENCHMARK as MMIE
 from mmie_tasks.demo import demo_dir as mmie_demo_dir
 from mmvu_tasks.benchmark import BENCHMARK as MMVU
@@ -37,12 +37,12 @@ def assert_same(made: Path, bundled: Path) -> None:
 
 
 def test_the_scripts_draw_the_bundled_mmvu_demo(tmp_path: Path) -> None:
-    mmvu_data.main(tmp_path)
+    mmvu_data.write_demo(tmp_path)
     assert_same(tmp_path, MMVU_DATA)
 
 
 def test_the_scripts_draw_the_bundled_mmie_demo(tmp_path: Path) -> None:
-    mmie_data.main(tmp_path)
+    mmie_data.write_demo(tmp_path)
     assert_same(tmp_path, MMIE_DATA)
 
 
@@ -67,7 +67,7 @@ def test_the_right_option_is_the_one_that_was_written_as_right() -> None:
 def test_every_mmvu_picture_shows_its_scene() -> None:
     for pair in PAIRS:
         with Image.open(MMVU_DATA / "MMR-benchmark-images" / f"{pair.id}.png") as picture:
-            assert sorted(map(str, read(picture))) == sorted(map(str, pair.scene)), pair.id
+            assert sorted(map(str, read_picture(picture))) == sorted(map(str, pair.scene)), pair.id
 
 
 def test_mmie_items_over_three_categories() -> None:

@@ -1,4 +1,4 @@
-"""The bundled judge: what its folder promises, and that it tells good answers from spoilt ones it has not seen."""
+"""The bundled judge: what its folder promises, and that it gives good answers more than bad ones it has not seen."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.toy_judge.examples import CONDITIONS, RUBRIC, Example, completion, request, stream
-from benchmarks.toy_judge.held_out import estimates, lengths
+from benchmarks.toy_judge.examples import CONDITIONS, RUBRIC, Example, completion_text, generate_examples, make_request
+from benchmarks.toy_judge.held_out import count_words, estimate_agreement
 from judge.core.request import Picture
-from judge.demo.drawing import read
+from judge.demo.drawing import read_picture
 from judge.io.image_paths import below
 from judge.results.statistics import mean_score
 from judge.validity.agreement import measure_agreement
@@ -24,11 +24,11 @@ JUDGE = judge_dir()
 
 
 def one(condition: str, category: str, seed: str = "test", held: bool = True) -> Example:
-    return next(stream(seed, held=held, condition=condition, category=category))
+    return next(generate_examples(seed, held=held, condition=condition, category=category))
 
 
 def some(n: int, condition: str, category: str) -> list[Example]:
-    return list(itertools.islice(stream("test", held=True, condition=condition, category=category), n))
+    return list(itertools.islice(generate_examples("test", held=True, condition=condition, category=category), n))
 
 
 # What the examples are
@@ -58,24 +58,24 @@ def test_the_feedback_states_what_the_pictures_show(tmp_path: Path) -> None:
     """The oracle is the reader of stamps: what "Image-k" is said to show is what is drawn in that file."""
     from judge.model.images import decode_image
 
-    told = 0
-    for example in itertools.islice(stream("oracle", held=True, category="SA"), 60):
-        pictures = [part for part in request(example, tmp_path).answer if isinstance(part, Picture)]
+    compared = 0
+    for example in itertools.islice(generate_examples("oracle", held=True, category="SA"), 60):
+        pictures = [part for part in make_request(example, tmp_path).answer if isinstance(part, Picture)]
         for number, picture in enumerate(pictures, 1):
-            (seen,) = read(decode_image(picture.path)) or [None]
+            (seen,) = read_picture(decode_image(picture.path)) or [None]
             said = re.search(rf"Image-{number}: (\w+) for \w+ (?:yes|no), (\w+) for ", example.feedback)
             assert said is not None
             assert said.groups() == ((seen.colour, seen.name) if seen else ("nothing", "nothing")), example
             shown = f"{seen.colour} {seen.name}" if seen else "nothing"
             assert f"Image-{number}: {shown}." in example.feedback.partition("\n")[0]
-            told += 1
-    assert told > 60
+            compared += 1
+    assert compared > 60
 
 
 def test_the_same_seed_gives_the_same_examples_and_held_out_ones_differ() -> None:
     assert one("mixed", "PBL") == one("mixed", "PBL")
-    trained = {example.question[0]["text"] for example in itertools.islice(stream(1, held=False), 2000)}
-    held = {example.question[0]["text"] for example in itertools.islice(stream(1, held=True), 300)}
+    trained = {example.question[0]["text"] for example in itertools.islice(generate_examples(1, held=False), 2000)}
+    held = {example.question[0]["text"] for example in itertools.islice(generate_examples(1, held=True), 300)}
     assert len(held) > 100
     assert not trained & held
 
@@ -130,9 +130,9 @@ CONDITION_PAIRS = [
 @pytest.fixture(scope="module")
 def scored() -> list[tuple[Example, int | None]]:
     pytest.importorskip("torch", reason="torch is not installed")
-    from benchmarks.toy_judge.held_out import examples, judge
+    from benchmarks.toy_judge.held_out import held_out_examples, judge_examples
 
-    return judge(examples(18, seed="test"), JUDGE)
+    return judge_examples(held_out_examples(18, seed="test"), JUDGE)
 
 
 def test_every_answer_gets_a_score(scored: list[tuple[Example, int | None]]) -> None:
@@ -163,8 +163,8 @@ def test_most_scores_are_just_what_the_answers_deserve(scored: list[tuple[Exampl
 def test_it_agrees_better_than_length_and_a_constant(scored: list[tuple[Example, int | None]]) -> None:
     """With the scores deserved; 95% intervals lie apart. A constant has no correlation, and length no unit."""
     deserved = [float(example.score) for example, _ in scored]
-    found = estimates(scored)
-    length = measure_agreement(lengths(scored), deserved)["pearson"]
+    found = estimate_agreement(scored)
+    length = measure_agreement(count_words(scored), deserved)["pearson"]
     constant = measure_agreement([sum(deserved) / len(deserved)] * len(deserved), deserved)["mae"]
     assert found["pearson"].n == len(scored)
     assert found["pearson"].ci_low > length.ci_high
@@ -188,11 +188,11 @@ def test_the_card_tells_how_it_agrees_and_that_it_beats_its_base() -> None:
 def test_training_gives_the_same_bytes_for_the_same_seed(tmp_path: Path) -> None:
     """The whole command in small: base, scored answers, recipe."""
     pytest.importorskip("peft", reason="peft is not installed")
-    from benchmarks.toy_judge.train import make
+    from benchmarks.toy_judge.train import make_judge
     from judge.model.weights.checkpoint import find_shards
 
     few = ["max_steps=2", "batch=4", "held_out=0.1", "save_every=0", "threads=1", "max_new_tokens=8"]
-    made = [make(tmp_path / name, seed=seed, lessons=2, answers=40, overrides=few, log=lambda *_, **__: None)
+    made = [make_judge(tmp_path / name, seed=seed, lessons=2, answers=40, overrides=few, log=lambda *_, **__: None)
             for name, seed in (("a", 0), ("b", 0), ("c", 1))]  # fmt: skip
     weights = [b"".join(file.read_bytes() for file in find_shards(folder)) for folder in made]
     assert weights[0] == weights[1]
@@ -206,9 +206,9 @@ def test_it_says_why(tmp_path: Path) -> None:
     from judge.engines.local import load_local_engine
 
     example = one("good", "PBL", seed="why")
-    made = request(example, tmp_path)
+    made = make_request(example, tmp_path)
     assert all(below(tmp_path, picture.name) == picture.path for picture in made.pictures)
     engine = load_local_engine(str(JUDGE), EngineOptions(device="cpu", max_new_tokens=160))
     ((_, done),) = engine.complete([Prompt(made, BENCHMARK.rubric(RUBRIC).render(made))])
     assert done.stopped
-    assert done.text == completion(example)
+    assert done.text == completion_text(example)

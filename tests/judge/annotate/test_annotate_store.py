@@ -15,7 +15,7 @@ from judge.annotate import store as store_module
 from judge.annotate.store import Store
 from judge.core.request import Picture, Text
 from judge.errors import UserError
-from judge.finetune.dataset import told
+from judge.finetune.dataset import text_before_score
 from judge.io import human_scores
 from mmie_tasks.benchmark import BENCHMARK
 from mmie_tasks.demo import demo_dir
@@ -215,7 +215,7 @@ def test_marks_are_what_the_objective_of_criteria_learns(files, tmp_path, off):
     marks = dict(zip(names, [1, 1, 1, 1, 0, 0, off], strict=True))
     working.score({"item": place, "score": 4 + off, "criteria": marks, "feedback": ""})
     (score,) = human_scores.read_human_scores(working.store.path)
-    assert told(score, "criteria", names) == "\n".join(
+    assert text_before_score(score, "criteria", names) == "\n".join(
         ["### Feedback", *(f"{name}: {marks[name]}" for name in names)]
     )  # fmt: skip
 

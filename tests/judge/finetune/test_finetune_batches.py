@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from judge.finetune.batches import IGNORED, Collator, Order, groups, shared_prefixes
+from judge.finetune.batches import IGNORED, Collator, Order, find_shared_prefixes, group_rows
 from judge.finetune.dataset import Row
 
 IMAGE = 9
@@ -63,16 +63,16 @@ def test_an_order_repeats_and_is_the_start_of_a_longer_one() -> None:
 
 
 def test_prefixes_end_before_pictures_and_before_a_prompt_does() -> None:
-    of_rows = groups(ROWS, share_prefix=True, rope_limit=6)
+    of_rows = group_rows(ROWS, share_prefix=True, rope_limit=6)
     assert of_rows == [("SA", False), ("SA", False), ("PBL", False), ("PBL", False), ("PBL", True)]
-    assert shared_prefixes(ROWS, of_rows, IMAGE) == {
+    assert find_shared_prefixes(ROWS, of_rows, IMAGE) == {
         ("SA", False): (1, 2, 3),
         ("PBL", False): (1, 5),
         ("PBL", True): (1, 5),
     }
     same = [row("SA", [1, 2, 3], [7])] * 2
-    assert shared_prefixes(same, [None, None], IMAGE) == {None: (1, 2)}
-    assert set(groups(ROWS, share_prefix=False, rope_limit=6)) == {None}
+    assert find_shared_prefixes(same, [None, None], IMAGE) == {None: (1, 2)}
+    assert set(group_rows(ROWS, share_prefix=False, rope_limit=6)) == {None}
 
 
 def test_only_completions_are_learned() -> None:
@@ -81,7 +81,7 @@ def test_only_completions_are_learned() -> None:
     no = IGNORED
     assert batch["labels"].tolist() == [[no, no, no, no, no, 7, 8], [no, no, no, no, 7, 8, 8]]
     assert batch["prompt_lengths"].tolist() == [5, 4]
-    assert batch["score_places"].tolist() == [6, 5]
+    assert batch["score_positions"].tolist() == [6, 5]
     assert "pixel_values" not in batch
     assert "prefix" not in batch
 
@@ -94,5 +94,5 @@ def test_a_shared_prefix_is_left_out_of_the_rows() -> None:
     assert batch["labels"].tolist() == whole["labels"][:, 2:].tolist()
     assert batch["labels"][0, -1] == IGNORED  # padding
     assert batch["prompt_lengths"].tolist() == whole["prompt_lengths"].tolist() == [5, 6]
-    assert batch["score_places"].tolist() == [3 + 1, 4 + 1]
+    assert batch["score_positions"].tolist() == [3 + 1, 4 + 1]
     assert batch["pixel_values"].shape == (4, 3, 4, 4)

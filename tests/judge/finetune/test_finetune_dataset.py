@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import json
 from collections import Counter
@@ -21,6 +22,7 @@ from judge.finetune.base import Base
 from judge.finetune.dataset import Encoder, Material
 from judge.finetune.recipe import Recipe
 from judge.model import conversation
+from judge.scoring.grader import Grader
 from mmie_tasks.demo import judge_dir
 
 Changed = Callable[..., Recipe]
@@ -30,13 +32,7 @@ MMIE = benchmark.find("mmie")
 @pytest.fixture(scope="module")
 def encoder() -> Encoder:
     base = Base.find(str(judge_dir()))
-    return Encoder(
-        base.tokenizer,
-        MMIE.rubric("mmjudge"),
-        tile_size=base.layout.tile_size,
-        tokens_per_tile=base.layout.tokens_per_tile,
-        window=base.layout.window,
-    )
+    return Encoder(base.tokenizer, MMIE.rubric("mmjudge"), base.layout)
 
 
 @pytest.fixture
@@ -51,7 +47,7 @@ def changed(recipe: Recipe) -> Changed:
 
 
 def load(recipe: Recipe) -> Material:
-    return dataset.load(recipe, MMIE)
+    return dataset.load_material(recipe, MMIE)
 
 
 def completion(encoder: Encoder, row: dataset.Row) -> str:
@@ -75,7 +71,8 @@ def test_prompts_are_the_engines(recipe: Recipe, encoder: Encoder, monkeypatch: 
 
     monkeypatch.setattr(conversation, "encode_prompt", watched)
     engine = load_local_engine(str(judge_dir()), EngineOptions(device="cpu", max_new_tokens=1))
-    prompts = dataset.prompts(some, encoder.rubric)
+    grader = Grader(engine, encoder.rubric)
+    prompts = [grader.prompt(item.request) for item in some]
     assert len(dict(engine.complete(prompts))) == len(some)
     assert [row.prompt for row in rows] == [seen[repr(prompt.pieces)] for prompt in prompts]
     assert any(row.pictures for row in rows)
@@ -87,7 +84,7 @@ def test_the_completion_of_feedback(recipe: Recipe, encoder: Encoder) -> None:
     rows, _ = encoder.rows(material.train, "feedback")
     good = next(row for row in rows if row.key[1] == "good")
     assert completion(encoder, good) == ("### Feedback\nText and pictures show what was wanted.\n### Score\n6<|end|>")
-    assert encoder.tokenizer.text_of([good.completion[good.score_place]]) == "6"
+    assert encoder.tokenizer.text_of([good.completion[good.score_position]]) == "6"
 
 
 def test_the_completion_of_a_score(recipe: Recipe, encoder: Encoder) -> None:
@@ -101,7 +98,7 @@ def test_criteria_are_lines_whose_sum_is_the_score(changed: Changed, encoder: En
     names = encoder.rubric.criteria("SA")
     assert len(names) == 7  # six that add, one that takes off
     for number, row in enumerate(rows):
-        row["criteria"] = {name: int(place < row["score"]) for place, name in enumerate(names)}
+        row["criteria"] = {name: int(position < row["score"]) for position, name in enumerate(names)}
         row["criteria"][names[-1]] = 0
         if row["model"] == "stray":
             row["criteria"] = {names[0]: 1, **dict.fromkeys(names[1:-1], 0), names[-1]: -1}
@@ -150,7 +147,7 @@ def test_annotators_are_rows_of_one_answer(changed: Changed, encoder: Encoder) -
     learned, _ = encoder.rows(material.train, "feedback")
     assert len(learned) == 11
     of_first = [row for row in learned if row.key == (rows[0]["id"], "good")]
-    said = [encoder.tokenizer.text_of([row.completion[row.score_place]]) for row in of_first]
+    said = [encoder.tokenizer.text_of([row.completion[row.score_position]]) for row in of_first]
     # 4.5 is learned as the parser rounds it, half to even, and kept as it is for the loss that knows distances
     assert [(row.score, text) for row, text in zip(of_first, said, strict=True)] == [(6, "6"), (4, "4"), (4.5, "4")]
 
@@ -180,7 +177,7 @@ def test_what_cannot_be_judged_is_counted_and_named(changed: Changed, encoder: E
     reasons = Counter(reason for _, reason in (*material.dropped, *dropped))
     assert reasons == {"image_missing": 1, "empty_answer": 1, "no_response": 1, "image_refused": 1}
     assert len(learned) == 4
-    said = dataset.describe(material, learned, dropped)
+    said = dataset.describe_material(material, learned, dropped)
     assert f"1 no_response ({rows[2]['id']} of {rows[2]['model']})" in said
     assert "rows: 4" in said
 
@@ -188,13 +185,8 @@ def test_what_cannot_be_judged_is_counted_and_named(changed: Changed, encoder: E
 def test_a_row_longer_than_the_window_is_left_out(recipe: Recipe, encoder: Encoder) -> None:
     material = load(recipe)
     longest = max(encoder.rows(material.train, "feedback")[0], key=lambda row: len(row.prompt) + len(row.completion))
-    narrow = Encoder(
-        encoder.tokenizer,
-        encoder.rubric,
-        tile_size=encoder.tile_size,
-        tokens_per_tile=encoder.tokens_per_tile,
-        window=len(longest.prompt) + len(longest.completion) - 1,
-    )
+    narrow = copy.copy(encoder)
+    narrow.window = len(longest.prompt) + len(longest.completion) - 1
     _, dropped = narrow.rows(material.train, "feedback")
     assert (longest.key, "request_too_long") in dropped
 

@@ -157,8 +157,8 @@ def test_the_distance_is_taken_at_the_token_of_the_score(model: Any) -> None:
     """The oracle reads the model's own logits in front of the score token, and weighs them in numpy."""
     digits = [40, 41, 42, 43, 44, 45, 46]
     rows = [
-        dataclasses.replace(recorded_rows()[0], completion=(5, 43, 7), score=3.0, score_place=1),
-        dataclasses.replace(recorded_rows()[2], completion=(5, 6, 46, 7), score=5.5, score_place=2),
+        dataclasses.replace(recorded_rows()[0], completion=(5, 43, 7), score=3.0, score_position=1),
+        dataclasses.replace(recorded_rows()[2], completion=(5, 6, 46, 7), score=5.5, score_position=2),
     ]
     plain = loss_of(model, rows).item()
     weighted = loss_of(model, rows, score_tokens=digits, distance_weight=2.5).item()
@@ -168,7 +168,7 @@ def test_the_distance_is_taken_at_the_token_of_the_score(model: Any) -> None:
         hook = model.lm_head.register_forward_hook(lambda _, __, logits, seen=seen: seen.append(logits.detach()))
         loss_of(model, [row])
         hook.remove()
-        logits = seen[0][row.score_place, digits].double().numpy()
+        logits = seen[0][row.score_position, digits].double().numpy()
         p = np.exp(logits - logits.max())
         expected += float((p / p.sum() * np.abs(np.arange(7) - row.score)).sum() / 6)
     assert weighted - plain == pytest.approx(2.5 * expected / 7, rel=1e-4)  # 3 + 4 tokens

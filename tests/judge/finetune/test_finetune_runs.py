@@ -16,8 +16,10 @@ from transformers import TrainerCallback
 
 from judge import cli
 from judge.errors import UserError
-from judge.finetune import agreement, train
+from judge.finetune.agreement import Measured, compare_with_people
 from judge.finetune.recipe import Recipe
+from judge.finetune.train import train_judge
+from judge.finetune.trainer import JudgeTrainer
 from judge.model.weights import checkpoint
 from mmie_tasks.demo import demo_dir, judge_dir
 
@@ -74,13 +76,13 @@ def written(recipe: Recipe) -> dict[str, Any]:
 def test_training_needs_no_gradients_left_on_by_others(recipe: Recipe) -> None:
     """`import vlmeval.vlm` turns them off for the whole process."""
     with torch.set_grad_enabled(False):
-        about = train.run(dataclasses.replace(recipe, max_steps=1))
+        about = train_judge(dataclasses.replace(recipe, max_steps=1))
     assert about["steps"] == 1
 
 
 def test_full_fine_tuning_learns_and_writes_a_judge_that_scores(recipe: Recipe, tmp_path: Path) -> None:
     logged = Logged()
-    about = train.run(dataclasses.replace(recipe, max_steps=6), callbacks=[logged])
+    about = train_judge(dataclasses.replace(recipe, max_steps=6), callbacks=[logged])
     assert logged.losses[-1] < 0.8 * logged.losses[0]
     before, after = base_weights(), written(recipe)
     assert before.keys() == after.keys()
@@ -105,7 +107,7 @@ def test_full_fine_tuning_learns_and_writes_a_judge_that_scores(recipe: Recipe, 
 
 
 def test_a_frozen_vision_tower_stays_bit_for_bit(recipe: Recipe) -> None:
-    train.run(dataclasses.replace(recipe, freeze_vision=True, held_out=0.0, max_steps=2))
+    train_judge(dataclasses.replace(recipe, freeze_vision=True, held_out=0.0, max_steps=2))
     before, after = base_weights(), written(recipe)
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     assert not any(name.startswith("vision_model.") for name in changed)
@@ -118,7 +120,7 @@ def test_adapters_are_pefts_and_leave_the_base_alone(recipe: Recipe) -> None:
 
     recipe = lora(recipe, max_steps=6, objective="score")
     logged = Logged()
-    about = train.run(recipe, callbacks=[logged])
+    about = train_judge(recipe, callbacks=[logged])
     assert sum(logged.losses[-2:]) < sum(logged.losses[:2])
     folder = Path(recipe.out) / "adapter"
     adapter = load_file(folder / "adapter_model.safetensors")
@@ -157,12 +159,12 @@ def test_an_interrupted_run_ends_at_the_same_weights(recipe: Recipe, fields: dic
     recipe = dataclasses.replace(recipe, held_out=0.0, max_steps=5, save_every=2, trainer={"save_total_limit": 9})
     recipe = dataclasses.replace(lora(recipe) if "dropout" in fields else recipe, **fields)
     whole = dataclasses.replace(recipe, out=str(tmp_path / "whole"))
-    train.run(whole)
+    train_judge(whole)
     with pytest.raises(KeyboardInterrupt):
-        train.run(recipe, callbacks=[Interrupt(3)])
+        train_judge(recipe, callbacks=[Interrupt(3)])
     torch.manual_seed(12345)  # a new process would be in another state
     assert not (Path(recipe.out) / "training.json").exists()
-    train.run(recipe, resume=True)
+    train_judge(recipe, resume=True)
     first, second = (Path(run.out) / "checkpoint-5" for run in (whole, recipe))
     assert (first / "model.safetensors").read_bytes() == (second / "model.safetensors").read_bytes()
     assert torch.load(first / "scheduler.pt") == torch.load(second / "scheduler.pt")
@@ -184,7 +186,7 @@ def test_two_runs_of_one_recipe_write_the_same_bytes(recipe: Recipe, tmp_path: P
     again = dataclasses.replace(recipe, out=str(tmp_path / "again"))
     other = dataclasses.replace(recipe, out=str(tmp_path / "other"), seed=1)
     for run in (recipe, again, other):
-        train.run(run)
+        train_judge(run)
     files = [(Path(run.out) / "model" / "model.safetensors").read_bytes() for run in (recipe, again, other)]
     assert files[0] == files[1]
     assert files[0] != files[2]
@@ -201,13 +203,13 @@ def test_training_stops_on_agreement_and_keeps_the_best_weights(
     given = iter([[6, 2, 0, 1], [6, 2, 1, 0], [0, 1, 2, 6], [6, 2, 0, 1]])  # the last: of what was written
     orders = dict(zip(SCORES, range(4), strict=True))
 
-    def scripted(model: Any, tokenizer: Any, described: Any, answers: Any, *_: Any, **__: Any) -> list[int | None]:
+    def scripted(trainer: JudgeTrainer, answers: Any, finished: Any = None) -> Measured:
         scores = next(given)
-        return [scores[orders[item.key[1]]] for item in answers]
+        return compare_with_people(answers, [scores[orders[item.key[1]]] for item in answers])
 
-    monkeypatch.setattr(agreement, "judge", scripted)
+    monkeypatch.setattr(JudgeTrainer, "judge", scripted)
     logged = Logged()
-    about = train.run(
+    about = train_judge(
         dataclasses.replace(recipe, max_steps=9, eval_every=1, save_every=1, patience=2), callbacks=[logged]
     )
     assert [round(row["eval_pearson"], 3) for row in logged.rows if "eval_pearson" in row] == [1.0, 0.952, -0.59]
@@ -225,7 +227,7 @@ def test_training_stops_on_agreement_and_keeps_the_best_weights(
 def test_training_judges_what_is_set_aside_for_it(recipe: Recipe) -> None:
     """One question and its 4 answers stop the training; the held-out 8 are judged once, at the end."""
     logged = Logged()
-    about = train.run(
+    about = train_judge(
         dataclasses.replace(recipe, max_steps=1, eval_every=1, validation=0.17, metric="mae", objective="score"),
         callbacks=[logged],
     )
@@ -236,7 +238,7 @@ def test_training_judges_what_is_set_aside_for_it(recipe: Recipe) -> None:
 
 
 def test_one_model_under_test_can_be_left_out(recipe: Recipe) -> None:
-    about = train.run(dataclasses.replace(recipe, max_steps=1, leave_model_out="mute"))
+    about = train_judge(dataclasses.replace(recipe, max_steps=1, leave_model_out="mute"))
     assert {model for _, model in about["held_out"]} == {"mute"}
     assert about["rows"] == 18
 
@@ -244,43 +246,43 @@ def test_one_model_under_test_can_be_left_out(recipe: Recipe) -> None:
 def test_bfloat16_trains_and_is_judged_as_it_would_be_written(recipe: Recipe) -> None:
     logged = Logged()
     fields = {"dtype": "bfloat16", "gradient_checkpointing": True, "share_prefix": False, "batch": 2}
-    train.run(dataclasses.replace(recipe, max_steps=1, eval_every=1, validation=0.17, **fields), callbacks=[logged])
+    train_judge(dataclasses.replace(recipe, max_steps=1, eval_every=1, validation=0.17, **fields), callbacks=[logged])
     assert len([row for row in logged.rows if "eval_unscored" in row]) == 1
-    train.run(lora(dataclasses.replace(recipe, out=recipe.out + "2", held_out=0.0, max_steps=1, **fields)))
+    train_judge(lora(dataclasses.replace(recipe, out=recipe.out + "2", held_out=0.0, max_steps=1, **fields)))
     assert (Path(recipe.out + "2") / "adapter" / "adapter_model.safetensors").exists()
 
 
 def test_one_folder_is_for_one_run(recipe: Recipe, tmp_path: Path) -> None:
     recipe = dataclasses.replace(recipe, held_out=0.0, max_steps=1, save_every=1)
     with pytest.raises(UserError, match="no run to resume"):
-        train.run(recipe, resume=True)
-    train.run(recipe)
+        train_judge(recipe, resume=True)
+    train_judge(recipe)
     with pytest.raises(UserError, match=r"earlier run[^$]*--resume"):
-        train.run(recipe)
+        train_judge(recipe)
     with pytest.raises(UserError, match="is finished"):
-        train.run(recipe, resume=True)
+        train_judge(recipe, resume=True)
     (Path(recipe.out) / "training.json").unlink()
     with pytest.raises(UserError, match="another recipe_sha256"):
-        train.run(dataclasses.replace(recipe, lr=1e-3), resume=True)
+        train_judge(dataclasses.replace(recipe, lr=1e-3), resume=True)
     with (Path(recipe.data)).open("a") as file:
         file.write(json.dumps({**scored_rows()[0], "annotator": "a2"}) + "\n")
     with pytest.raises(UserError, match="another data_sha256"):
-        train.run(recipe, resume=True)
+        train_judge(recipe, resume=True)
 
 
 def test_modules_that_are_not_there_cannot_be_adapted(recipe: Recipe) -> None:
     with pytest.raises(UserError, match="no modules q_proj"):
-        train.run(lora(recipe, targets=("q_proj", "o_proj")))  # the vision tower has one, and it is frozen
+        train_judge(lora(recipe, targets=("q_proj", "o_proj")))  # the vision tower has one, and it is frozen
 
 
 def test_a_base_that_is_not_there_is_named(recipe: Recipe) -> None:
     with pytest.raises(UserError, match="nowhere"):
-        train.run(dataclasses.replace(recipe, base="./nowhere"))
+        train_judge(dataclasses.replace(recipe, base="./nowhere"))
 
 
 def test_data_without_what_the_objective_needs_is_refused(recipe: Recipe) -> None:
     with pytest.raises(UserError, match="objective 'criteria'"):
-        train.run(dataclasses.replace(recipe, objective="criteria"))
+        train_judge(dataclasses.replace(recipe, objective="criteria"))
 
 
 def test_the_command_says_in_one_line_what_is_wrong(

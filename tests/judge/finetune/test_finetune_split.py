@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from judge.finetune.split import held_out, of_model
+from judge.finetune.split import answers_of_model, choose_held_out
 
 CATEGORIES = ("SA", "PBL", "MSR")
 MODELS = ("anole", "emu-2", "gill", "minigpt-5")
@@ -27,7 +27,7 @@ def all_models_all_questions(n: int) -> tuple[list[tuple[str, str]], dict[str, s
 def test_eight_hundred_and_two_hundred_in_proportion() -> None:
     """1,000 answers in 12 strata of 83 or 84; a fifth of each is 16.6 or 16.8: 16 or 17 are held out."""
     keys, category = one_model_a_question(1000)
-    test = held_out(keys, category, 0.2, seed=0)
+    test = choose_held_out(keys, category, 0.2, seed=0)
     assert len(test) == 200
     strata = Counter((category[name], model) for name, model in test)
     assert set(strata.values()) == {16, 17}
@@ -36,7 +36,7 @@ def test_eight_hundred_and_two_hundred_in_proportion() -> None:
 
 def test_a_question_is_held_out_with_all_its_answers() -> None:
     keys, category = all_models_all_questions(30)
-    test = held_out(keys, category, 0.2, seed=3)
+    test = choose_held_out(keys, category, 0.2, seed=3)
     questions = {name for name, _ in test}
     assert len(questions) == 6
     assert test == {key for key in keys if key[0] in questions}
@@ -46,16 +46,16 @@ def test_a_question_is_held_out_with_all_its_answers() -> None:
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.37, 0.5, 0.9])
 def test_the_share_is_that_of_the_whole(share: float) -> None:
     keys, category = one_model_a_question(101)
-    assert len(held_out(keys, category, share, seed=1)) == round(share * 101)
+    assert len(choose_held_out(keys, category, share, seed=1)) == round(share * 101)
 
 
 def test_the_choice_depends_on_names_and_seed_alone() -> None:
     keys, category = one_model_a_question(200)
     shuffled = random.Random(0).sample(keys, len(keys))
-    assert held_out(keys, category, 0.2, seed=5) == held_out(shuffled, category, 0.2, seed=5)
-    assert held_out(keys, category, 0.2, seed=5) != held_out(keys, category, 0.2, seed=6)
+    assert choose_held_out(keys, category, 0.2, seed=5) == choose_held_out(shuffled, category, 0.2, seed=5)
+    assert choose_held_out(keys, category, 0.2, seed=5) != choose_held_out(keys, category, 0.2, seed=6)
 
 
 def test_one_model_left_out() -> None:
     keys, _ = all_models_all_questions(9)
-    assert of_model(keys, "gill") == {(name, "gill") for name, _ in keys}
+    assert answers_of_model(keys, "gill") == {(name, "gill") for name, _ in keys}

@@ -194,7 +194,9 @@ def test_a_folder_that_cannot_be_written_is_said_and_ends_nothing(
     session = make(tmp_path)
     (tmp_path / "file").write_text("")
     session.publish(session.decide(answers("a")), tmp_path / "file" / "out")
-    assert "results of toy_task not written: NotADirectoryError" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "results of toy_task not written: " in said
+    assert "cannot be made (Not a directory)" in said
 
 
 @pytest.mark.parametrize(("size", "device", "refused"), [

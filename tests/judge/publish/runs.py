@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from judge.results.result import build_result
+from judge.results.run_folder import RunFolder
+
 from judge.core.benchmark import Source
 from judge.core.verdict import Verdict
-from judge.results import results
 from judge.scoring.pipeline import make_signature
 from mmvu_tasks.benchmark import BENCHMARK
 from mmvu_tasks.categories import CATEGORIES
@@ -41,9 +43,9 @@ def write(folder: Path, made: list[Verdict] | None = None, edition: str | None =
     """A folder as `mmjudge score` leaves it."""
     made = verdicts() if made is None else made
     source = Source(REPO, revision, edition) if edition is not None else None
-    result = results.build(BENCHMARK, made, None, source, make_signature(BENCHMARK, source, "strict"))
+    result = build_result(BENCHMARK, made, None, source, make_signature(BENCHMARK, source, "strict"))
     folder.mkdir(parents=True, exist_ok=True)
     rows = "".join(json.dumps(verdict.to_json()) + "\n" for verdict in made)
     (folder / "verdicts.jsonl").write_text(rows)
-    results.write(result, folder)
+    RunFolder(folder).write_results(result)
     return folder

@@ -1,7 +1,7 @@
 """A judge fine-tuned in seconds, in a world so easy that it really is better than its base.
 
 The people here do not read: they give every situational analysis 6, every project 3 and every sum 0. The bundled judge,
-which is the base, looks at right and wrong and knows nothing of that; a few steps of LoRA learn it from the rubric.
+which is the base, judges by right and wrong and knows nothing of that; a few steps of LoRA learn it from the rubric.
 """
 
 from __future__ import annotations
@@ -90,8 +90,8 @@ def write_rows(file: Path, rows: list[dict[str, Any]]) -> Path:
 def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     """The world, and a run trained in it by the command."""
     made = write_world(tmp_path_factory.mktemp("world"))
-    places = {"base": made.base, "data": made.scored, "questions": made.questions, "out": made.run}
-    options = [f"--set={key}={value}" for key, value in {**places, **OPTIONS}.items()]
+    given = {"base": made.base, "data": made.scored, "questions": made.questions, "out": made.run}
+    options = [f"--set={key}={value}" for key, value in {**given, **OPTIONS}.items()]
     command = [sys.executable, "-m", "judge.finetune", "recipes/tiny.toml", *options]
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "CUDA_VISIBLE_DEVICES": ""})
     assert done.returncode == 0, done.stderr[-3000:]
@@ -125,5 +125,5 @@ def release(run: Path, tmp_path: Path) -> Callable[..., int]:
 
 @pytest.fixture
 def run(world: World, tmp_path: Path) -> Path:
-    """A copy of the run, without verdicts, that may be spoilt."""
+    """A copy of the run, without verdicts, that may be damaged."""
     return Path(shutil.copytree(world.run, tmp_path / "run", ignore=shutil.ignore_patterns("release")))

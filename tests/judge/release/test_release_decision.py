@@ -25,8 +25,8 @@ def items(n, models=("m1", "m2")):
     """n questions, one answer of each model, people's scores 0 to 6 in turn."""
     made = []
     for number in range(n):
-        for place, model in enumerate(models):
-            name, score = f"q{number}", (number + 3 * place) % 7
+        for shift, model in enumerate(models):
+            name, score = f"q{number}", (number + 3 * shift) % 7
             request = Request(name, "SA" if number % 2 else "PBL", (Text("?"),), (Text("!"),))
             made.append(Judged((name, model), request, (HumanScore(name, model, "a1", score),)))
     return made
@@ -45,42 +45,44 @@ NEAR = [min(6, max(0, score + RANDOM.choice((-1, 0, 1)))) for score in HUMAN]
 
 @pytest.mark.parametrize("metric", ["pearson", "spearman", "kendall_b", "kappa_quadratic", "mae", "mse"])
 def test_better_and_worse_by_every_metric(metric):
-    forward = held_out.compare(side(NEAR), side(NOISE), HELD, metric)
-    backward = held_out.compare(side(NOISE), side(NEAR), HELD, metric)
+    forward = held_out.compare_with_base(side(NEAR), side(NOISE), HELD, metric)
+    backward = held_out.compare_with_base(side(NOISE), side(NEAR), HELD, metric)
     assert forward.better
     assert not backward.better
     assert forward.gain.value == pytest.approx(-backward.gain.value)
     assert forward.gain.ci_low <= forward.gain.value <= forward.gain.ci_high
-    assert held_out.verdict(forward).startswith(f"better than its base in {metric}: +")
-    assert held_out.verdict(backward).startswith(f"not shown to be better than its base in {metric}: -")
+    assert held_out.conclusion(forward).startswith(f"better than its base in {metric}: +")
+    assert held_out.conclusion(backward).startswith(f"not shown to be better than its base in {metric}: -")
 
 
 def test_a_gain_that_may_be_chance_is_not_better():
     other = list(NEAR)
     other[0] += 1 if other[0] < HUMAN[0] else -1 if other[0] > HUMAN[0] else 0
     other[3], other[4] = HUMAN[3], HUMAN[4]
-    comparison = held_out.compare(side(other), side(NEAR), HELD, "mae")
+    comparison = held_out.compare_with_base(side(other), side(NEAR), HELD, "mae")
     assert comparison.gain.value > 0
     assert comparison.gain.ci_low <= 0
     assert not comparison.better
 
 
 def test_the_same_scores_are_not_better():
-    comparison = held_out.compare(side(NEAR), side(NEAR), HELD, "pearson")
+    comparison = held_out.compare_with_base(side(NEAR), side(NEAR), HELD, "pearson")
     assert (comparison.gain.value, comparison.gain.ci_low) == (0.0, None)
     assert not comparison.better
-    assert "no interval can be given" in held_out.verdict(comparison)
+    assert "no interval can be given" in held_out.conclusion(comparison)
 
 
 @pytest.mark.parametrize("base", [[4] * len(HELD), [None] * len(HELD)])
 def test_a_base_that_says_nothing_counts_as_chance(base):
-    comparison = held_out.compare(side(NEAR), side(base), HELD, "pearson")
+    comparison = held_out.compare_with_base(side(NEAR), side(base), HELD, "pearson")
     assert comparison.base["pearson"].value is None
     assert comparison.gain == comparison.judge["pearson"]
     assert comparison.better
-    assert "better than its base in pearson, undefined for the base and counted as 0: +" in held_out.verdict(comparison)
+    assert "better than its base in pearson, undefined for the base and counted as 0: +" in held_out.conclusion(
+        comparison
+    )
     # and noise is not better than that
-    assert not held_out.compare(side(NOISE), side(base), HELD, "pearson").better
+    assert not held_out.compare_with_base(side(NOISE), side(base), HELD, "pearson").better
 
 
 @pytest.mark.parametrize("metric", ["pearson", "mse"])
@@ -95,15 +97,15 @@ def test_a_base_that_says_nothing_counts_as_chance(base):
 )
 def test_a_useless_judge_is_never_better(metric, scores, why):
     """Its error may be smaller than that of a base that guesses."""
-    comparison = held_out.compare(side(scores), side(NOISE), HELD, metric)
+    comparison = held_out.compare_with_base(side(scores), side(NOISE), HELD, metric)
     if metric == "mse":
         assert comparison.gain.ci_low > 0
     assert not comparison.better
-    assert held_out.verdict(comparison) == f"not better than its base: {why}"
+    assert held_out.conclusion(comparison) == f"not better than its base: {why}"
 
 
 def test_four_of_eighty_unscored_are_allowed():
-    assert held_out.compare(side([None] * 4 + NEAR[4:]), side(NOISE), HELD, "pearson").better
+    assert held_out.compare_with_base(side([None] * 4 + NEAR[4:]), side(NOISE), HELD, "pearson").better
 
 
 def test_passing_over_the_hard_ones_gains_nothing():
@@ -112,16 +114,16 @@ def test_passing_over_the_hard_ones_gains_nothing():
     filled = side(picky).filled
     said = [score for score in picky if score is not None]
     assert filled[0] == pytest.approx(sum(said) / len(said))
-    comparison = held_out.compare(side(picky), side(HUMAN), HELD, "pearson")
+    comparison = held_out.compare_with_base(side(picky), side(HUMAN), HELD, "pearson")
     assert comparison.judge["pearson"].value < 0.9
     assert comparison.base["pearson"].value == pytest.approx(1)
     assert not comparison.better
-    assert held_out.table(comparison)[-1].split() == ["unscored", "40", "0"]
+    assert held_out.table_lines(comparison)[-1].split() == ["unscored", "40", "0"]
 
 
 def test_as_json_it_has_no_nan():
 
-    comparison = held_out.compare(
+    comparison = held_out.compare_with_base(
         side([4] * len(HELD)), side([None] * len(HELD), {"no_score_line": 80}), HELD, "pearson"
     )
     text = json.dumps(comparison.to_json(), allow_nan=False)
@@ -159,9 +161,9 @@ def trained():
 
 
 def test_names_of_others_stay_text(trained):
-    comparison = held_out.compare(side(NEAR), side(NOISE), trained.held_out, "pearson")
-    told = card.Told(HOSTILE, "some licence", HOSTILE, None)
-    text = card.card(trained, comparison, None, told, "original")
+    comparison = held_out.compare_with_base(side(NEAR), side(NOISE), trained.held_out, "pearson")
+    declared = card.Declared(HOSTILE, "some licence", HOSTILE, None)
+    text = card.render_card(trained, comparison, None, declared, "original")
     front = yaml.safe_load(text.split("---")[1])
     assert front["license"] == "other"
     assert front["base_model"] == "ORG/NAME"
@@ -179,7 +181,7 @@ def test_names_of_others_stay_text(trained):
 
 
 def test_what_weakens_the_numbers_is_said(trained):
-    comparison = held_out.compare(
+    comparison = held_out.compare_with_base(
         side([score if n else None for n, score in enumerate(NOISE)], {"truncated": 1}),
         side(NOISE),
         trained.held_out,

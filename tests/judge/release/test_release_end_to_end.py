@@ -70,10 +70,10 @@ def test_the_native_folder_is_the_same_judge(released):
 
 def test_anyone_s_generate_says_what_was_decided(world, released):
     """A held-out answer through transformers alone: processor, template, generate."""
-    from judge.finetune import recipe as recipes
-    from judge.release import trained
+    from judge.finetune.recipe import Recipe
+    from judge.release.trained import read_trained
 
-    run = trained.read(world.run)
+    run = read_trained(world.run)
     item = run.held_out[0]
     pieces = run.benchmark.rubric("mmjudge").render(item.request)
     text = "".join(piece.text for piece in pieces)  # no pictures in this world
@@ -87,7 +87,7 @@ def test_anyone_s_generate_says_what_was_decided(world, released):
     said = processor.decode(out, skip_special_tokens=True)
     rows = [json.loads(line) for line in (world.run / "release" / "judge.jsonl").read_text().splitlines()]
     assert said == next(row["feedback"] for row in rows if row["id"] == " of ".join(item.key))
-    assert isinstance(run.recipe, recipes.Recipe)
+    assert isinstance(run.recipe, Recipe)
 
 
 def test_the_card_says_what_is_known(world, released):

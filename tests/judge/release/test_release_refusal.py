@@ -14,8 +14,10 @@ from safetensors.torch import load_file, save_file
 from judge.cli import main
 from judge.engines.local import LocalEngine
 from judge.errors import UserError
+from judge.io.files import sha256
 from judge.model.weights import checkpoint, convert
-from judge.release import export, trained
+from judge.release import export
+from judge.release.trained import read_trained
 
 
 def edit(file, **changes):
@@ -69,7 +71,7 @@ def test_a_judge_that_people_would_not_agree_with_is_refused(run, known, release
     rows = [json.loads(line) for line in Path(scored).read_text().splitlines()]
     turned = tmp_path / "turned.jsonl"
     turned.write_text("".join(json.dumps({**row, "score": 6 - row["score"]}) + "\n" for row in rows))
-    edit(run / "training.json", data_sha256=trained._sha256(turned))
+    edit(run / "training.json", data_sha256=sha256(turned))
     assert release("--data", turned, "--metric", "spearman") == 1
     assert "nothing is written: not shown to be better than its base in spearman: " in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
@@ -158,21 +160,21 @@ def test_a_run_that_is_not_what_it_says_is_refused(run, change, message, monkeyp
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     edit(run / "training.json", **change)
     with pytest.raises(UserError, match=message):
-        trained.read(run)
+        read_trained(run)
 
 
 def test_an_unfinished_run_is_refused(run):
     (run / "training.json").unlink()
     with pytest.raises(UserError, match="no finished run of `mmjudge train`"):
-        trained.read(run)
+        read_trained(run)
 
 
 def test_data_that_moved_is_asked_for(run, tmp_path, world):
     recipe = json.loads((run / "training.json").read_text())["recipe"]
     edit(run / "training.json", recipe={**recipe, "data": str(tmp_path / "gone.jsonl")})
     with pytest.raises(UserError, match="--data FILE"):
-        trained.read(run)
-    assert trained.read(run, data=world.scored).recipe.data == str(world.scored)
+        read_trained(run)
+    assert read_trained(run, data=world.scored).recipe.data == str(world.scored)
 
 
 # ---- merging
@@ -180,7 +182,7 @@ def test_data_that_moved_is_asked_for(run, tmp_path, world):
 
 @pytest.fixture(scope="module")
 def merged(world):
-    return export.merged(world.base, world.run / "adapter")
+    return export.merge_adapter(world.base, world.run / "adapter")
 
 
 def test_merging_is_w_plus_b_a(world, merged):
@@ -216,20 +218,20 @@ def test_merged_logits_are_those_of_base_and_adapter(world, merged, released):
     adapted = peft.PeftModel.from_pretrained(checkpoint.load_model(world.base), str(world.run / "adapter")).eval()
     wanted = convert.last_logits(adapted, described)
     largest = max(float(logits.abs().max()) for logits in wanted.values())
-    assert export.distance(wanted, convert.last_logits(merged[0], described)) <= 1e-4 * largest
+    assert export.largest_difference(wanted, convert.last_logits(merged[0], described)) <= 1e-4 * largest
     rounded = convert.last_logits(checkpoint.load_model(released / "original"), described)
     # bfloat16 keeps 8 bits: a few thousandths of the largest logit
-    assert export.distance(wanted, rounded) <= 2e-2 * largest
+    assert export.largest_difference(wanted, rounded) <= 2e-2 * largest
 
 
 def test_a_merge_that_computes_something_else_is_refused(world, monkeypatch):
     monkeypatch.setattr(peft.PeftModel, "merge_and_unload", lambda self, **_: self.unload(), raising=False)
     with pytest.raises(UserError, match="merged into the base it gives logits that are off by"):
-        export.merged(world.base, world.run / "adapter")
+        export.merge_adapter(world.base, world.run / "adapter")
 
 
 @pytest.mark.parametrize(
-    ("spoil", "message"),
+    ("damage", "message"),
     [
         (
             lambda folder: (folder / "adapter_model.safetensors").rename(folder / "adapter_model.bin"),
@@ -239,10 +241,10 @@ def test_a_merge_that_computes_something_else_is_refused(world, monkeypatch):
         (lambda folder: edit(folder / "adapter_config.json", r=3), "does not fit the base"),
     ],
 )
-def test_an_adapter_that_does_not_fit_is_refused(world, run, spoil, message):
-    spoil(run / "adapter")
+def test_an_adapter_that_does_not_fit_is_refused(world, run, damage, message):
+    damage(run / "adapter")
     with pytest.raises(UserError, match=message):
-        export.merged(world.base, run / "adapter")
+        export.merge_adapter(world.base, run / "adapter")
 
 
 def drop(folder, part):
@@ -256,14 +258,14 @@ def drop(folder, part):
 def test_what_was_written_is_read_again(run, release, tmp_path, monkeypatch, capsys):
     real = checkpoint.save_original
 
-    def spoilt(model, folder, raw):
+    def damaged(model, folder, raw):
         real(model, folder, raw)
         file = folder / "model.safetensors"
         tensors = load_file(str(file))
         tensors["language_model.model.norm.weight"] *= 1.01
         save_file(tensors, str(file))
 
-    monkeypatch.setattr(checkpoint, "save_original", spoilt)
+    monkeypatch.setattr(checkpoint, "save_original", damaged)
     assert release() == 2
     assert "logits of what was written are off by" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

@@ -7,6 +7,8 @@ import random
 from collections.abc import Callable
 from pathlib import Path
 
+from judge.results.result import build_result
+from judge.results.run_folder import RunFolder
 from PIL import Image
 
 from judge.core.benchmark import Source, find
@@ -16,7 +18,6 @@ from judge.core.verdict import Verdict
 from judge.io import samples
 from judge.io.presentation import view_of
 from judge.io.samples import Missing, Sample
-from judge.results import results
 from mmie_tasks.records import CATEGORIES
 from mmvu_tasks.categories import CATEGORIES as MMVU_CATEGORIES
 
@@ -123,5 +124,5 @@ def _write(
     samples.write_samples(
         folder, kept, {key for group in view.singled_out(verdicts) for item in group.items for key in item}
     )
-    results.write(results.build(benchmark, verdicts, None, source, signature), folder)
+    RunFolder(folder).write_results(build_result(benchmark, verdicts, None, source, signature))
     return folder

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from judge.results.run_folder import read_run
 from synthetic import mmie
 
 from judge.core.benchmark import find
@@ -10,7 +11,6 @@ from judge.io import samples
 from judge.io.presentation import view_of
 from judge.report import browser
 from judge.report.pictures import Album
-from judge.results.compare import read_run
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from toy import Toy
 
 from judge import cli
-from judge.commands import ablate
+from judge.commands import ablate, options
 from judge.core.request import Text
 from judge.core.rubric import Literal, Rubric
 from judge.core.verdict import Verdict
@@ -69,8 +69,8 @@ class Literally:
 @pytest.fixture
 def engine(monkeypatch):
     engine = Literally()
-    monkeypatch.setattr(ablate, "find", lambda name: Two())
-    monkeypatch.setattr(ablate, "names", lambda: ["two"])
+    monkeypatch.setattr(options, "find", lambda name: Two())
+    monkeypatch.setattr(options, "names", lambda: ["two"])
     monkeypatch.setattr(ablate, "_engine", lambda judge, args: engine)
     return engine
 
@@ -249,7 +249,8 @@ def test_unscored_answers_are_counted_on_both_sides_and_left_out(engine, tmp_pat
         (["{scribe}", "--rubric", "official"], "the rubric 'official' does not number its criteria"),
         (["{scribe}", "--criterion", "Beauty"], "no criterion 'Beauty'"),
         (["{scribe}", "--judge", "replay:x"], "a replay repeats what was said"),
-        (["{scribe}", "--resamples", "5"], "needs at least 100"),
+        (["{scribe}", "--tokenizer", "x"], "--tokenizer means nothing here: a judge that runs here brings its own"),
+        (["{scribe}", "--judge", "http://a/v1", "--device", "cpu"], "--device means nothing here"),
         (["m={scribe}", "m={thinker}"], "a second file of answers of 'm'"),
         (["a/b={scribe}", "a_b={thinker}"], "make the same folder"),
         (["o={scribe}", "--humans", "{humans}"], "nobody scored answers of 'o'; people scored: scribe"),
@@ -260,7 +261,8 @@ def test_errors_name_what_to_mend(engine, files, tmp_path, capsys, arguments, pr
     humans = write(tmp_path / "humans.jsonl", [{"id": "A1", "model": "scribe", "score": 3}])
     strange = write(tmp_path / "strange.jsonl", [{"id": "Z1", "model": "scribe", "score": 3}])
     words = [word.format(**files, humans=humans, strange=strange) for word in arguments]
-    assert cli.main(["ablate", "--rubric", "mmjudge", "--judge", "j", "--out", str(tmp_path / "out"), *words]) == 2
+    judge = [] if "--judge" in words else ["--judge", "toy/literal"]
+    assert cli.main(["ablate", "--rubric", "mmjudge", *judge, "--out", str(tmp_path / "out"), *words]) == 2
     assert problem in capsys.readouterr().err
 
 

@@ -278,7 +278,6 @@ def test_without_answers_there_is_no_length(tmp_path):
     [
         (["{out}", "{humans}", "--beside", "{out}"], "has no name"),
         (["{out}", "{humans}", "--beside", "constant={out}"], "is the name of a row of its own"),
-        (["{out}", "{humans}", "--resamples", "10"], "needs at least 100"),
         (["{strangers}", "{humans}"], "no answer has both a score by people and one by the judge"),
         (["x={out}", "{humans}"], "nobody scored answers of 'x'"),
         (["{out}", "{out}/nothing.jsonl"], "cannot be read"),

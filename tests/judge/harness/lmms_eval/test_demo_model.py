@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from judge.demo.drawing import Placed, draw, read
-from judge.demo.skills import Step, carry_on, choose, judged, work_out
+from judge.demo.drawing import Placed, draw_picture, read_picture
+from judge.demo.skills import Step, choose_option, continue_plan, weigh_claims, work_out_sum
 from mmie_tasks import responses
 from mmie_tasks.benchmark import BENCHMARK as MMIE
 from mmie_tasks.demo import demo_dir as mmie_dir
@@ -36,19 +36,19 @@ THREE = [Placed("heart", "pink", 1, 1), Placed("heart", "pink", 13, 1), Placed("
     ],
 )
 def test_true_minus_false_claims(text: str, scene: list[Placed], balance: int) -> None:
-    assert judged(text, read(draw(scene))) == balance
+    assert weigh_claims(text, read_picture(draw_picture(scene))) == balance
 
 
 def test_a_picture_it_cannot_read_gets_no_option() -> None:
     question = "Is it?\nA. The cup is red.\nB. The cup is blue.\nC. The cup is black.\nD. There is no cup."
-    assert choose(question, Image.new("RGB", (64, 64), "white")) == "I cannot tell."
+    assert choose_option(question, Image.new("RGB", (64, 64), "white")) == "I cannot tell."
 
 
 def test_it_looks_at_the_picture_it_is_given() -> None:
     """The same question over cups of four colours: the letter follows the picture."""
     question = "Which cup is it?\nA. The cup is red.\nB. The cup is blue.\nC. The cup is black.\nD. The cup is green."
     letters = [
-        careful(choose(question, draw([Placed("cup", colour, 1, 1, 2)])), ("",) * 4).letter
+        careful(choose_option(question, draw_picture([Placed("cup", colour, 1, 1, 2)])), ("",) * 4).letter
         for colour in ("red", "blue", "black", "green")
     ]
     assert letters == ["A", "B", "C", "D"]
@@ -58,7 +58,7 @@ def test_it_is_better_than_chance_and_worse_on_leading_questions() -> None:
     right: dict[str, list[bool]] = {"POS": [], "NEG": []}
     for record in read_mmvu(mmvu_dir() / "MMR-benchmark.json"):
         with Image.open(mmvu_dir() / "MMR-benchmark-images" / record.image) as picture:
-            answer = careful(choose(record.question, picture), record.options).letter
+            answer = careful(choose_option(record.question, picture), record.options).letter
         right[record.question_type].append(answer == record.ground_truth)
     shares = {name: sum(values) / len(values) for name, values in right.items()}
     assert 0.9 <= shares["POS"] < 1  # chance is 0.25
@@ -67,10 +67,10 @@ def test_it_is_better_than_chance_and_worse_on_leading_questions() -> None:
 
 def test_it_carries_on_a_plan() -> None:
     title = "How to fill a drawer: first the red star, then the blue cup, last the green tree?"
-    steps = carry_on([title, "Step 1: Lift the red star."])
+    steps = continue_plan([title, "Step 1: Lift the red star."])
     assert [step.text for step in steps] == ["Step 2: Lift the blue cup.", "Step 3: Lift the green tree."]
     assert steps[0] == Step("Step 2: Lift the blue cup.", "cup", "blue")
-    assert carry_on(["What is this?"]) == []
+    assert continue_plan(["What is this?"]) == []
 
 
 def test_its_answers_to_the_demo_are_of_mixed_quality() -> None:
@@ -79,7 +79,7 @@ def test_its_answers_to_the_demo_are_of_mixed_quality() -> None:
     for record in MMIE.load(mmie_dir()).records:
         if record.category == "MSR":
             continue
-        steps = carry_on([part.text or "" for part in record.question])
+        steps = continue_plan([part.text or "" for part in record.question])
         short += len(steps) < len(record.answer) or steps[0].text == "..."
         bare += all(step.kind is None for step in steps)
         recoloured += any(step.kind and f"{step.colour} {step.kind}" not in step.text for step in steps)
@@ -100,14 +100,14 @@ def test_its_answers_to_the_demo_are_of_mixed_quality() -> None:
     ],
 )
 def test_it_works_out_small_sums(question: str, scenes: list[list[Placed]], answer: str | None) -> None:
-    said = work_out(question, [draw(scene) for scene in scenes])
+    said = work_out_sum(question, [draw_picture(scene) for scene in scenes])
     assert said == "I cannot tell." if answer is None else said.endswith(f"The answer is {answer}.")
 
 
 def test_it_slips_on_some_sums() -> None:
     """Of the demo's five, it gets two wrong by one."""
     said = [
-        work_out(record.question[0].text or "", [Image.open(mmie_dir() / name) for name in record.images])
+        work_out_sum(record.question[0].text or "", [Image.open(mmie_dir() / name) for name in record.images])
         for record in MMIE.load(mmie_dir()).records
         if record.category == "MSR"
     ]
@@ -127,4 +127,4 @@ def test_drawn_answers_are_parts_with_files(tmp_path: Path) -> None:
         ("Step 3: Rest.", None),
     ]
     with Image.open(model.image_root / "demo-0-0.png") as picture:
-        assert [(placed.name, placed.colour) for placed in read(picture)] == [("cup", "blue")]
+        assert [(placed.name, placed.colour) for placed in read_picture(picture)] == [("cup", "blue")]

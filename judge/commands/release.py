@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from judge.commands import options
 from judge.commands.output import write_output
+from judge.engines.devices import default_device
 from judge.errors import UserError
 from judge.finetune.extra import needs_finetune
 from judge.scoring.pipeline import RUBRIC_FILE, default_rubric
@@ -64,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
         run = read_trained(
             args.trained, base=args.base, data=args.data, image_root=args.image_root, questions=args.questions
         )
-    device = _device(args.device)
+    device = default_device(args.device)
     try:
         with convert.new_folder(args.out) as folder:
             original, native = folder / "original", folder / "native"
@@ -135,12 +136,6 @@ def _about(run: Trained, comparison: Comparison, folder: Path) -> dict[str, Any]
         "agreement": {comparison.metric: comparison.judge[comparison.metric].to_json()},
         "signature": str(comparison.sides["judge"].signature),
     }
-
-
-def _device(given: str | None) -> str:
-    import torch
-
-    return given or ("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def _read(file: Path) -> str:

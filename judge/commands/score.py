@@ -27,6 +27,7 @@ from judge.core.benchmark import Answer, Benchmark, Dataset, Source, find, names
 from judge.core.request import Request
 from judge.core.rubric import Rubric
 from judge.engines import Engine, EngineOptions
+from judge.engines.devices import ALONE, default_device, this_rank
 from judge.engines.loading import TOKENIZER_VARIABLE, default_tokenizer, is_address, load_judge_engine
 from judge.engines.replay import PREFIX, Replay
 from judge.errors import UserError
@@ -139,11 +140,11 @@ def run(args: argparse.Namespace) -> int:
     # what is quick to check comes before what may download or load for minutes
     judge = None if args.dry_run else _judge(benchmark, args.judge)
     replay = Replay(judge.removeprefix(PREFIX)) if judge and judge.startswith(PREFIX) else None
-    rank = ranks.here()
+    rank = this_rank()
     if judge is None or replay is not None:
         if rank.number > 0:
             return 0  # the first one needs no help
-        rank = ranks.Rank()
+        rank = ALONE
     if args.dry_run:
         return _dry_run(benchmark, answers, args)
     others = ranks.signs(args.out, rank)
@@ -156,7 +157,7 @@ def run(args: argparse.Namespace) -> int:
             args.tokenizer = args.tokenizer or default_tokenizer()
             rubric = benchmark.rubric(args.rubric or default_rubric(_described(judge, args)))
             if not is_address(judge):
-                args.device = ranks.device(rank, args.device)
+                args.device = args.device if rank.alone else default_device(args.device, rank)
             engine = _engine(judge, args)
         identity = engine.identity if engine is not None else {}
         signature = make_signature(benchmark, source, args.profile, rubric, identity)

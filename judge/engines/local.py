@@ -22,6 +22,7 @@ from judge.core import score_text
 from judge.core.request import Picture, Text
 from judge.core.rubric import Literal
 from judge.engines import DEFAULT_OPTIONS, MAX_TILES, Completion, EngineOptions, Prompt
+from judge.engines.devices import default_device
 from judge.engines.preparing import Cutter
 from judge.engines.scheduler import THREADS, Planned, Ready, Schedule, failed, plan
 from judge.errors import UserError
@@ -223,7 +224,7 @@ def tokens_that_fit(free: int, token: int) -> int:
 def _placed(device: str | None, dtype: str | None) -> tuple[str, str]:
     import torch
 
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    device = default_device(device)
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise UserError(f"no CUDA device here for --device {device}", fix="leave --device out, or give --device cpu")
     dtype = dtype or ("float32" if device == "cpu" else "bfloat16")

@@ -8,7 +8,6 @@ Byte-exact resuming holds for one machine, one number of threads and kernels tha
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import time
@@ -22,6 +21,7 @@ from transformers import TrainerCallback
 
 from judge.core import benchmark
 from judge.engines import EngineOptions
+from judge.engines.devices import this_rank
 from judge.engines.local import load_local_engine
 from judge.errors import UserError
 from judge.finetune import dataset
@@ -179,7 +179,7 @@ def _save_judge(model: Any, folder: Path, setup: Setup) -> None:
 
 
 def _first_process() -> bool:
-    return int(os.environ.get("RANK", "0")) == 0
+    return this_rank().number == 0
 
 
 def _agreement_line(metrics: Mapping[str, Any] | None) -> str:

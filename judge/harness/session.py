@@ -21,6 +21,7 @@ from judge.core.rubric import Rubric
 from judge.core.signature import Signature
 from judge.core.verdict import Verdict
 from judge.engines import Engine, EngineOptions
+from judge.engines.devices import default_device
 from judge.engines.loading import is_address, load_judge_engine
 from judge.engines.replay import PREFIX, Replay
 from judge.errors import UserError
@@ -32,7 +33,7 @@ from judge.results.run_folder import RunFolder
 from judge.results.terminal import result_table
 from judge.scoring.background_keys import request_keys
 from judge.scoring.grader import Grader
-from judge.scoring.journal import Journal
+from judge.scoring.journal import Journal, JournalLocked
 from judge.scoring.keys import rule_key
 from judge.scoring.pipeline import default_judge, default_rubric, judge_requests, make_signature
 
@@ -67,8 +68,9 @@ class Session:
             return
         from judge.engines.local import check_judge
 
-        size = check_judge(self.judge, _device(self.settings), self.settings.dtype)
-        if size > SLOW_ON_CPU and self.settings.device is None and _device(self.settings) == "cpu":
+        device = default_device(self.settings.device, self.settings.rank)
+        size = check_judge(self.judge, device, self.settings.dtype)
+        if size > SLOW_ON_CPU and self.settings.device is None and device == "cpu":
             raise UserError(
                 f"the judge {self.judge} ({size / 2**30:.1f} GiB) needs an accelerator, and there is none here",
                 fix=f"split the job: {self._later()}; or set MMJUDGE_DEVICE=cpu and wait",
@@ -135,7 +137,7 @@ class Session:
         if not self.benchmark.judged or self._engine is not None:
             return
         settings = self.settings
-        device = None if is_address(self.judge) else _device(settings)
+        device = None if is_address(self.judge) else default_device(settings.device, settings.rank)
         options = EngineOptions(
             device=device,
             dtype=settings.dtype,
@@ -168,20 +170,18 @@ class Session:
                     known = journal.get(verdict.key)
                     if known is None or not known.stands:
                         journal.record(verdict)
-            progress = self.settings.rank == 0
+            progress = self.settings.rank.number == 0
             yield from judge_requests(requests, grader, journal, progress=progress)
 
     def _stem(self, signature: Signature) -> str:
         return f"{self.task}-{signature.digest[:12]}"
 
     def _journal(self, signature: Signature) -> Journal:
-        """This rank's journal; a run beside this one, with the same rank, has taken the first name."""
-        path = self.settings.journal / f"{self._stem(signature)}-{self.settings.rank}.jsonl"
+        """This rank's journal, or a second one where a run beside this one holds it. Raises UserError."""
+        path = self.settings.journal / f"{self._stem(signature)}-{self.settings.rank.number}.jsonl"
         try:
             return Journal(path)
-        except UserError:
-            if not path.exists():
-                raise
+        except JournalLocked:
             return Journal(path.with_stem(f"{path.stem}-second"))
 
     def _failed(self, answer: Answer, note: str) -> Verdict:
@@ -216,15 +216,6 @@ class Session:
 def say(text: str) -> None:
     """To stderr; lmms-eval resets its logger while it starts."""
     print(text, file=sys.stderr, flush=True)
-
-
-def _device(settings: Settings) -> str:
-    """Where the judge runs: as told, else this rank's GPU, else the CPU."""
-    if settings.device is not None:
-        return settings.device
-    import torch
-
-    return f"cuda:{settings.local_rank}" if torch.cuda.is_available() else "cpu"
 
 
 @functools.cache

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import get_args
 
 from judge.core.benchmark import Profile
+from judge.engines.devices import Rank, this_rank
 from judge.errors import UserError
 
 
@@ -37,12 +38,11 @@ class Settings:
     batch_size: int | None
     journal: Path
     image_root: Path
-    local_rank: int
-    rank: int
+    rank: Rank
     tokenizer: str | None = None
 
 
-def read(environment: Mapping[str, str] | None = None) -> Settings:
+def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
     """The settings of this process. Raises UserError that names the variable."""
     values = os.environ if environment is None else environment
 
@@ -59,8 +59,7 @@ def read(environment: Mapping[str, str] | None = None) -> Settings:
         batch_size=_count(value("BATCH_SIZE")),
         journal=Path(value("JOURNAL") or cache / "mmjudge" / "journal").expanduser(),
         image_root=Path(value("IMAGE_ROOT") or Path.cwd()),
-        local_rank=int(values.get("LOCAL_RANK") or 0),
-        rank=int(values.get("RANK") or 0),
+        rank=this_rank(values),
         tokenizer=value("TOKENIZER"),
     )
 

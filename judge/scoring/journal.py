@@ -33,11 +33,15 @@ Question = tuple[str, int | None]
 _LINE = json.JSONEncoder(allow_nan=False)
 
 
+class JournalLocked(UserError):  # noqa: N818 - a state of the file
+    """Another process holds the journal."""
+
+
 class Journal:
     """A journal open for reading and appending, held by this process alone. A context manager.
 
-    Opening reads the file and takes `<path>.lock`. Raises UserError where another process holds the lock and where a
-    line other than an unfinished last one is not a verdict.
+    Opening reads the file and takes `<path>.lock`. Raises JournalLocked where another process holds the lock, and
+    UserError where a line other than an unfinished last one is not a verdict.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -54,7 +58,7 @@ class Journal:
         try:
             self._lock.acquire(timeout=0)
         except Timeout:
-            raise UserError(
+            raise JournalLocked(
                 "another process is writing here",
                 file=self._lock.lock_file,
                 fix="wait until it has ended, or give another --out",

@@ -15,8 +15,6 @@ has judged. Rank 0 waits for the others as long as they show life; what a dead r
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-import os
 import sys
 import threading
 import time
@@ -26,7 +24,7 @@ from pathlib import Path
 
 from judge.core.request import Picture, Request
 from judge.core.verdict import Verdict
-from judge.errors import UserError
+from judge.engines.devices import Rank
 from judge.io.verdicts import read_verdicts
 from judge.scoring.background_keys import request_keys
 from judge.scoring.grader import Grader
@@ -40,49 +38,6 @@ Sign = tuple[str, ...]
 
 PATIENCE = 300.0
 """Seconds without a sign of life after which a rank counts as dead: slow shared folders show changes late."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Rank:
-    """One process of a job of `size`. local: its number on this machine, which chooses its GPU."""
-
-    number: int = 0
-    size: int = 1
-    local: int = 0
-
-    @property
-    def alone(self) -> bool:
-        return self.size == 1
-
-
-def here(environment: Mapping[str, str] | None = None) -> Rank:
-    """Which rank this process is. Raises UserError for numbers that make no sense.
-
-    A batch script of SLURM has SLURM_NTASKS and SLURM_PROCID=0 itself; only in a step (`srun`) do they say more.
-    """
-    values = os.environ if environment is None else environment
-    if "RANK" in values and "WORLD_SIZE" in values:
-        names = ("RANK", "WORLD_SIZE", "LOCAL_RANK")
-    elif "SLURM_PROCID" in values and "SLURM_STEP_ID" in values:
-        size = "SLURM_STEP_NUM_TASKS" if "SLURM_STEP_NUM_TASKS" in values else "SLURM_NTASKS"
-        names = ("SLURM_PROCID", size, "SLURM_LOCALID")
-    else:
-        return Rank()
-    number, size_, local = (values.get(name, default) for name, default in zip(names, ("0", "1", "0"), strict=True))
-    if not all(value.isdecimal() for value in (number, size_, local)) or int(number) >= int(size_):
-        said = ", ".join(f"{name}={values.get(name)}" for name in names)
-        raise UserError(f"{said}: not a rank of a job", fix=f"unset {names[0]} and {names[1]} to run alone")
-    return Rank(int(number), int(size_), int(local))
-
-
-def device(rank: Rank, wanted: str | None) -> str | None:
-    """The device of a rank that shares its machine: its own GPU or else the CPU, unless a certain one was named."""
-    if rank.alone or wanted not in (None, "cuda"):
-        return wanted
-    import torch
-
-    gpus = torch.cuda.device_count()
-    return f"cuda:{rank.local % gpus}" if gpus else wanted or "cpu"
 
 
 def judge_share(

@@ -23,9 +23,9 @@ from typing import Any
 from judge.core.benchmark import Answer, Benchmark, Dataset
 from judge.core.verdict import Verdict
 from judge.errors import UserError
-from judge.harness import settings
 from judge.harness.lmms_eval.deferred import Item, Queue, answers, verdicts
-from judge.harness.session import Session
+from judge.harness.session import Session, say
+from judge.harness.settings import read_settings
 
 TASK_COLUMN = "mmjudge_task"
 STUB = {"data_files": str(Path(__file__).with_name("stub.jsonl"))}
@@ -98,7 +98,7 @@ class Tasks:
 
             run = running()
             try:
-                read = settings.read()
+                read = read_settings()
                 read = dataclasses.replace(read, image_root=run.image_root or read.image_root)
                 session = Session(name, self._benchmark, load(run.asks), read, judge)
                 if not run.predict_only:
@@ -168,9 +168,10 @@ class Run:
 
 
 def running() -> Run:
-    """The lmms-eval run that is loading its tasks now.
+    """The lmms-eval run that is loading its tasks now; defaults, and a line on stderr, where none is.
 
-    Neither the command line nor the Python interface hands its arguments to a task, so they are read off the stack.
+    Neither the command line nor the Python interface hands its arguments to a task, so they are read off the stack:
+    of `simple_evaluate`, as it is called in lmms-eval 0.7.3.
     """
     frame: FrameType | None = sys._getframe()
     while frame is not None:
@@ -182,4 +183,8 @@ def running() -> Run:
                 getattr(model, "image_root", None),
             )
         frame = frame.f_back
+    say(
+        "mmjudge: these tasks are loaded outside lmms-eval's simple_evaluate, whose arguments cannot be read: a model"
+        " that will be asked, and judged answers, are taken for granted"
+    )
     return Run()

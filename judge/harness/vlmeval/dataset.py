@@ -21,8 +21,8 @@ from vlmeval.dataset.image_base import ImageBaseDataset
 from judge.core.benchmark import Answer, Benchmark, Dataset
 from judge.core.verdict import Verdict
 from judge.errors import UserError
-from judge.harness import settings
 from judge.harness.session import Session
+from judge.harness.settings import Settings, read_settings
 from judge.harness.vlmeval.predictions import Prediction, read
 
 FAILED = "Failed to obtain answer"
@@ -115,15 +115,15 @@ class BenchmarkDataset(ImageBaseDataset):
         return {name: float(value) for name, value in values.items() if value is not None}
 
 
-def _settings(given: Mapping[str, Any]) -> settings.Settings:
+def _settings(given: Mapping[str, Any]) -> Settings:
     """The environment's settings, with what `--judge-args` and `--judge` say instead."""
-    read_settings = settings.read()
-    names = {field.name for field in dataclasses.fields(settings.Settings)}
+    read = read_settings()
+    names = {field.name for field in dataclasses.fields(Settings)} - {"rank"}
     changes = {name: value for name, value in given.items() if name in names and value is not None}
     model = given.get("model_path") or given.get("model")
     if "judge" not in changes and model and model not in INJECTED:
         changes["judge"] = model
-    return dataclasses.replace(read_settings, **changes)
+    return dataclasses.replace(read, **changes)
 
 
 def _response(text: str | None) -> str | None:

@@ -19,6 +19,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
 
+from judge.engines.devices import this_rank
 from judge.errors import UserError
 from judge.harness.after_import import after_import
 from judge.harness.vlmeval.registration import install
@@ -41,7 +42,7 @@ def main() -> int:
     except UserError as error:
         print(f"mmjudge-vlmeval: {error}", file=sys.stderr)
         return 2
-    if os.environ.get("RANK", "0") != "0":
+    if this_rank().number > 0:
         return 0  # under torchrun the first process evaluates and writes the status
     failures = failed(Path(given.work_dir), started, asked(given))
     for line in failures:

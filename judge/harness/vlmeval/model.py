@@ -14,6 +14,7 @@ from typing import Any
 from PIL import Image
 from vlmeval.vlm.base import BaseModel
 
+from judge.engines.devices import default_device
 from judge.errors import UserError
 
 VARIABLE = "MMJUDGE_VLMEVAL_MODEL"
@@ -26,13 +27,12 @@ class MMJudgeHF(BaseModel):
 
     def __init__(self, model_path: str | None = None, device: str | None = None, max_new_tokens: int = 1024) -> None:
         super().__init__()
-        import torch
         from transformers import AutoModelForImageTextToText, AutoProcessor
 
         path = model_path or os.environ.get(VARIABLE)
         if not path:
             raise UserError("no model named", field="model_path", fix=f"set {VARIABLE} to a folder or repository")
-        self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        self.device = default_device(device)
         self.processor = AutoProcessor.from_pretrained(path)
         self.model = AutoModelForImageTextToText.from_pretrained(path, dtype="auto").to(self.device).eval()
         self.max_new_tokens = max_new_tokens

@@ -14,7 +14,8 @@ import pytest
 from judge import cli
 from judge.core.request import Request, Text
 from judge.core.rubric import Literal
-from judge.engines import Completion, EngineOptions, Prompt, loading
+from judge.engines import Completion, EngineOptions, Prompt
+from judge.engines.devices import worker_devices
 from judge.engines.processes import Processes
 from judge.errors import UserError
 from mmie_tasks.demo import demo_dir, judge_dir
@@ -158,7 +159,7 @@ def test_different_judges_are_refused():
     ("device", "workers", "gpus", "expected"),
     [
         (None, None, 0, ["cpu"]),
-        (None, None, 1, [None]),
+        (None, None, 1, ["cuda"]),
         (None, None, 4, ["cuda:0", "cuda:1", "cuda:2", "cuda:3"]),
         ("cuda", None, 2, ["cuda:0", "cuda:1"]),
         ("cuda", 2, 4, ["cuda:0", "cuda:1"]),
@@ -172,14 +173,14 @@ def test_different_judges_are_refused():
 def test_devices(device, workers, gpus, expected, monkeypatch):
     pytest.importorskip("torch", reason="the hf extra is not installed")
     monkeypatch.setattr("torch.cuda.device_count", lambda: gpus)
-    assert loading._devices(device, workers) == expected
+    assert worker_devices(device, workers) == expected
 
 
 def test_more_processes_than_gpus(monkeypatch):
     pytest.importorskip("torch", reason="the hf extra is not installed")
     monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
     with pytest.raises(UserError, match="--workers 3: there are 2 GPUs"):
-        loading._devices("cuda", 3)
+        worker_devices("cuda", 3)
 
 
 def test_two_processes_on_a_cpu_score_as_one_does(tmp_path, capsys):

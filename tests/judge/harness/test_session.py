@@ -77,10 +77,11 @@ class Judge:
 
 
 def make(tmp_path: Path, rank: int = 0, **environment: str) -> Session:
-    values = {"MMJUDGE_JOURNAL": str(tmp_path), "MMJUDGE_DEVICE": "cpu", "RANK": str(rank), **environment}
+    values = {"MMJUDGE_JOURNAL": str(tmp_path), "MMJUDGE_DEVICE": "cpu", "RANK": str(rank), "WORLD_SIZE": "8"}
+    values |= environment
     records = [Record(f"q{n}") for n in range(6)]
     dataset: Dataset = Dataset(Source("toy/toy", "local:0", "v1"), records, tmp_path)
-    return Session("toy_task", Toy(), dataset, settings.read(values), judge="toy-judge")  # type: ignore[arg-type]
+    return Session("toy_task", Toy(), dataset, settings.read_settings(values), judge="toy-judge")  # type: ignore[arg-type]
 
 
 def answers(*texts: str) -> list[Answer]:
@@ -242,3 +243,19 @@ def test_a_judge_behind_an_address(tmp_path: Path, capsys: pytest.CaptureFixture
 def test_a_judge_that_is_not_there_is_refused(judge: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=message):
         make(tmp_path, MMJUDGE_JUDGE=judge).check()
+
+
+def test_a_damaged_journal_is_said_and_no_second_one_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Taken for locked, it would be judged all over again."""
+    judge = use(monkeypatch, Judge())
+    make(tmp_path).decide(answers("a", "b"))
+    (journal,) = tmp_path.glob("*.jsonl")
+    journal.write_text("nonsense\n" + journal.read_text())
+    asked = judge.asked
+    verdicts = make(tmp_path).decide(answers("a", "b"))
+    assert [verdict.unscored for verdict in verdicts] == ["engine_error", "engine_error"]
+    assert "line 1 is not a verdict" in capsys.readouterr().err
+    assert judge.asked == asked
+    assert list(tmp_path.glob("*-second.jsonl")) == []

@@ -7,43 +7,34 @@ Judges the reference answers of a benchmark, the same degraded, and the same wit
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
-from judge.core.benchmark import Benchmark, find, names
+from judge.commands import options
+from judge.commands.output import write_output
 from judge.core.scale import JUDGE_SCALE
-from judge.engines import EngineOptions
 from judge.errors import UserError
-from judge.io.files import cannot_write, write_json
 from judge.scoring.grader import Grader
 from judge.scoring.pipeline import default_rubric
 from judge.validity.probe import Outcome, ProbeReport, probe_judge, reference_requests
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
-    add("judge", metavar="JUDGE", help="judge folder, or ORG/NAME[@REVISION] on the Hub")
-    add("--out", type=Path, metavar="DIR", help="folder for probe.json")
-    add("--benchmark", choices=names(), help="whose questions and rubric (default: the first that has a judge)")
-    add("--data", type=Path, metavar="DIR", help="local copy of the dataset (default: the benchmark's demo)")
-    add("--rubric", help="wording put to the judge (default: what the judge was trained on)")
-    add("--n", type=int, default=10, metavar="N", help="questions in each category (default: 10)")
-    add("--device", help="cpu, cuda, cuda:1, … (default: an accelerator where there is one)")
-    add("--dtype", choices=["float32", "bfloat16"], help="default: bfloat16 on an accelerator, float32 on a CPU")
-    add("--batch-size", type=int, metavar="N", help="answers judged together; changes speed, not scores")
+    parser.add_argument("judge", metavar="JUDGE", help="judge folder, or ORG/NAME[@REVISION] on the Hub")
+    options.add(parser, "--out", help="folder for probe.json")
+    options.add(parser, "--benchmark", help="whose questions and rubric (default: the first that has a judge)")
+    options.add(parser, "--data", help="local copy of the dataset (default: the benchmark's demo)")
+    options.add(parser, "--n", default=10, help="questions in each category (default: 10)")
+    options.add(parser, "--rubric", *options.ENGINE)
 
 
 def run(args: argparse.Namespace) -> int:
     if args.judge.startswith(("replay:", "http://", "https://")):
         raise UserError(f"{args.judge}: only a judge that runs here can be probed", fix="give a folder or a repository")
-    if args.n < 1:
-        raise UserError(f"--n {args.n}: a probe needs at least one question in each category")
-    benchmark = _benchmark(args.benchmark)
+    benchmark = options.judged_benchmark(args)
     requests = reference_requests(benchmark, args.data, args.n)
     rubric = benchmark.rubric(args.rubric or default_rubric(args.judge))
     from judge.engines.local import load_local_engine
 
-    options = EngineOptions(device=args.device, dtype=args.dtype, batch_size=args.batch_size)
-    engine = load_local_engine(args.judge, options)
+    engine = load_local_engine(args.judge, options.engine_options(args))
     report = probe_judge(Grader(engine, rubric), requests, progress=True)
     print(table(report))
     if args.out is not None:
@@ -53,12 +44,7 @@ def run(args: argparse.Namespace) -> int:
             "questions": len(requests),
             **engine.identity,
         }
-        file = args.out / "probe.json"
-        try:
-            args.out.mkdir(parents=True, exist_ok=True)
-            write_json(file, {**about, **report.to_json()})
-        except OSError as error:
-            raise cannot_write(file, error, fix="give another --out") from error
+        file = write_output(args.out / "probe.json", {**about, **report.to_json()})
         print(f"\n{file}")
     return 0
 
@@ -88,12 +74,3 @@ def _line(kind: str, outcome: Outcome) -> str:
 
 def _number(value: float | None, sign: str = "") -> str:
     return "-" if value is None else f"{value:{sign}.2f}"
-
-
-def _benchmark(name: str | None) -> Benchmark:
-    if name is not None:
-        return find(name)
-    for candidate in map(find, names()):
-        if candidate.judged:
-            return candidate
-    raise UserError("no installed benchmark is scored by a judge", fix="pip install mmjudge")

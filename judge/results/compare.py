@@ -16,39 +16,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from judge.core.benchmark import find
-from judge.core.signature import Signature
-from judge.core.verdict import Verdict
 from judge.errors import UserError
-from judge.io.verdicts import read_verdicts
-from judge.results import results
 from judge.results.paired import Difference, differences, join
-
-VERDICTS = "verdicts.jsonl"
-KINDS = {"benchmark": str, "signature": str, "metrics": dict, "categories": dict, "unscored": dict}
-FIX = "write the folder again: mmjudge score … --out DIR"
-
-
-@dataclasses.dataclass(frozen=True)
-class Run:
-    """A results folder as written by `mmjudge score`."""
-
-    folder: Path
-    results: Mapping[str, Any]
-    verdicts: Sequence[Verdict]
-
-    @property
-    def signature(self) -> Signature:
-        return Signature.parse(self.results["signature"])
-
-    def estimate(self, metric: str, category: str | None = None) -> Mapping[str, Any]:
-        """The published numbers {"value", "ci_low", "ci_high", "n"} of a metric; empty where there are none."""
-        metrics = self.results["metrics"] if category is None else self.results["categories"].get(category, {})
-        found: Mapping[str, Any] = metrics.get(metric) or {}
-        return found
+from judge.results.run_folder import Run
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,24 +57,6 @@ class Comparison:
             "only_first": list(self.only_first),
             "only_second": list(self.only_second),
         }
-
-
-def read_run(folder: str | Path) -> Run:
-    """A results folder. Raises UserError where it or a file in it is missing or is not what `mmjudge score` writes."""
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise UserError("no such results folder", file=folder, fix=FIX)
-    file = folder / results.FILE
-    found = results.read(folder)
-    for field, kind in KINDS.items():
-        if not isinstance(found.get(field), kind):
-            raise UserError("missing or of another kind", file=file, field=field, fix=FIX)
-    verdicts = read_verdicts(folder / VERDICTS)
-    if len(verdicts) != found["n"]:
-        raise UserError(
-            f"{len(verdicts)} questions, but {found['n']} in {results.FILE}", file=folder / VERDICTS, fix=FIX
-        )
-    return Run(folder, found, verdicts)
 
 
 def compare(first: Run, second: Run, *, seed: int = 0) -> Comparison:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from judge.results.result import build_result
-from judge.results.run_folder import RunFolder
-
 from judge.core.benchmark import Source
 from judge.core.verdict import Verdict
+from judge.results.result import build_result
+from judge.results.run_folder import RunFolder
 from judge.scoring.pipeline import make_signature
 from mmvu_tasks.benchmark import BENCHMARK
 from mmvu_tasks.categories import CATEGORIES

@@ -12,10 +12,10 @@ import runs
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from judge.results.run_folder import read_run
 
 from judge.errors import UserError
 from judge.publish import entries, model_index
+from judge.results.run_folder import read_run
 from mmvu_tasks.benchmark import BENCHMARK
 
 ENTRIES = ".eval_results/mmvu.yaml"

@@ -7,8 +7,6 @@ import random
 from collections.abc import Callable
 from pathlib import Path
 
-from judge.results.result import build_result
-from judge.results.run_folder import RunFolder
 from PIL import Image
 
 from judge.core.benchmark import Source, find
@@ -18,6 +16,8 @@ from judge.core.verdict import Verdict
 from judge.io import samples
 from judge.io.presentation import view_of
 from judge.io.samples import Missing, Sample
+from judge.results.result import build_result
+from judge.results.run_folder import RunFolder
 from mmie_tasks.records import CATEGORIES
 from mmvu_tasks.categories import CATEGORIES as MMVU_CATEGORIES
 

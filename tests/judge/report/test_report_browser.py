@@ -3,7 +3,6 @@
 import json
 
 import pytest
-from judge.results.run_folder import read_run
 from synthetic import mmie
 
 from judge.core.benchmark import find
@@ -11,6 +10,7 @@ from judge.io import samples
 from judge.io.presentation import view_of
 from judge.report import browser
 from judge.report.pictures import Album
+from judge.results.run_folder import read_run
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,9 @@ from judge import cli
 from judge.core.tally import Ratio, tally_scores
 from judge.core.verdict import Verdict
 from judge.errors import UserError
-from judge.results.compare import compare, read_run
+from judge.results.compare import compare
 from judge.results.paired import differences
+from judge.results.run_folder import read_run
 
 METRICS = {"score": Ratio(tuple(range(7)), (1,) * 7, scale=100 / 6), "mean": Ratio(tuple(range(7)), (1,) * 7, scale=1)}
 SIGNATURE = "benchmark:scored|edition:v1|data:O/R@1f|rubric:mmjudge@1a2b|judge:O/J@9e8d|dtype:float32|version:0.1.0"
@@ -241,7 +242,8 @@ def test_out_holds_every_number(tmp_path, capsys):
 
 def test_out_that_cannot_be_written(tmp_path, capsys):
     first, second = write(tmp_path / "a", FIRST), write(tmp_path / "b", SECOND)
-    assert cli.main(["compare", str(first), str(second), "--out", str(tmp_path / "no" / "out.json")]) == 2
+    (tmp_path / "file").touch()
+    assert cli.main(["compare", str(first), str(second), "--out", str(tmp_path / "file" / "out.json")]) == 2
     assert "cannot be written" in capsys.readouterr().err
 
 

@@ -8,11 +8,22 @@ from types import SimpleNamespace
 import pytest
 
 from judge import cli
+from judge.core.benchmark import find
 from judge.core.request import Picture, Request, Text
 from judge.core.rubric import Rubric
 from judge.engines import Completion, EngineOptions
+from judge.errors import UserError
 from judge.scoring.grader import Grader
-from judge.validity.probe import GOOD, WEAK, JudgedAnswer, controls, injections, probe_judge, report_probe
+from judge.validity.probe import (
+    GOOD,
+    WEAK,
+    JudgedAnswer,
+    controls,
+    injections,
+    probe_judge,
+    reference_requests,
+    report_probe,
+)
 
 RUBRIC = Rubric("toy", dict.fromkeys("AB", "Rate it.\n{question}\n### Answer\n{answer}### Feedback\n"))
 N = 12
@@ -209,11 +220,15 @@ def by_case(rows):
     ("arguments", "message"),
     [
         (["replay:feedback.jsonl"], "only a judge that runs here can be probed"),
-        (["judge", "--n", "0"], "at least one question"),
-        (["judge", "--benchmark", "mmvu"], "has no reference answers"),
+        (["judge", "--benchmark", "mmvu"], "mmvu is decided by rules: no judge is asked"),
         (["judge", "--data", "/nowhere"], "no data.json here"),
     ],
 )
 def test_command_refuses(arguments, message, capsys):
     assert cli.main(["probe", *arguments]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_benchmark_without_reference_answers_cannot_be_probed_with():
+    with pytest.raises(UserError, match="mmvu has no reference answers to probe a judge with"):
+        reference_requests(find("mmvu"), None, 1)

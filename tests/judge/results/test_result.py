@@ -12,8 +12,10 @@ from judge.core.benchmark import Source, Summary
 from judge.core.signature import Signature
 from judge.core.verdict import Verdict
 from judge.errors import UserError
-from judge.results import results
+from judge.results.result import build_result, versions
+from judge.results.run_folder import RunFolder
 from judge.results.statistics import EMPTY, Estimate
+from judge.results.terminal import result_table
 
 SIGNATURE = Signature({"benchmark": "toy", "judge": "a/b"})
 SOURCE = Source("toy/toy", "4f0c", "v1", note="a local copy")
@@ -45,7 +47,7 @@ SUMMARY = Summary(
 
 
 def built(verdicts=VERDICTS, summary=SUMMARY, source=SOURCE, **options):
-    return results.build(Summed(summary=summary), verdicts, None, source, SIGNATURE, **options)
+    return build_result(Summed(summary=summary), verdicts, None, source, SIGNATURE, **options)
 
 
 def test_the_contract():
@@ -93,51 +95,51 @@ def test_nothing_at_all_is_null_not_nan(tmp_path):
     nothing = Summary({"score": EMPTY}, {"A": {"score": EMPTY}})
     result = built([], nothing)
     assert result["unscored"] == {"n": 0, "rate": None, "reasons": {}, "categories": {"A": {"n": 0, "rate": None}}}
-    results.write(result, tmp_path)
+    RunFolder(tmp_path).write_results(result)
     assert "NaN" not in (tmp_path / "results.json").read_text()
-    assert "-" in results.table(result, "Toy", ["score"])
+    assert "-" in result_table(result, "Toy", ["score"])
 
 
 def test_versions_of_what_is_installed_only():
-    assert results.versions(["pillow", "no-such-distribution"]).keys() == {"mmjudge", "python", "numpy", "pillow"}
+    assert versions(["pillow", "no-such-distribution"]).keys() == {"mmjudge", "python", "numpy", "pillow"}
 
 
 def test_written_whole_and_read_back(tmp_path):
     result = built()
-    assert results.write(result, tmp_path) == tmp_path / "results.json"
-    assert results.read(tmp_path) == results.read(tmp_path / "results.json") == result
+    assert RunFolder(tmp_path).write_results(result) == tmp_path / "results.json"
+    assert RunFolder(tmp_path).read_results() == result
     first = (tmp_path / "results.json").read_bytes()
-    results.write(result, tmp_path)
+    RunFolder(tmp_path).write_results(result)
     assert (tmp_path / "results.json").read_bytes() == first
     assert [path.name for path in tmp_path.iterdir()] == ["results.json"]
 
 
 def test_nan_is_refused_and_leaves_what_was_there(tmp_path):
-    results.write(built(), tmp_path)
+    RunFolder(tmp_path).write_results(built())
     before = (tmp_path / "results.json").read_bytes()
     broken = dataclasses.replace(SUMMARY, metrics={"score": Estimate(float("nan"), 0.0, 1.0, 1)})
     with pytest.raises(ValueError, match="JSON compliant"):
-        results.write(built(summary=broken), tmp_path)
+        RunFolder(tmp_path).write_results(built(summary=broken))
     assert (tmp_path / "results.json").read_bytes() == before
 
 
 def test_discarding(tmp_path):
-    results.write(built(), tmp_path)
-    results.discard(tmp_path)
-    results.discard(tmp_path)
+    RunFolder(tmp_path).write_results(built())
+    RunFolder(tmp_path).discard_results()
+    RunFolder(tmp_path).discard_results()
     with pytest.raises(UserError, match="the run has not ended"):
-        results.read(tmp_path)
+        RunFolder(tmp_path).read_results()
 
 
 @pytest.mark.parametrize("content", ["{", "[]", "{}", '{"benchmark": "toy"}', "\ud800"])
 def test_a_broken_results_file_is_named(tmp_path, content):
     (tmp_path / "results.json").write_bytes(content.encode("utf-8", "surrogatepass"))
     with pytest.raises(UserError, match=r"results\.json: "):
-        results.read(tmp_path)
+        RunFolder(tmp_path).read_results()
 
 
 def test_the_table():
-    table = results.table(built(), "Toy", ["score", "mean", "not there"])
+    table = result_table(built(), "Toy", ["score", "mean", "not there"])
     expected = """\
 Toy, edition v1: 5 answers, 60.0% unscored
 
@@ -160,7 +162,7 @@ signature: benchmark:toy|judge:a/b"""
 
 def test_chance_stands_beside_the_numbers():
     rules = Summary({"RA": SCORE}, {}, extra={"chance": {"RA": 6.25}, "no_option": {"n": 2, "rate": 0.4}})
-    table = results.table(built(summary=rules), "Toy", ["RA"])
+    table = result_table(built(summary=rules), "Toy", ["RA"])
     assert "n   unscored   chance\nRA                     75.00   [50.00, 100.00]      2      60.0%     6.25\n" in table
     assert "counted wrong because no option was named: 2 (40.0%)" in table
 
@@ -172,8 +174,8 @@ def test_the_table_fits_100_columns():
         {"A category with a very long name": {"score": SCORE, "mean": SCORE}},
         notes=["word " * 60],
     )
-    result = results.build(Summed(summary=summary), VERDICTS, None, SOURCE, long)
-    table = results.table(result, "Toy", ["score", "mean"])
+    result = build_result(Summed(summary=summary), VERDICTS, None, SOURCE, long)
+    table = result_table(result, "Toy", ["score", "mean"])
     assert max(map(len, table.splitlines())) <= 100
     # broken after "|" only: joined again, it is the signature
     assert "".join(line.strip() for line in table.partition("signature: ")[2].splitlines()) == str(long)

@@ -1,0 +1,101 @@
+"""What a run found: the content of `results.json`.
+
+    {"benchmark": "mmie", "signature": "benchmark:mmie|edition:…", "n": 12,
+     "metrics": {"score": {"value": 63.6, "ci_low": 51.2, "ci_high": 74.9, "n": 11}, "mean": {…}},
+     "categories": {"SA": {"score": {…}, "mean": {…}}, …}, "groups": {"field": {"Health": {…}}},
+     "unscored": {"n": 1, "rate": 0.083, "reasons": {"truncated": 1}, "categories": {"PBL": {"n": 1, "rate": 0.25}}},
+     "bounds": {"all": {"unscored_at_0": 58.3, "unscored_at_6": 66.7, …}, "SA": {…}, …},
+     "dataset": {"repo": "MMIE/MMIE", "revision": "4f0c…", "edition": "v1"}, "notes": [], "versions": {…}}
+
+The same verdicts give the same bytes: no time, path or duration is in it. What a benchmark adds of its own stands
+beside these (`Summary.extra`): `bounds`, the scores with every unscored answer at 0 and at 6; `chance`, the values that
+guessing gets; `no_option`, how many answers are wrong because they name no option.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import judge
+from judge.core.benchmark import Benchmark, Dataset, Source
+from judge.core.estimate import Estimate
+from judge.core.signature import Signature
+from judge.core.verdict import REASONS, Verdict
+
+Result = dict[str, Any]
+
+
+def build_result(
+    benchmark: Benchmark,
+    verdicts: Sequence[Verdict],
+    dataset: Dataset | None,
+    source: Source | None,
+    signature: Signature,
+    *,
+    packages: Iterable[str] = (),
+) -> Result:
+    """The content of `results.json`.
+
+    source: where the questions came from, None if nobody looked at them. packages: distributions whose versions are
+    recorded beside numpy's.
+    """
+    summary = benchmark.summarise(verdicts, dataset)
+    notes = list(summary.notes)
+    if source is not None and source.note and source.note not in notes:
+        notes.append(source.note)
+    by_category: dict[str, list[Verdict]] = {}
+    for verdict in verdicts:
+        if verdict.category is not None:
+            by_category.setdefault(verdict.category, []).append(verdict)
+    result: Result = {
+        "benchmark": benchmark.name,
+        "signature": str(signature),
+        "n": len(verdicts),
+        "metrics": _estimates(summary.metrics),
+        "categories": {name: _estimates(metrics) for name, metrics in summary.categories.items()},
+        "groups": {
+            group: {name: _estimates(metrics) for name, metrics in members.items()}
+            for group, members in summary.groups.items()
+        },
+        "unscored": {
+            **_unscored(verdicts),
+            "reasons": _reasons(verdicts),
+            "categories": {name: _unscored(by_category.get(name, [])) for name in summary.categories},
+        },
+        "dataset": {
+            "repo": source.repo if source is not None else benchmark.repo,
+            "revision": source.revision if source is not None else None,
+            "edition": source.edition if source is not None else None,
+        },
+    }
+    extra = {name: value for name, value in summary.extra.items() if name not in result}
+    return {**result, **extra, "notes": notes, "versions": versions(packages)}
+
+
+def _estimates(metrics: Mapping[str, Estimate]) -> dict[str, Any]:
+    return {name: estimate.to_json() for name, estimate in metrics.items()}
+
+
+def _unscored(verdicts: Sequence[Verdict]) -> dict[str, Any]:
+    n = sum(verdict.score is None for verdict in verdicts)
+    return {"n": n, "rate": n / len(verdicts) if verdicts else None}
+
+
+def _reasons(verdicts: Sequence[Verdict]) -> dict[str, int]:
+    counts = Counter(verdict.unscored for verdict in verdicts)
+    return {reason: counts[reason] for reason in REASONS if counts[reason]}
+
+
+def versions(packages: Iterable[str] = ()) -> dict[str, str]:
+    """Versions of this package, Python, numpy and those of `packages` that are installed; imports none of them."""
+    found = {"mmjudge": judge.__version__, "python": platform.python_version()}
+    for name in ("numpy", *packages):
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,125 @@
+"""A results folder: its files, and a run as it is read from them.
+
+out/a/verdicts.jsonl      the journal (`judge.scoring.journal`): one line a decision, appended
+out/a/samples.jsonl       questions and answers for reading (`judge.io.samples`), with images/
+out/a/results.json        what was found (`judge.results.result`), written last: its presence means complete
+out/a/requests.jsonl, dropped.jsonl     of `mmjudge score --dry-run`
+
+run = read_run("out/a")
+run.estimate("RA")  ->  {"value": 60.58, "ci_low": 57.3, "ci_high": 63.7, "n": 893}
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from judge.core.signature import Signature
+from judge.core.verdict import Verdict
+from judge.errors import UserError
+from judge.io import files, samples
+from judge.io.samples import Sample
+from judge.io.verdicts import read_verdicts
+from judge.results.result import Result
+
+RESULTS, VERDICTS = "results.json", "verdicts.jsonl"
+FIX = "write the folder again: mmjudge score … --out DIR"
+_KINDS = {"benchmark": str, "signature": str, "metrics": dict, "categories": dict, "unscored": dict}
+
+
+class RunFolder:
+    """The files of the results folder at `path`, which need not be there yet."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.verdicts = self.path / VERDICTS
+        self.results = self.path / RESULTS
+        self.requests = self.path / "requests.jsonl"
+        self.dropped = self.path / "dropped.jsonl"
+
+    def make(self) -> RunFolder:
+        """Make the folder where it is not there yet. Raises UserError."""
+        files.make_folder(self.path)
+        return self
+
+    def write_results(self, result: Result) -> Path:
+        """Write `results.json` as strict JSON, whole or not at all, and return its path. Raises UserError."""
+        try:
+            files.write_json(self.results, result)
+        except OSError as error:
+            raise files.cannot_write(self.results, error) from error
+        return self.results
+
+    def discard_results(self) -> None:
+        """Remove an earlier `results.json`: the run that starts now is not complete."""
+        self.results.unlink(missing_ok=True)
+
+    def read_results(self) -> Result:
+        """The content of `results.json`. Raises UserError where the run is unfinished or the file broken."""
+        try:
+            result = json.loads(self.results.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise UserError(
+                "no results here; the run has not ended",
+                file=self.results,
+                fix="give its `mmjudge score … --out` again",
+            ) from None
+        except (OSError, ValueError, RecursionError) as error:
+            raise UserError(f"cannot be read ({error})", file=self.results, fix="delete it and score again") from error
+        missing = {"benchmark", "signature", "n", "metrics", "unscored"} - (
+            result.keys() if isinstance(result, dict) else set()
+        )
+        if missing:
+            raise UserError(f"is not a results file: {', '.join(sorted(missing))} missing", file=self.results)
+        checked: Result = result
+        return checked
+
+    def write_verdicts(self, verdicts: Iterable[Verdict]) -> None:
+        """Write `verdicts.jsonl` anew, whole or not at all; a journal elsewhere keeps them. Raises OSError."""
+        files.write_json_lines(self.verdicts, (verdict.to_json() for verdict in verdicts))
+
+    def read_verdicts(self) -> list[Verdict]:
+        """The verdict of every question. Raises UserError."""
+        return read_verdicts(self.verdicts)
+
+    def read_samples(self) -> list[Sample]:
+        """Questions and answers for reading, [] where none were kept. Raises UserError."""
+        return samples.read_samples(self.path)
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A finished run. verdicts: one a question, in the order of the file."""
+
+    folder: Path
+    results: Mapping[str, Any]
+    verdicts: Sequence[Verdict]
+
+    @property
+    def signature(self) -> Signature:
+        """What fixes the numbers of this run."""
+        return Signature.parse(self.results["signature"])
+
+    def estimate(self, metric: str, category: str | None = None) -> Mapping[str, Any]:
+        """The published numbers {"value", "ci_low", "ci_high", "n"} of a metric; empty where there are none."""
+        metrics = self.results["metrics"] if category is None else self.results["categories"].get(category, {})
+        found: Mapping[str, Any] = metrics.get(metric) or {}
+        return found
+
+
+def read_run(folder: str | Path) -> Run:
+    """A results folder. Raises UserError where it or a file in it is missing or is not what `mmjudge score` writes."""
+    where = RunFolder(folder)
+    if not where.path.is_dir():
+        raise UserError("no such results folder", file=where.path, fix=FIX)
+    found = where.read_results()
+    for field, kind in _KINDS.items():
+        if not isinstance(found.get(field), kind):
+            raise UserError("missing or of another kind", file=where.results, field=field, fix=FIX)
+    verdicts = where.read_verdicts()
+    if len(verdicts) != found["n"]:
+        raise UserError(f"{len(verdicts)} questions, but {found['n']} in {RESULTS}", file=where.verdicts, fix=FIX)
+    return Run(where.path, found, verdicts)

@@ -1,0 +1,82 @@
+"""A result for a terminal, at most 100 columns: every number with n, interval, unscored rate and signature.
+
+MMIE, edition v1: 20103 answers, 0.4% unscored
+
+                       value      95% interval      n   unscored
+score                  64.40    [64.08, 64.72]  20023       0.4%
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from judge.core.verdict import REASONS
+from judge.results.result import Result
+
+WIDTH = 100
+"""Columns."""
+
+
+def result_table(result: Result, title: str, headline: Sequence[str]) -> str:
+    """The results for a terminal, at most 100 columns: every number with n, interval, unscored rate and signature.
+
+    headline: metrics to show, in order; the first two also by category.
+    """
+    edition = result["dataset"]["edition"]
+    unscored = result["unscored"]
+    named = f"{title}, edition {edition}" if edition else title
+    lines = [f"{named}: {result['n']} answers, {_percent(unscored['rate'])} unscored"]
+    chance = result.get("chance", {})
+    lines += ["", f"{'':<20}{_HEAD}{'unscored':>11}{'chance' if chance else '':>9}".rstrip()]
+    for name in headline:
+        if name in result["metrics"]:
+            beside = f"{chance[name]:>9.2f}" if name in chance else ""
+            lines.append(f"{name:<20}{_cells(result['metrics'][name])}{_percent(unscored['rate']):>11}{beside}")
+    first = [name for name in headline if any(name in metrics for metrics in result["categories"].values())][:2]
+    if first:
+        lines += [
+            "",
+            f"{'category':<20}" + "".join(_HEAD.replace("value", f"{name:>5}") for name in first) + f"{'unscored':>11}",
+        ]
+        for category, metrics in result["categories"].items():
+            cells = "".join(_cells(metrics[name]) if name in metrics else " " * len(_HEAD) for name in first)
+            lines.append(f"{category[:19]:<20}{cells}{_percent(unscored['categories'][category]['rate']):>11}")
+    lines.append("")
+    lines += [f"unscored: {count} {reason} ({REASONS[reason]})" for reason, count in unscored["reasons"].items()]
+    bounds = result.get("bounds", {}).get("all", {})
+    ends = [(key.rpartition("_")[2], value) for key, value in bounds.items() if key.startswith("unscored_at_")]
+    if unscored["n"] and ends:
+        (lowest, low), (highest, high) = ends
+        lines.append(f"{headline[0]} if every unscored answer got {lowest}: {low:.2f}, if it got {highest}: {high:.2f}")
+    if "no_option" in result:
+        unread = result["no_option"]
+        lines.append(f"counted wrong because no option was named: {unread['n']} ({_percent(unread['rate'])})")
+    for note in result["notes"]:
+        lines += textwrap.wrap(f"note: {note}", WIDTH, subsequent_indent="      ")
+    return "\n".join([*lines, *_signature(result["signature"])])
+
+
+_HEAD = f"{'value':>8}{'95% interval':>18}{'n':>7}"
+
+
+def _cells(estimate: Mapping[str, Any]) -> str:
+    if estimate["value"] is None:
+        return f"{'-':>8}{'-':>18}{estimate['n']:>7}"
+    interval = f"[{estimate['ci_low']:.2f}, {estimate['ci_high']:.2f}]"
+    return f"{estimate['value']:>8.2f}{interval:>18}{estimate['n']:>7}"
+
+
+def _percent(rate: float | None) -> str:
+    return "-" if rate is None else f"{100 * rate:.1f}%"
+
+
+def _signature(signature: str) -> list[str]:
+    """The signature, broken after `|` only, so that its parts can still be read."""
+    lines = [""]
+    for part in f"signature: {signature}".replace("|", "|\n").split("\n"):
+        if lines[-1] and len(lines[-1]) + len(part) > WIDTH:
+            lines.append("           ")
+        lines[-1] += part
+    return lines

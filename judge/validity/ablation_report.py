@@ -24,7 +24,7 @@ import numpy as np
 from judge.core.verdict import Verdict
 from judge.errors import UserError
 from judge.io.human_scores import HumanScore
-from judge.results import results
+from judge.results.result import versions
 from judge.validity.ablation import PACKAGES, JudgedVariant
 from judge.validity.agreement import compare_agreement, measure_agreement
 from judge.validity.coefficients import PAIRED
@@ -59,7 +59,7 @@ def report_ablation(
         "criteria": criteria,
         "findings": state_findings(criteria),
         "resampling": resampling.to_json(),
-        "versions": results.versions(PACKAGES),
+        "versions": versions(PACKAGES),
     }
 
 

@@ -26,12 +26,12 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 
-from judge.core.tally import tally_scores
+from judge.core.metric import scores as units
 from judge.core.verdict import Verdict
 from judge.io.files import write_json
-from judge.results.paired import RESAMPLES, differences, join
+from judge.results.paired import RESAMPLES, differences, join_units
 from judge.results.statistics import mean_score
-from mmie_tasks.metrics import OF_SCORES, PERCENT
+from mmie_tasks.metrics import METRICS, SCALE
 from mmie_tasks.records import PUBLISHED_COUNTS
 
 # data.png of the project page (mmie-bench/mmie-bench.github.io @2287883); the fields of MSR are published as one lump.
@@ -44,7 +44,7 @@ FIELDS = {
 }  # fmt: skip
 REPEATS = 5
 PLAIN_RESAMPLES = 10
-SCALES = (PERCENT, 1.0)
+RATIOS = {metric.name: metric.ratio for metric in METRICS}
 
 
 Row = tuple[str, str, int, int]
@@ -75,10 +75,10 @@ def groups(rows: list[Row]) -> list[dict[str, list[int]]]:
 
 def ours(published: list[dict[str, list[int]]], first: list[Verdict], second: list[Verdict]) -> None:
     for strata in published:
-        counts = {name: [scores.count(score) for score in range(7)] for name, scores in strata.items()}
-        for scale in SCALES:
-            mean_score(counts, scale=scale)
-    differences(join(tally_scores(first, OF_SCORES), tally_scores(second, OF_SCORES)), OF_SCORES)
+        counts = {name: SCALE.histogram(scores) for name, scores in strata.items()}
+        for ratio in RATIOS.values():
+            mean_score(counts, scale=ratio.scale)
+    differences(join_units(units(first), units(second), len(SCALE)), RATIOS)
 
 
 def plain(published: list[dict[str, list[int]]], rows: list[Row], resamples: int) -> None:
@@ -121,8 +121,8 @@ def main() -> None:
     found = {
         "questions": len(rows),
         "resamples": RESAMPLES,
-        "intervals": len(SCALES) * len(published),
-        "differences": len(SCALES) * (1 + len(PUBLISHED_COUNTS)),
+        "intervals": len(RATIOS) * len(published),
+        "differences": len(RATIOS) * (1 + len(PUBLISHED_COUNTS)),
         "ours_s": round(fast, 3),
         "plain_python_s": round(slow, 1),
         "ratio": round(slow / fast),

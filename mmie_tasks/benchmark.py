@@ -10,15 +10,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from judge.core.benchmark import Answer, Dataset, Profile, Summary
+from judge.core.metric import Metric, headline
 from judge.core.request import Request
 from judge.core.rubric import Rubric
-from judge.core.scale import JUDGE_SCALE, Scale
-from judge.core.tally import Tally, tally_scores
+from judge.core.scale import Scale
 from judge.core.verdict import Verdict
 from judge.errors import UserError
-from mmie_tasks import judging, location, metrics, records, rubrics
+from mmie_tasks import judging, location, records, rubrics
 from mmie_tasks.demo import demo_dir
 from mmie_tasks.joining import answered, join
+from mmie_tasks.metrics import METRICS, SCALE, summarise
 from mmie_tasks.presentation import VIEW
 from mmie_tasks.records import Record
 
@@ -33,8 +34,9 @@ class MMIE:
     citation = "Xia et al., MMIE, ICLR 2025, arXiv:2410.10139"
     categories: Sequence[str] = records.CATEGORIES
     editions: Mapping[str, int] = records.EDITIONS
-    headline: Sequence[str] = metrics.HEADLINE
-    scale: Scale = JUDGE_SCALE
+    metrics: Sequence[Metric] = METRICS
+    headline: Sequence[str] = headline(METRICS)
+    scale: Scale = SCALE
     judged = True
     task_dir = Path(__file__).parent / "lmms_eval"
     view = VIEW
@@ -72,7 +74,7 @@ class MMIE:
             assert record is not None  # `assess` and `join` see to it
             asked = dataset.image_root if answer.record is None and dataset is not None else None
             root = answer.image_root if asked is None else asked
-            return judging.build(record, parts, profile, root=root, answer_root=answer.image_root)
+            return judging.build_request(record, parts, profile, root=root, answer_root=answer.image_root)
         category = record.category if record else records.category_of_id(id_)
         if category is None:
             raise UserError("names no category (SA, PBL, MSR)", record=id_, field="id", fix="give --data")
@@ -85,10 +87,7 @@ class MMIE:
         return {"responses": "1"}
 
     def summarise(self, verdicts: Sequence[Verdict], dataset: Dataset | None) -> Summary:
-        return metrics.summarise(verdicts, dataset)
-
-    def tallies(self, verdicts: Sequence[Verdict]) -> list[Tally]:
-        return [tally_scores(verdicts, metrics.OF_SCORES)]
+        return summarise(verdicts, dataset)
 
     def references(self, data: Path | None, n: int) -> list[Request]:
         """The first n questions of each category, answered by their references. data: None for the bundled demo."""

@@ -34,7 +34,7 @@ _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|data:")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-def build(
+def build_request(
     record: Record, answer: Sequence[Part], profile: Profile, *, root: Path, answer_root: Path
 ) -> Request | Verdict:
     """The request for one answer, or the verdict where there is nothing to judge.
@@ -60,6 +60,7 @@ def bare(id_: str, category: str, answer: Sequence[Part], profile: Profile, fiel
 
 
 def unscored(record: Record, reason: str, details: dict[str, object]) -> Verdict:
+    """The verdict on an answer that cannot be judged. reason: a code of `judge.core.verdict`."""
     return Verdict(record.id, "judge", None, reason, record.category, details=details)
 
 

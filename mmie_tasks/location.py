@@ -25,7 +25,7 @@ def load_dataset(data: Path | None = None, *, images: bool = False) -> Dataset:
     `image_root` is the folder that image names are relative to. Raises UserError for whatever the user can mend.
     """
     located = HUB.locate(data)
-    found = records.read(located.file)
+    found = records.read_records(located.file)
     dataset = Dataset(
         source=Source(HUB.repo, located.revision, records.edition(len(found)), _note(found)),
         records=found,

@@ -1,4 +1,4 @@
-"""Scores of a set of verdicts, on both scales: `mean` from 0 to 6 and `score` = mean / 6 × 100.
+"""The metrics of MMIE: one mean of points, as `mean` from 0 to 6 and as `score` = mean / 6 × 100.
 
 Every question weighs the same, in the categories and over all of them; the published table does so too (each average
 there is that of its row, weighted with 5,005 / 11,482 / 3,616). Like the official mean, these are over what was
@@ -9,24 +9,26 @@ scored; `bounds` says where they would lie had every unscored item been given 0,
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from judge.core.benchmark import Dataset, Summary
-from judge.core.estimate import Estimate
-from judge.core.tally import Ratio
+from judge.core.metric import Metric, Ratio, scores
+from judge.core.scale import JUDGE_SCALE
 from judge.core.verdict import Verdict
-from judge.results.statistics import mean_score
+from judge.results.estimates import estimates
 from mmie_tasks.records import CATEGORIES, PUBLISHED_COUNTS, PUBLISHED_TOTAL, Record, category_of_id
 
-TOP = 6
-PERCENT = 100 / TOP
-HEADLINE = ("score", "mean")
-OF_SCORES = {
-    "score": Ratio(tuple(range(TOP + 1)), (1,) * (TOP + 1), scale=PERCENT),
-    "mean": Ratio(tuple(range(TOP + 1)), (1,) * (TOP + 1), scale=1),
-}
-"""Both metrics as ratios of how often each score was given."""
+SCALE = JUDGE_SCALE
+_POINTS = Ratio(tuple(SCALE), (1,) * len(SCALE), scale=1)
+METRICS = (
+    Metric(
+        "score", "score", "answers", f"mean of the judge's points, as a share of the {SCALE.highest} that can be had",
+        scores, dataclasses.replace(_POINTS, scale=SCALE.percent), by_category=True,
+    ),
+    Metric("mean", "mean points", "answers", f"mean of the judge's points, {SCALE}", scores, _POINTS),
+)  # fmt: skip
 
 
 def published_average(scores: Mapping[str, float]) -> float:
@@ -51,15 +53,14 @@ def summarise(verdicts: Sequence[Verdict], dataset: Dataset | None) -> Summary:
         choice = verdict.details.get("form") or (record is not None and record.multiple_choice)
         by_form.setdefault("multiple choice" if choice else "open", []).append(verdict)
 
-    groups = {"field": {name: estimates({name: of}) for name, of in sorted(by_field.items())}}
+    groups = {"field": {name: estimates(METRICS, of) for name, of in sorted(by_field.items())}}
     if len(by_form) > 1:
-        groups["form"] = {name: estimates({name: of}) for name, of in sorted(by_form.items())}
-    categories = {name: estimates({name: of}) for name, of in by_category.items()}
+        groups["form"] = {name: estimates(METRICS, of) for name, of in sorted(by_form.items())}
+    categories = {name: estimates(METRICS, of) for name, of in by_category.items()}
     extra: dict[str, object] = {
         "bounds": {"all": bounds(verdicts), **{name: bounds(of) for name, of in by_category.items()}}
     }
-    scores = {name: found["score"].value for name, found in categories.items()}
-    present = {name: value for name, value in scores.items() if value is not None}
+    present = {name: found["score"].value for name, found in categories.items() if found["score"].value is not None}
     if len(verdicts) != PUBLISHED_TOTAL and len(present) == len(CATEGORIES):
         extra["score_published_weights"] = published_average(present)
     notes = []
@@ -67,31 +68,22 @@ def summarise(verdicts: Sequence[Verdict], dataset: Dataset | None) -> Summary:
         notes.append(f"{len(verdicts)} of {len(dataset.records)} questions were answered; the others are left out")
     if dataset is not None and dataset.source.note:
         notes.append(dataset.source.note)
-    return Summary(estimates(by_category), categories, {k: v for k, v in groups.items() if v}, extra, notes)
-
-
-def estimates(strata: Mapping[str, Iterable[Verdict]]) -> dict[str, Estimate]:
-    """Both metrics over all strata, each score weighing the same; the interval resamples within strata."""
-    counts = {name: histogram(verdicts) for name, verdicts in strata.items()}
-    return {"score": mean_score(counts, scale=PERCENT), "mean": mean_score(counts)}
-
-
-def histogram(verdicts: Iterable[Verdict]) -> list[int]:
-    """How often each score from 0 to 6 was given; unscored verdicts are in none."""
-    counts = [0] * (TOP + 1)
-    for verdict in verdicts:
-        if verdict.score is not None:
-            counts[verdict.score] += 1
-    return counts
+    overall = estimates(METRICS, *by_category.values())
+    return Summary(overall, categories, {k: v for k, v in groups.items() if v}, extra, notes)
 
 
 def bounds(verdicts: Sequence[Verdict]) -> dict[str, float | int | None]:
-    """Percent scores with every unscored verdict put at 0 and at 6, and how many there are."""
+    """Percent scores with every unscored verdict put at either end of the scale, and how many there are.
+
+    {"n": 6, "unscored": 1, "unscored_at_0": 41.7, "unscored_at_6": 58.3}; None where there is no verdict.
+    """
     n, scored = len(verdicts), [verdict.score for verdict in verdicts if verdict.score is not None]
     missing, total = n - len(scored), sum(scored)
     return {
         "n": n,
         "unscored": missing,
-        "unscored_at_0": PERCENT * total / n if n else None,
-        "unscored_at_6": PERCENT * (total + TOP * missing) / n if n else None,
+        **{
+            f"unscored_at_{end}": SCALE.percent * (total + end * missing) / n if n else None
+            for end in (SCALE.lowest, SCALE.highest)
+        },
     }

@@ -9,11 +9,11 @@ from judge.core.benchmark import Answer, Dataset
 from judge.core.request import Text
 from judge.core.verdict import Verdict
 from judge.io.image_paths import ImageRefused
-from judge.io.presentation import Group, Metric, View
+from judge.io.presentation import Group, View
 from judge.io.samples import Missing, Piece, Sample
-from mmie_tasks import metrics
 from mmie_tasks.joining import answered, join
 from mmie_tasks.judging import locate
+from mmie_tasks.metrics import METRICS, SCALE
 from mmie_tasks.records import CATEGORIES, Part, category_of_id
 
 SHOWN_PER_CATEGORY = 2
@@ -37,13 +37,13 @@ def worst_and_best(verdicts: Sequence[Verdict]) -> list[Group]:
     """The answers with the lowest and the highest scores of every category, the lowest and the highest of all first.
 
     Among equals, the score's expectation decides, where the judge gave probabilities, then the id. No answer is in
-    both groups, none of 6 points among the lowest and none of 0 among the highest.
+    both groups, none at the top of the scale among the lowest and none at its bottom among the highest.
     """
     scored = sorted((verdict for verdict in verdicts if verdict.score is not None), key=_rank)
     groups = []
     for title, meaning, ordered, never in (
-        ("Lowest scores", "What the judge liked least in every category.", scored, metrics.TOP),
-        ("Highest scores", "What it liked best.", scored[::-1], 0),
+        ("Lowest scores", "What the judge liked least in every category.", scored, SCALE.highest),
+        ("Highest scores", "What it liked best.", scored[::-1], SCALE.lowest),
     ):
         chosen = []
         for name in CATEGORIES:
@@ -72,12 +72,8 @@ def _pieces(part: Part, root: Path | None) -> list[Piece]:
 
 
 VIEW = View(
-    about="Questions and answers mix texts and pictures: a judge model reads each answer and gives it 0 to 6 points.",
-    metrics={
-        "score": Metric("score", "answers", "mean of the judge's points, as a share of the 6 that can be had"),
-        "mean": Metric("mean points", "answers", "mean of the judge's points, 0 to 6", top=metrics.TOP),
-    },
-    by_category=("score",),
+    about=f"Questions and answers mix texts and pictures: a judge model reads each answer and gives it {SCALE} points.",
+    metrics=METRICS,
     details={"field": "field", "form": "form", "steps_judged": "steps judged", "note": "note"},
     samples=samples,
     singled_out=worst_and_best,

@@ -54,6 +54,7 @@ class Part:
     image: str | None
 
     def to_json(self) -> dict[str, str | None]:
+        """{"text", "image"}, as in `data.json`."""
         return {"text": self.text, "image": self.image}
 
 
@@ -83,30 +84,6 @@ class Record:
         options = any((first := a.search(asked)) and b.search(asked, first.end()) for a, b in _LABELS)
         return options or (len(said) == 1 and _LETTER.fullmatch(said[0]) is not None)
 
-    def to_doc(self) -> dict[str, Any]:
-        """JSON values only, for harnesses that keep their samples as rows."""
-        return {
-            "id": self.id,
-            "category": self.category,
-            "field": self.field,
-            "catagory": self.catagory,
-            "multiple_choice": self.multiple_choice,
-            "question": [part.to_json() for part in self.question],
-            "answer": [part.to_json() for part in self.answer],
-        }
-
-    @classmethod
-    def from_doc(cls, doc: Mapping[str, Any]) -> Record:
-        """The inverse of `to_doc`."""
-        return cls(
-            id=doc["id"],
-            category=doc["category"],
-            field=doc["field"],
-            question=tuple(Part(part["text"], part["image"]) for part in doc["question"]),
-            answer=tuple(Part(part["text"], part["image"]) for part in doc["answer"]),
-            catagory=doc["catagory"],
-        )
-
 
 def category_of_id(id_: str) -> str | None:
     """By substring, in the order of the official `main.py`."""
@@ -123,10 +100,11 @@ def category_of_label(label: str) -> str | None:
 
 
 def edition(count: int) -> str:
+    """The published edition of `count` records, or "unknown (count)"."""
     return next((name for name, size in EDITIONS.items() if size == count), f"unknown ({count})")
 
 
-def read(path: Path) -> list[Record]:
+def read_records(path: Path) -> list[Record]:
     """All records of a `data.json`, in order. Raises UserError for what is not such a file, by id and field."""
     return list(from_rows(read_json(path), path))
 

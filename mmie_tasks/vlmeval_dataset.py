@@ -21,11 +21,13 @@ class MMIE(BenchmarkDataset):
     DATASET_URL = {"MMIE": "", "MMIE_demo": ""}  # noqa: RUF012  # the base class's own form
 
     def open(self, name: str) -> tuple[Dataset, str | None]:
+        """The data of `name` and, for the demo, its judge. Raises UserError."""
         if name == "MMIE_demo":
             return BENCHMARK.load(demo_dir(), images=True), str(judge_dir())
         return BENCHMARK.load(images=True), None
 
     def message(self, record: Any) -> list[dict[str, str]]:
+        """{"type": "text" or "image", "value": text or path}, in the order of the question."""
         assert self.source.image_root is not None
         message = []
         for part in record.question:

@@ -11,13 +11,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from judge.core.benchmark import Answer, Dataset, Profile, Summary
+from judge.core.metric import Metric, headline
 from judge.core.request import Request
 from judge.core.rubric import Rubric
 from judge.core.scale import Scale
-from judge.core.tally import Tally
 from judge.core.verdict import Verdict
 from judge.errors import UserError
-from mmvu_tasks import categories, extract, location, metrics, tallies
+from mmvu_tasks import categories, extract, location
+from mmvu_tasks.metrics import METRICS, NO_OPTION, summarise
 from mmvu_tasks.presentation import VIEW
 from mmvu_tasks.records import Record
 
@@ -34,7 +35,8 @@ class MMVU:
     citation = "Liu et al., Unveiling the Ignorance of MLLMs, CVPR 2025, arXiv:2406.10638"
     editions: Mapping[str, int] = categories.SIZES
     categories: Sequence[str] = categories.NAMES
-    headline: Sequence[str] = metrics.HEADLINE
+    metrics: Sequence[Metric] = METRICS
+    headline: Sequence[str] = headline(METRICS)
     scale: Scale = Scale(0, 1)
     judged = False
     task_dir = Path(__file__).parent / "lmms_eval"
@@ -57,9 +59,9 @@ class MMVU:
         for answer in answers:
             record = _find(answer, dataset.records, known)
             if record.index in seen:
-                places = " and ".join(other.where for other in (seen[record.index], answer) if other.where)
+                lines = " and ".join(other.where for other in (seen[record.index], answer) if other.where)
                 raise UserError(
-                    "answered more than once" + (f": {places}" if places else ""),
+                    "answered more than once" + (f": {lines}" if lines else ""),
                     record=_name(record), field="index", fix="keep one answer per question",
                 )  # fmt: skip
             seen[record.index] = answer
@@ -73,10 +75,7 @@ class MMVU:
         return {"extraction": extract.VERSION}
 
     def summarise(self, verdicts: Sequence[Verdict], dataset: Dataset | None) -> Summary:
-        return metrics.summarise(verdicts, dataset)
-
-    def tallies(self, verdicts: Sequence[Verdict]) -> list[Tally]:
-        return tallies.tallies(verdicts)
+        return summarise(verdicts, dataset)
 
 
 BENCHMARK = MMVU()
@@ -100,7 +99,7 @@ def verdict(record: Record, response: str | Sequence[Mapping[str, object]] | Non
         "score_reference": int(reference == record.ground_truth),
     }
     if found.letter is None:
-        details["reason"] = metrics.NO_OPTION
+        details["reason"] = NO_OPTION
     score = int(found.letter == record.ground_truth)
     return Verdict(record.id, "rule", score, None, record.category, record.index, details=details)
 

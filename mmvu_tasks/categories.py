@@ -25,6 +25,7 @@ class Category:
 
     @property
     def level(self) -> str:
+        """ "character", "attribute" or "context": the first part of the ids."""
         return self.key.partition("/")[0]
 
 

@@ -42,7 +42,7 @@ def load_dataset(data: Path | None = None, *, images: bool = False) -> Dataset:
     lie there, which are then not checked. Raises UserError for whatever the user can mend.
     """
     located = HUB.locate(data)
-    found = records.read(located.file)
+    found = records.read_records(located.file)
     edition, note = categories.edition_of(records.pairs_per_category(found))
     repo = HUB.repo if located.commit or edition != categories.UNKNOWN else "local"
     return Dataset(

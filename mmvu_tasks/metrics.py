@@ -11,69 +11,100 @@ independent guesses: RA 1/4 · 1/4 = 6.25, MR 3/4 = 75, POS and NEG 25. (The pap
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import dataclasses
+import functools
+from collections.abc import Sequence
 
 from judge.core.benchmark import Dataset, Summary
-from judge.core.estimate import Estimate
+from judge.core.metric import Metric, Ratio, Unit
 from judge.core.verdict import Verdict
-from judge.results.statistics import clustered_proportion, proportion
+from judge.results.estimates import estimates
 from mmvu_tasks.categories import LEVELS, NAMES
-from mmvu_tasks.pairs import Half, Joined, Pair, half_of, join, tally
+from mmvu_tasks.pairs import OUTCOMES, Joined, count_outcomes, half_of, join
+from mmvu_tasks.records import Record
 
-HEADLINE = ("RA", "MR", "POS", "NEG")
 REFERENCE = "_reference"
-CHANCE = {"RA": 6.25, "MR": 75.0, "POS": 25.0, "NEG": 25.0}
 NO_OPTION = "no_option"
+
+
+def pair_units(verdicts: Sequence[Verdict], *, reference: bool) -> list[Unit]:
+    """Whole pairs, their outcome one of `OUTCOMES`; pairs with one answer or an unscored one are not counted."""
+    first: dict[str, int] = {}
+    for position, verdict in enumerate(verdicts):
+        first.setdefault(verdict.id, position)
+    return [
+        Unit(pair.id, pair.category, OUTCOMES.index(pair.outcome(reference=reference)), first[pair.id])
+        for pair in join(verdicts).pairs
+    ]
+
+
+def question_units(kind: str, verdicts: Sequence[Verdict], *, reference: bool) -> list[Unit]:
+    """Questions of a type ("POS" or "NEG"), 1 for a right answer; their cluster is the picture, of which an id has one.
+
+    Most pictures have one question of a type; one of v1 has two positive ones.
+    """
+    units = []
+    for position, verdict in enumerate(verdicts):
+        if verdict.details["type"] == kind:
+            outcome = None
+            if verdict.score is not None:
+                half = half_of(verdict)
+                outcome = int(half.right_reference if reference else half.right)
+            name = f"{verdict.id} (index {verdict.index})"
+            units.append(Unit(name, verdict.category or "", outcome, position, cluster=verdict.id))
+    return units
+
+
+def _is_of(kind: str, record: Record) -> bool:
+    return record.question_type == kind
+
+
+def _four(reference: bool) -> tuple[Metric, ...]:
+    pairs = functools.partial(pair_units, reference=reference)
+    questions = {kind: functools.partial(question_units, kind, reference=reference) for kind in ("POS", "NEG")}
+    right = Ratio((0, 1), (1, 1))
+    return (
+        Metric(
+            "RA", "robustness accuracy", "pairs", "pairs of which both questions are answered right",
+            pairs, Ratio((1, 0, 0, 0), (1, 1, 1, 1)), chance=6.25, by_category=True,
+        ),
+        Metric(
+            "MR", "misleading rate", "pairs",
+            "pairs lost to the leading question, of those whose plain question is answered right",
+            pairs, Ratio((0, 1, 0, 0), (1, 1, 0, 0), higher_is_better=False), chance=75.0, by_category=True,
+        ),
+        Metric(
+            "POS", "accuracy on plain questions", "questions", "plain questions answered right",
+            questions["POS"], right, chance=25.0, concerns=functools.partial(_is_of, "POS"),
+        ),
+        Metric(
+            "NEG", "accuracy on leading questions", "questions", "leading questions answered right",
+            questions["NEG"], right, chance=25.0, concerns=functools.partial(_is_of, "NEG"),
+        ),
+    )  # fmt: skip
+
+
+def _of_reference(metric: Metric) -> Metric:
+    meaning = f"{metric.meaning}, as the published extraction reads the answers"
+    return dataclasses.replace(metric, name=metric.name + REFERENCE, meaning=meaning, headline=False, by_category=False)
+
+
+METRICS = (*_four(reference=False), *map(_of_reference, _four(reference=True)))
 
 
 def summarise(verdicts: Sequence[Verdict], dataset: Dataset | None) -> Summary:
     """All metrics. A pair counts when both its halves are scored; a question, when it is. The rest is counted in
     `extra["pairs"]` and said in the notes. dataset None: unanswered pairs go unmentioned."""
     joined = join(verdicts)
-    scored = [verdict for verdict in verdicts if verdict.score is not None]
-    categories = {
-        name: estimates((p for p in joined.pairs if p.category == name), (v for v in scored if v.category == name))
-        for name in NAMES
-    }
-    levels = {
-        name: estimates((p for p in joined.pairs if p.level == name), (v for v in scored if v.details["level"] == name))
-        for name in LEVELS
-    }
+    categories = {name: [v for v in verdicts if v.category == name] for name in NAMES}
+    levels = {name: [v for v in verdicts if v.details["level"] == name] for name in LEVELS}
     return Summary(
-        metrics=estimates(joined.pairs, scored),
-        categories=categories,
-        groups={"level": levels},
-        extra=_extra(joined, scored),
+        metrics=estimates(METRICS, verdicts),
+        categories={name: estimates(METRICS, of) for name, of in categories.items()},
+        groups={"level": {name: estimates(METRICS, of) for name, of in levels.items()}},
+        extra=_extra(joined, [verdict for verdict in verdicts if verdict.score is not None]),
         notes=_notes(joined, verdicts, dataset),
     )
-
-
-def estimates(pairs: Iterable[Pair], scored: Iterable[Verdict]) -> dict[str, Estimate]:
-    """The eight metrics over whole pairs (RA, MR) and scored verdicts (POS, NEG)."""
-    pairs, halves = list(pairs), [(verdict.id, half_of(verdict)) for verdict in scored]
-    return {**_four(pairs, halves, reference=False), **_four(pairs, halves, reference=True)}
-
-
-def ra(both: int, pairs: int) -> Estimate:
-    """RA from counts: PP of all pairs."""
-    return proportion(both, pairs)
-
-
-def mr(misled: int, both: int) -> Estimate:
-    """MR from counts: PN of PP + PN."""
-    return proportion(misled, misled + both)
-
-
-def _four(pairs: list[Pair], halves: list[tuple[str, Half]], *, reference: bool) -> dict[str, Estimate]:
-    counts = tally(pairs, reference=reference)
-    found = {"RA": ra(counts["PP"], len(pairs)), "MR": mr(counts["PN"], counts["PP"])}
-    for name in ("POS", "NEG"):
-        pictures: dict[str, list[bool]] = {}  # an id is a picture, and v1 asks two positive questions about one
-        for id_, half in halves:
-            if half.question_type == name:
-                pictures.setdefault(id_, []).append(half.right_reference if reference else half.right)
-        found[name] = clustered_proportion([*map(sum, pictures.values())], [*map(len, pictures.values())])
-    return {name + REFERENCE * reference: estimate for name, estimate in found.items()}
 
 
 def _extra(joined: Joined, scored: Sequence[Verdict]) -> dict[str, object]:
@@ -83,17 +114,22 @@ def _extra(joined: Joined, scored: Sequence[Verdict]) -> dict[str, object]:
             "whole": len(joined.pairs),
             "alone": len(joined.alone),
             "unscored": len(joined.unscored),
-            "outcomes": dict(tally(joined.pairs)),
-            "outcomes_reference": dict(tally(joined.pairs, reference=True)),
+            "outcomes": dict(count_outcomes(joined.pairs)),
+            "outcomes_reference": dict(count_outcomes(joined.pairs, reference=True)),
         },
         # a share like `unscored.rate`, of the scored answers
         NO_OPTION: {"n": no_option, "rate": no_option / len(scored) if scored else None},
-        "chance": dict(CHANCE),
+        "chance": {metric.name: metric.chance for metric in METRICS if metric.headline},
     }
 
 
 def _notes(joined: Joined, verdicts: Sequence[Verdict], dataset: Dataset | None) -> list[str]:
-    notes = ["chance with four options: RA 6.25, MR 75, POS and NEG 25"]
+    by_chance: dict[float | None, list[str]] = {}
+    for metric in METRICS:
+        if metric.headline:
+            by_chance.setdefault(metric.chance, []).append(metric.name)
+    chance = (f"{' and '.join(names)} {value:g}" for value, names in by_chance.items())
+    notes = [f"chance with four options: {', '.join(chance)}"]
     for ids, what in (
         (joined.alone, "one question only was answered"),
         (joined.unscored, "a question has no score"),

@@ -18,11 +18,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 from judge.core.verdict import Verdict
 
 Outcome = Literal["PP", "PN", "NP", "NN"]
+OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -50,6 +51,7 @@ class Pair:
         return self.halves[0].question_type == self.halves[1].question_type
 
     def outcome(self, *, reference: bool = False) -> Outcome:
+        """Which of its questions are right. reference: under the reference extraction."""
         right = [half for half in self.halves if (half.right_reference if reference else half.right)]
         if len(right) == 1:
             return "PN" if right[0].question_type == "POS" else "NP"
@@ -91,9 +93,9 @@ def half_of(verdict: Verdict) -> Half:
     return Half(str(details["type"]), verdict.score == 1, details["score_reference"] == 1)
 
 
-def tally(pairs: Sequence[Pair], *, reference: bool = False) -> Mapping[Outcome, int]:
+def count_outcomes(pairs: Sequence[Pair], *, reference: bool = False) -> Mapping[Outcome, int]:
     """How many pairs had each outcome."""
-    counts: dict[Outcome, int] = {"PP": 0, "PN": 0, "NP": 0, "NN": 0}
+    counts: dict[Outcome, int] = dict.fromkeys(OUTCOMES, 0)
     for pair in pairs:
         counts[pair.outcome(reference=reference)] += 1
     return counts

@@ -10,9 +10,10 @@ from judge.core.benchmark import Answer, Dataset
 from judge.core.request import Picture, Text
 from judge.core.verdict import Verdict
 from judge.io.image_paths import ImageRefused, below
-from judge.io.presentation import Group, Metric, View
+from judge.io.presentation import Group, View
 from judge.io.samples import Missing, Piece, Question, Sample
 from mmvu_tasks.categories import NAMES
+from mmvu_tasks.metrics import METRICS
 from mmvu_tasks.pairs import join
 from mmvu_tasks.records import Record
 
@@ -56,18 +57,7 @@ def _sample(answer: Answer, dataset: Dataset) -> Sample:
 
 VIEW = View(
     about="Every picture is asked about twice, plainly and leadingly: does a model that sees the answer keep to it?",
-    metrics={
-        "RA": Metric("robustness accuracy", "pairs", "pairs of which both questions are answered right"),
-        "MR": Metric(
-            "misleading rate",
-            "pairs",
-            "pairs lost to the leading question, of those whose plain question is answered right",
-            higher_is_better=False,
-        ),
-        "POS": Metric("accuracy on plain questions", "questions", "plain questions answered right"),
-        "NEG": Metric("accuracy on leading questions", "questions", "leading questions answered right"),
-    },
-    by_category=("RA", "MR"),
+    metrics=METRICS,
     plane=("MR", "RA"),
     contrast=("POS", "NEG"),
     details={"type": "question", "letter": "read as", "letter_reference": "by the published script"},

@@ -17,7 +17,7 @@ import dataclasses
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -57,16 +57,6 @@ class Record:
     category: str
     level: str
 
-    def to_doc(self) -> dict[str, Any]:
-        """JSON values only, for harnesses that keep their samples as rows."""
-        return {**dataclasses.asdict(self), "options": list(self.options)}
-
-    @classmethod
-    def from_doc(cls, doc: Mapping[str, Any]) -> Record:
-        """The inverse of `to_doc`; further keys are left alone."""
-        values = {field.name: doc[field.name] for field in dataclasses.fields(cls)}
-        return cls(**{**values, "options": tuple(values["options"])})
-
 
 def parse_question(question: str) -> tuple[str, tuple[str, ...]] | None:
     """(question without options, the four option texts in order of letters), or None where they cannot be read."""
@@ -83,7 +73,7 @@ def parse_question(question: str) -> tuple[str, tuple[str, ...]] | None:
     return None
 
 
-def read(path: Path) -> list[Record]:
+def read_records(path: Path) -> list[Record]:
     """All records of a published file, in order. Raises UserError by id, index and field."""
     try:
         rows = json.loads(path.read_bytes())
@@ -99,10 +89,10 @@ def from_rows(rows: Any, path: Path) -> list[Record]:
     if not isinstance(rows, list) or not rows:
         raise UserError("expected one JSON list of questions", file=path, fix=FETCH_AGAIN)
     records = [_from_row(row, index, path) for index, row in enumerate(rows)]
-    places: dict[str, list[Record]] = {}
+    by_id: dict[str, list[Record]] = {}
     for record in records:
-        places.setdefault(record.id, []).append(record)
-    for id_, questions in places.items():
+        by_id.setdefault(record.id, []).append(record)
+    for id_, questions in by_id.items():
         if len(questions) > 2:
             where = ", ".join(str(record.index) for record in questions)
             raise UserError(

@@ -20,9 +20,11 @@ class MMVU(BenchmarkDataset):
     DATASET_URL = {"MMVU": "", "MMVU_demo": ""}  # noqa: RUF012  # the base class's own form
 
     def open(self, name: str) -> tuple[Dataset, str | None]:
+        """The data of `name`, without a judge. Raises UserError."""
         return BENCHMARK.load(demo_dir() if name == "MMVU_demo" else None, images=True), None
 
     def message(self, record: Any) -> list[dict[str, str]]:
+        """{"type": "image" or "text", "value": path or text}, the picture first."""
         assert self.source.image_root is not None
         image = str(below(self.source.image_root, record.image))
         return [{"type": "image", "value": image}, {"type": "text", "value": prompts.text(record)}]

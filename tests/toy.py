@@ -17,6 +17,7 @@ from signal import SIGKILL
 from judge import cli
 from judge.commands import score as score_command
 from judge.core.benchmark import Answer, Dataset, Source, Summary
+from judge.core.metric import Metric, Ratio, headline, scores
 from judge.core.request import Picture, Request, Text
 from judge.core.rubric import Rubric
 from judge.core.scale import JUDGE_SCALE, Scale
@@ -26,6 +27,10 @@ from judge.io.image_paths import below
 from judge.results.statistics import proportion
 
 RUBRIC = Rubric("toy", {"T": "Rate it.\n{question}\n{answer}### Feedback\n"})
+METRICS = tuple(
+    Metric(name, name, "answers", "mean of the points", scores, Ratio(tuple(JUDGE_SCALE), (1,) * 7, scale))
+    for name, scale in (("score", JUDGE_SCALE.percent), ("mean", 1.0))
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +44,8 @@ class Toy:
     license: str = "MIT"
     citation: str = "none"
     categories: Sequence[str] = ("T",)
-    headline: Sequence[str] = ("score", "mean")
+    metrics: Sequence[Metric] = METRICS
+    headline: Sequence[str] = headline(METRICS)
     scale: Scale = JUDGE_SCALE
     judged: bool = True
     task_dir: Path = Path()

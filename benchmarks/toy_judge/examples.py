@@ -125,7 +125,7 @@ def make_request(example: Example, folder: Path, id_: str = "demo") -> Request:
     question, answer = (tuple(Part(p["text"], p["image"]) for p in side) for side in (example.question, example.answer))
     reference = (Part(example.reference, None),) if example.reference else ()
     record = Record(id_, example.category, None, question, reference)
-    made = judging.build(record, answer, "strict", root=folder, answer_root=folder)
+    made = judging.build_request(record, answer, "strict", root=folder, answer_root=folder)
     if not isinstance(made, Request):
         raise ValueError(f"nothing to judge in {example}")
     return made

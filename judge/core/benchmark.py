@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from judge.core.estimate import Estimate
+from judge.core.metric import Metric
 from judge.core.request import Request
 from judge.core.rubric import Rubric
 from judge.core.scale import Scale
-from judge.core.tally import Tally
 from judge.core.verdict import Verdict
 from judge.errors import UserError
 
@@ -83,8 +83,10 @@ class Benchmark(Protocol):
     categories: Sequence[str]
     editions: Mapping[str, int]
     """Published editions, name → how many questions; a result of another, or of a part, is not published."""
+    metrics: Sequence[Metric]
+    """Each defined once, in the order of tables; the main one first."""
     headline: Sequence[str]
-    """Metric names in the order of the printed table."""
+    """Names of those that are printed and published: `judge.core.metric.headline(metrics)`."""
     scale: Scale
     """The scores that its verdicts may have."""
     judged: bool
@@ -114,14 +116,13 @@ class Benchmark(Protocol):
         """Parts this benchmark adds to the signature, e.g. {"extraction": "careful-1"}."""
         ...
 
-    def summarise(self, verdicts: Sequence[Verdict], dataset: Dataset | None) -> Summary: ...
-
-    def tallies(self, verdicts: Sequence[Verdict]) -> Sequence[Tally]:
-        """What `mmjudge compare` counts; always the same tallies in the same order. Metric names as in `summarise`."""
+    def summarise(self, verdicts: Sequence[Verdict], dataset: Dataset | None) -> Summary:
+        """The estimates of `metrics`, over all verdicts and in groups. dataset: None where nobody looked at it."""
         ...
 
 
 def names() -> list[str]:
+    """Names of the benchmarks that are installed, sorted."""
     return sorted(point.name for point in importlib.metadata.entry_points(group=GROUP))
 
 

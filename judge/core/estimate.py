@@ -2,7 +2,7 @@
 
     Estimate(value=75.0, ci_low=62.8, ci_high=84.2, n=60)
 
-`judge.results.statistics` makes them.
+`judge.results.estimates` makes them.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ class Estimate:
     n: int
 
     def to_json(self) -> dict[str, float | int | None]:
+        """As `results.json` has it: {"value", "ci_low", "ci_high", "n"}."""
         return dataclasses.asdict(self)
 
 

@@ -51,12 +51,15 @@ class Request:
 
     @property
     def pictures(self) -> tuple[Picture, ...]:
+        """The pictures of the question, then those of the answer: picture `n` is called `Image-n` in the prompt."""
         return tuple(s for s in (*self.question, *self.answer) if isinstance(s, Picture))
 
     def question_text(self) -> str:
+        """The question as the official scorer writes it, with a placeholder for each picture."""
         return as_text(self.question, first=0)
 
     def answer_text(self) -> str:
+        """The answer in the same form; its pictures are numbered after those of the question."""
         return as_text(self.answer, first=sum(isinstance(s, Picture) for s in self.question))
 
     def to_json(self) -> dict[str, object]:

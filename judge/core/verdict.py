@@ -84,6 +84,7 @@ class Verdict:
         return None if probs is None else round(math.fsum(p * math.log2(1 / p) for p in probs if p > 0), 4)
 
     def to_json(self) -> dict[str, Any]:
+        """The line of `verdicts.jsonl`, without fields that have no value; `score` and `unscored` are always there."""
         # not dataclasses.asdict, which copies the parts of every part: most of what a line of the journal would cost
         row = {**vars(self), "details": dict(self.details), "expected": self.expected, "entropy": self.entropy}
         always = {"id", "by", "score", "unscored"}
@@ -91,6 +92,10 @@ class Verdict:
 
     @classmethod
     def from_json(cls, row: Mapping[str, Any]) -> Verdict:
+        """The verdict of a line that `to_json` wrote; other keys are left alone.
+
+        Raises TypeError where a field is missing, ValueError for an unknown reason (see `judge.io.verdicts`).
+        """
         known = {field.name for field in dataclasses.fields(cls)}
         values = {name: value for name, value in row.items() if name in known}
         if values.get("score_probs") is not None:

@@ -1,8 +1,7 @@
-"""How a benchmark wants to be read: what its metrics mean, which charts say it best, which answers to look at first.
+"""How a benchmark wants to be read: which charts say it best, and which answers to look at first.
 
     View(about="Does a model that sees the answer stand by it when the question misleads?",
-         metrics={"RA": Metric("robustness accuracy", "pairs", "both questions of a pair answered right"), …},
-         by_category=("RA", "MR"), plane=("RA", "MR"), contrast=("POS", "NEG"), samples=…, singled_out=…)
+         metrics=METRICS, plane=("MR", "RA"), contrast=("POS", "NEG"), samples=…, singled_out=…)
 
 A benchmark may have such a `view`; without one it is read with the plain defaults. Reports are made from it, and
 `mmjudge score` takes from it what to keep for them.
@@ -15,21 +14,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from judge.core.benchmark import Answer, Benchmark, Dataset
+from judge.core.metric import Metric
 from judge.core.verdict import Verdict
 from judge.io import samples
 from judge.io.samples import Question, Sample
-
-
-@dataclasses.dataclass(frozen=True)
-class Metric:
-    """label: its name in a sentence; unit: what its n counts; meaning: what is counted, as a phrase; top: end of its
-    scale, which starts at 0."""
-
-    label: str
-    unit: str = "answers"
-    meaning: str = ""
-    higher_is_better: bool = True
-    top: float = 100.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,7 +41,7 @@ def _no_samples(answers: Sequence[Answer], dataset: Dataset | None) -> Sequence[
 
 @dataclasses.dataclass(frozen=True)
 class View:
-    """about: what the benchmark asks, one sentence. by_category: metrics charted by category. plane: two metrics
+    """about: what the benchmark asks, one sentence. metrics: the benchmark's own. plane: two metrics
     (across, up) that belong together. contrast: two that are told apart. details: what is shown of `Verdict.details`,
     key → label; words: values of theirs in plain words.
     samples: questions and answers for reading, one an answer; never raises for a picture. singled_out: depends on the
@@ -62,8 +50,7 @@ class View:
     """
 
     about: str = ""
-    metrics: Mapping[str, Metric] = dataclasses.field(default_factory=dict)
-    by_category: Sequence[str] = ()
+    metrics: Sequence[Metric] = ()
     plane: tuple[str, str] | None = None
     contrast: tuple[str, str] | None = None
     details: Mapping[str, str] = dataclasses.field(default_factory=dict)
@@ -78,13 +65,19 @@ class View:
         return None if value is None else self.words.get(str(value), str(value))
 
     def metric(self, name: str) -> Metric:
-        return self.metrics.get(name) or Metric(name)
+        """The metric called `name`. Raises KeyError."""
+        return {metric.name: metric for metric in self.metrics}[name]
+
+    @property
+    def by_category(self) -> Sequence[str]:
+        """Names of the metrics that are charted by category."""
+        return [metric.name for metric in self.metrics if metric.by_category]
 
 
 def view_of(benchmark: Benchmark) -> View:
-    """The benchmark's `view`, or one that charts its first metric by category."""
+    """The benchmark's `view`, or a plain one of its metrics."""
     found = getattr(benchmark, "view", None)
-    return found if isinstance(found, View) else View(by_category=tuple(benchmark.headline[:1]))
+    return found if isinstance(found, View) else View(metrics=benchmark.metrics)
 
 
 def keep_samples(

@@ -9,7 +9,7 @@
      "categories": {"Number": {"RA": {…}}}, "only_first": [], "only_second": ["context/abstract/22 (index 404)"]}
 
 A signature says how was measured, not whom. Two runs compare only where it agrees in every part. Units are joined by
-their id; the units and metrics of a benchmark are its own (`Benchmark.tallies`).
+their id; what is counted is the benchmark's own (`Benchmark.metrics`).
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from judge.core.benchmark import find
+from judge.core.metric import by_units
 from judge.errors import UserError
-from judge.results.paired import Difference, differences, join
+from judge.results.paired import Difference, differences, join_units
 from judge.results.run_folder import Run
 
 
@@ -33,6 +34,7 @@ class Row:
     paired: Difference
 
     def to_json(self) -> dict[str, Any]:
+        """{"first", "second": as published; then the fields of `Difference`}."""
         return {"first": self.first, "second": self.second, **self.paired.to_json()}
 
 
@@ -48,6 +50,7 @@ class Comparison:
     only_second: Sequence[str]
 
     def to_json(self) -> dict[str, Any]:
+        """As `mmjudge compare --json` writes it; see the module."""
         return {
             "first": str(self.first.folder),
             "second": str(self.second.folder),
@@ -65,8 +68,11 @@ def compare(first: Run, second: Run, *, seed: int = 0) -> Comparison:
     benchmark = find(first.results["benchmark"])
     metrics: dict[str, Row] = {}
     categories: dict[str, dict[str, Row]] = {}
-    for ours, theirs in zip(benchmark.tallies(first.verdicts), benchmark.tallies(second.verdicts), strict=True):
-        overall, by_category = differences(join(ours, theirs), ours.metrics, seed=seed)
+    for units, counted in by_units(benchmark.metrics).items():
+        ratios = {metric.name: metric.ratio for metric in counted}
+        outcomes = len(counted[0].ratio.numerator)
+        joint = join_units(units(first.verdicts), units(second.verdicts), outcomes)
+        overall, by_category = differences(joint, ratios, seed=seed)
         metrics |= {name: Row(first.estimate(name), second.estimate(name), row) for name, row in overall.items()}
         for category, rows in by_category.items():
             categories.setdefault(category, {}).update(

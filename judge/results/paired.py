@@ -21,13 +21,13 @@ Differences are second minus first, in the metric's own unit (points, where it i
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from judge.core.estimate import Estimate
-from judge.core.tally import Ratio, Tally
+from judge.core.metric import Ratio, Unit
 from judge.results.statistics import detectable, percentile_interval, wilson
 
 RESAMPLES = 10_000
@@ -53,18 +53,19 @@ class Difference:
     detectable: float | None
 
     def to_json(self) -> dict[str, Any]:
+        """The fields by name, `difference` as {"value", "ci_low", "ci_high", "n"}."""
         return dataclasses.asdict(self)
 
 
 Differences = dict[str, Difference]
 
 
-def join(first: Tally, second: Tally) -> dict[str, np.ndarray]:
+def join_units(first: Iterable[Unit], second: Iterable[Unit], outcomes: int) -> dict[str, np.ndarray]:
     """Counts [outcomes, outcomes] by category (in order of appearance) of the units scored in both runs."""
-    outcomes = first.outcomes
+    theirs = {unit.name: unit for unit in second}
     counts: dict[str, np.ndarray] = {}
-    for name, unit in first.units.items():
-        other = second.units.get(name)
+    for unit in first:
+        other = theirs.get(unit.name)
         if other is None or unit.outcome is None or other.outcome is None:
             continue
         if unit.category not in counts:
@@ -78,8 +79,8 @@ def differences(
 ) -> tuple[Differences, dict[str, Differences]]:
     """Every metric over all units, and by category.
 
-    joint: category → counts [outcomes, outcomes], first run by second, as `join` makes them. The same seed gives the
-    same numbers.
+    joint: category → counts [outcomes, outcomes], first run by second, as `join_units` makes them. The same seed gives
+    the same numbers.
     """
     rng = np.random.default_rng(seed)
     kinds = _Kinds(metrics)

@@ -12,15 +12,14 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
 from judge.core.benchmark import Dataset
-from judge.core.verdict import Verdict
-from judge.harness.lmms_eval.tasks import Row, Tasks, Units, unscored_row
+from judge.harness.lmms_eval.tasks import Tasks
 from judge.harness.session import say
 from judge.io.image_paths import ImageRefused
 from judge.model.images import decode_image, read_image_size
@@ -28,15 +27,7 @@ from mmie_tasks import prompts
 from mmie_tasks.benchmark import BENCHMARK
 from mmie_tasks.demo import demo_dir, judge_dir
 from mmie_tasks.judging import locate
-from mmie_tasks.metrics import PERCENT
 from mmie_tasks.records import Part, Record
-
-
-def _scores(scale: float) -> Units:
-    def units(verdicts: Sequence[Verdict]) -> dict[int, float]:
-        return {i: scale * verdict.score for i, verdict in enumerate(verdicts) if verdict.score is not None}
-
-    return units
 
 
 def _load(asks: bool) -> Dataset:
@@ -47,15 +38,7 @@ def _load_demo(asks: bool) -> Dataset:
     return BENCHMARK.load(demo_dir(), images=asks)
 
 
-TASKS = Tasks(
-    BENCHMARK,
-    (
-        Row("score", "score", _scores(PERCENT)),
-        Row("mean", "mean", _scores(1.0)),
-        *(Row(f"score_{name}", "score", _scores(PERCENT), category=name) for name in BENCHMARK.categories),
-        unscored_row(),
-    ),
-)
+TASKS = Tasks(BENCHMARK)
 mmie = TASKS.documents("mmie", _load)
 mmie_score = TASKS.documents("mmie_score", _load)
 mmie_demo = TASKS.documents("mmie_demo", _load_demo, judge=str(judge_dir()))
@@ -69,6 +52,7 @@ def doc_to_text(doc: Mapping[str, Any], lmms_eval_specific_kwargs: Mapping[str, 
 
 
 def doc_to_visual(doc: Mapping[str, Any]) -> list[Any]:
+    """The opened pictures of the question, RGB, in the order of the placeholders of `doc_to_text`."""
     root = TASKS.image_root(doc)
     return [_open(name, root) for name in prompts.visuals(_asked(TASKS.record(doc), root))]
 

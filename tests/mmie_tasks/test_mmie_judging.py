@@ -70,7 +70,7 @@ def test_the_correct_answer_goes_to_msr_alone():
         ("PBL", "strict", None),
     ]:
         record = Record(f"{category}-1", category, None, (Part("Q", None),), parts)
-        found = judging.build(record, (Part("A", None),), profile, root=GOLDEN, answer_root=GOLDEN)
+        found = judging.build_request(record, (Part("A", None),), profile, root=GOLDEN, answer_root=GOLDEN)
         assert found.gt_answer == expected
 
 
@@ -95,7 +95,7 @@ def test_an_image_outside_the_root_is_refused(tmp_path, profile, name):
     (tmp_path / "outside.png").write_bytes(b"secret")
     (root / "link").symlink_to(tmp_path)
     record = Record("SA-1", "SA", "Literature", (Part("Q", None),), ())
-    found = judging.build(record, (Part("A", name),), profile, root=root, answer_root=root)
+    found = judging.build_request(record, (Part("A", name),), profile, root=root, answer_root=root)
     assert isinstance(found, Verdict)
     assert found.unscored == "image_refused"
     assert found.details["field"] == "Literature"
@@ -133,7 +133,7 @@ def test_question_and_answer_have_roots_of_their_own(tmp_path):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "a.png").write_bytes(folder.encode())
     record = Record("SA-1", "SA", None, (Part(None, "./a.png"),), ())
-    found = judging.build(
+    found = judging.build_request(
         record, (Part(None, "a.png"),), "strict", root=tmp_path / "data", answer_root=tmp_path / "run"
     )
     assert [picture.path.read_bytes() for picture in found.pictures] == [b"data", b"run"]
@@ -142,7 +142,7 @@ def test_question_and_answer_have_roots_of_their_own(tmp_path):
 
 def test_a_lone_surrogate_becomes_a_character_that_can_be_written():
     record = Record("SA-1", "SA", None, (Part("Q\udc80", None),), ())
-    found = judging.build(record, (Part("A\ud800", None),), "strict", root=GOLDEN, answer_root=GOLDEN)
+    found = judging.build_request(record, (Part("A\ud800", None),), "strict", root=GOLDEN, answer_root=GOLDEN)
     assert (found.question_text(), found.answer_text()) == ("Q\ufffd\n", "A\ufffd\n")
 
 
@@ -160,7 +160,7 @@ IMAGE_NAMES = (
 def test_no_response_reaches_a_file_outside(parts, profile):
     record = Record("SA-1", "SA", None, (Part("Q", "images/046.png"),), ())
     answer = responses.parse(json.dumps(parts))
-    found = judging.build(record, answer, profile, root=GOLDEN, answer_root=GOLDEN)
+    found = judging.build_request(record, answer, profile, root=GOLDEN, answer_root=GOLDEN)
     if isinstance(found, Verdict):
         assert found.unscored in {"image_refused", "image_missing", "empty_answer"}
     else:

@@ -17,7 +17,7 @@ from judge.core.request import Request
 from judge.core.verdict import Verdict
 from judge.errors import UserError
 from mmvu_tasks.benchmark import BENCHMARK, verdict
-from mmvu_tasks.pairs import Half, Pair, join, tally
+from mmvu_tasks.pairs import Half, Pair, count_outcomes, join
 from mmvu_tasks.records import Record
 
 HERE = Path(".")
@@ -310,7 +310,7 @@ def test_the_published_pair_of_two_positives(v1: Dataset, first: str, second: st
     # items 272 and 273, both POS, with the truths C and A: either half alone counts as misled
     assert [v1.records[n].ground_truth for n in (272, 273)] == ["C", "A"]
     verdicts = score(v1, [answer(v1.records[272], first), answer(v1.records[273], second)])
-    assert tally(join(verdicts).pairs)[outcome] == 1  # type: ignore[index]
+    assert count_outcomes(join(verdicts).pairs)[outcome] == 1  # type: ignore[index]
 
 
 @needs_published

@@ -14,7 +14,7 @@ INSTRUCTION = "\nAnswer with the option's letter from the given choices directly
 
 
 def test_text_and_message(tmp_path: Path) -> None:
-    record = records.read(write(tmp_path, pair()))[0]
+    record = records.read_records(write(tmp_path, pair()))[0]
     assert prompts.text(record) == QUESTION + INSTRUCTION
     image = object()
     assert prompts.messages(record, image) == [
@@ -27,7 +27,7 @@ def test_text_and_message(tmp_path: Path) -> None:
 
 @needs_published
 def test_all_published_questions() -> None:
-    for record in records.read(PUBLISHED):
+    for record in records.read_records(PUBLISHED):
         assert prompts.text(record) == record.question + INSTRUCTION
 
 
@@ -35,7 +35,7 @@ def test_all_published_questions() -> None:
 def test_braces_in_a_question_are_text(tmp_path: Path, text: str) -> None:
     rows = pair()
     rows[0]["question"] = f"{text}{QUESTION}"
-    record = records.read(write(tmp_path, rows))[0]
+    record = records.read_records(write(tmp_path, rows))[0]
     assert prompts.text(record) == f"{text}{QUESTION}{INSTRUCTION}"
 
 

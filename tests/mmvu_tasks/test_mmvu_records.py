@@ -52,7 +52,7 @@ def test_no_options(question: str) -> None:
 
 @pytest.fixture(scope="module")
 def published() -> list[Record]:
-    return records.read(PUBLISHED)
+    return records.read_records(PUBLISHED)
 
 
 @needs_published
@@ -143,12 +143,6 @@ class TestPublished:
         assert first == {"NEGPOS": 155, "POSNEG": 144, "POSPOS": 1}
 
 
-def test_docs_come_back(tmp_path: Path) -> None:
-    for record in records.read(write(tmp_path, pair())):
-        doc = json.loads(json.dumps(record.to_doc()))
-        assert Record.from_doc({**doc, "more": 1}) == record
-
-
 REFUSED = [
     ([], "expected one JSON list of questions"),
     ({"id": "x"}, "expected one JSON list of questions"),
@@ -168,7 +162,7 @@ REFUSED = [
 def test_refused(tmp_path: Path, rows: object, message: str) -> None:
     file = write(tmp_path, rows)  # type: ignore[arg-type]
     with pytest.raises(UserError) as caught:
-        records.read(file)
+        records.read_records(file)
     assert str(caught.value).startswith(str(file))
     assert message in str(caught.value)
     assert "→ " in str(caught.value)
@@ -179,16 +173,16 @@ def test_broken_files(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "MMR-benchmark.json"
     file.write_bytes(content)
     with pytest.raises(UserError, match="not valid JSON, probably cut off"):
-        records.read(file)
+        records.read_records(file)
 
 
 def test_absent_file(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cannot be read: No such file"):
-        records.read(tmp_path / "MMR-benchmark.json")
+        records.read_records(tmp_path / "MMR-benchmark.json")
 
 
 def test_half_a_pair_is_no_pair(tmp_path: Path) -> None:
-    found = records.read(write(tmp_path, [*pair(), row("attribute/number/01")]))
+    found = records.read_records(write(tmp_path, [*pair(), row("attribute/number/01")]))
     assert records.pairs_per_category(found) == {"Shape": 1}
 
 

@@ -1,19 +1,18 @@
 """A benchmark as a task of lmms-eval: documents, one row of the result table per metric and category, aggregation.
 
-A task module is thin (see `mmie_tasks/lmms_eval/task.py`): it says how data is loaded, how a record is asked, and which
-rows there are; its task files name the functions of `Tasks` with absolute `!function` paths, since a relative path
-would run a fresh copy of the module for each function.
+A task module is thin (see `mmie_tasks/lmms_eval/task.py`): it says how data is loaded and how a record is asked. Its
+task files name the functions of `Tasks` with absolute `!function` paths, since a relative path would run a fresh copy
+of the module for each function. The rows are the benchmark's metrics (`Benchmark.metrics`), some by category, too.
 
 A document is a pointer, `{"mmjudge_task": "mmvu", "index": 404, "id": "context/abstract/22"}`; the record stays in
-Python, so no text is pressed through Arrow. Every value in the table is one that `Benchmark.summarise` gives for the
-row's verdicts, the value `results.json` has; what is added here is which items lmms-eval takes its standard error
-over (it reads the key "score"; `evaluator_utils.py` :134-162 of lmms-eval 0.7.3).
+Python, so no text is pressed through Arrow. Every value in the table is the estimate of its metric over the row's
+verdicts, the value `results.json` has; items of the metric's units get the key "score", over which lmms-eval takes its
+standard error (`evaluator_utils.py` :134-162 of lmms-eval 0.7.3).
 """
 
 from __future__ import annotations
 
 import dataclasses
-import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -21,18 +20,17 @@ from types import FrameType
 from typing import Any
 
 from judge.core.benchmark import Answer, Benchmark, Dataset
-from judge.core.verdict import Verdict
+from judge.core.metric import UNSCORED, Metric
 from judge.errors import UserError
 from judge.harness.lmms_eval.deferred import Item, Queue, answers, verdicts
 from judge.harness.session import Session, say
 from judge.harness.settings import read_settings
+from judge.results.estimates import estimate
 
 TASK_COLUMN = "mmjudge_task"
 STUB = {"data_files": str(Path(__file__).with_name("stub.jsonl"))}
 """What lmms-eval loads as the dataset, with its builder "json", before `process_docs` puts ours in its place."""
 OUTPUT_FOLDER = "mmjudge"
-Units = Callable[[Sequence[Verdict]], Mapping[int, float]]
-"""From verdicts to {position: value}: the units a standard error is taken over, on the scale of the metric."""
 
 
 class Refusal(SystemExit):
@@ -44,17 +42,15 @@ class Refusal(SystemExit):
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """A row of lmms-eval's table. metric: its name in `Summary.metrics`, or a function of the verdicts.
-
-    category: of the questions in it; None for all of them.
-    """
+    """A row of lmms-eval's table: a metric, of all questions or of those of a category."""
 
     name: str
-    metric: str | Callable[[Sequence[Verdict]], float | None]
-    units: Units
+    metric: Metric
     category: str | None = None
-    only: Callable[[Any], bool] = lambda record: True
-    higher_is_better: bool = True
+
+    def concerns(self, record: Any) -> bool:
+        """Whether a record of the dataset belongs to it."""
+        return self.category in (None, record.category) and self.metric.concerns(record)
 
 
 class Tasks:
@@ -63,8 +59,19 @@ class Tasks:
     The first row is of all questions; its aggregation also prints and writes the results.
     """
 
-    def __init__(self, benchmark: Benchmark, rows: Sequence[Row]) -> None:
-        self._benchmark, self._rows = benchmark, rows
+    def __init__(self, benchmark: Benchmark, slug: Callable[[str], str] = str) -> None:
+        """slug: what a category is called in the name of a row, as in "RA_shape"."""
+        self._benchmark = benchmark
+        self._rows = (
+            *(Row(metric.name, metric) for metric in benchmark.metrics),
+            *(
+                Row(f"{metric.name}_{slug(category)}", metric, category)
+                for category in benchmark.categories
+                for metric in benchmark.metrics
+                if metric.by_category
+            ),
+            Row(UNSCORED.name, UNSCORED),
+        )
         self._loaded: dict[str, tuple[Session, Run, Queue]] = {}
 
     def __deepcopy__(self, memo: Any) -> Tasks:
@@ -117,13 +124,13 @@ class Tasks:
         session, _, queue = self._loaded[doc[TASK_COLUMN]]
         pending = queue.add(Answer(doc["id"], doc["index"], results[0], session.settings.image_root))
         record = session.dataset.records[doc["index"]]
-        rows = (row for row in self._rows if row.category in (None, record.category) and row.only(record))
+        rows = (row for row in self._rows if row.concerns(record))
         return {row.name: Item(session.task, queue, pending, brief=row is not self._rows[0]) for row in rows}
 
     def metric_list(self) -> list[dict[str, Any]]:
         """The task files' key of this name."""
         return [
-            {"metric": row.name, "aggregation": self._aggregation(row), "higher_is_better": row.higher_is_better}
+            {"metric": row.name, "aggregation": self._aggregation(row), "higher_is_better": row.metric.higher_is_better}
             for row in self._rows
         ]
 
@@ -131,31 +138,16 @@ class Tasks:
         def aggregate(items: list[dict[str, Any]], args: Any = None) -> float | None:
             session = self.session(items[0]["task"])
             decided = verdicts(items)
-            for position, value in row.units(decided).items():
+            for position, value in row.metric.values(decided).items():
                 items[position]["score"] = value
             if row is self._rows[0]:
                 output = getattr(args, "output_path", None)
                 folder = Path(output) / OUTPUT_FOLDER / session.task if output else None
                 given = answers(items, session.settings.image_root) if folder else []
                 session.publish(decided, folder, given)
-            if callable(row.metric):
-                return row.metric(decided)
-            return self._benchmark.summarise(decided, session.dataset).metrics[row.metric].value
+            return estimate(row.metric, decided).value
 
         return aggregate
-
-
-def unscored_row() -> Row:
-    """Share of answers without a score, percent."""
-
-    def units(decided: Sequence[Verdict]) -> dict[int, float]:
-        return {position: 100.0 * (verdict.score is None) for position, verdict in enumerate(decided)}
-
-    def rate(decided: Sequence[Verdict]) -> float | None:
-        values = units(decided).values()
-        return math.fsum(values) / len(values) if values else None
-
-    return Row("unscored", rate, units, higher_is_better=False)
 
 
 @dataclasses.dataclass(frozen=True)

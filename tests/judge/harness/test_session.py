@@ -12,6 +12,7 @@ import pytest
 from fake_endpoint import FakeEndpoint, hashed, said
 
 from judge.core.benchmark import Answer, Dataset, Source, Summary
+from judge.core.metric import Metric, Ratio, scores
 from judge.core.request import Request, Text
 from judge.core.rubric import Rubric
 from judge.core.scale import JUDGE_SCALE
@@ -37,6 +38,7 @@ class Toy:
     name = title = "toy"
     repo = "toy/toy"
     categories = ("T",)
+    metrics = (Metric("mean", "mean points", "answers", "", scores, Ratio(tuple(range(7)), (1,) * 7, scale=1)),)
     headline = ("mean",)
     scale = JUDGE_SCALE
     judged = True

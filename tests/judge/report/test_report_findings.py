@@ -4,13 +4,14 @@ import types
 
 import pytest
 
-from judge.io.presentation import Metric
+from judge.core.metric import Metric, Ratio, scores
 from judge.report import findings
 from judge.results.paired import Difference
 from judge.results.statistics import Estimate
 
-RA = Metric("robustness accuracy", "pairs")
-MR = Metric("misleading rate", "pairs", higher_is_better=False)
+RA = Metric("RA", "robustness accuracy", "pairs", "", scores, Ratio((0, 1), (1, 1)))
+MR = Metric("MR", "misleading rate", "pairs", "", scores, Ratio((0, 1), (1, 1), higher_is_better=False))
+MEAN = Metric("mean", "mean", "answers", "", scores, Ratio(tuple(range(7)), (1,) * 7, scale=1))
 
 
 def plain(fragments):
@@ -63,7 +64,7 @@ def test_ranked(metric, values, paired, names, sentence):
         (RA, Estimate(8.0, 2.0, 20.0, 24), 6.25,
          "On MMVU, A has a robustness accuracy of 8.0% (95% interval 2.0 to 20.0, 24 pairs); guessing gets 6.25%, "
          "which these answers cannot be told from."),
-        (Metric("mean", top=6), Estimate(3.8234, 3.4, 4.26, 20103), None,
+        (MEAN, Estimate(3.8234, 3.4, 4.26, 20103), None,
          "On MMVU, A has a mean of 3.82 (95% interval 3.40 to 4.26, 20,103 answers)."),
         (RA, Estimate(None, None, None, 0), 6.25, "On MMVU, A has no scored answer."),
     ],

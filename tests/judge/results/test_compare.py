@@ -8,21 +8,24 @@ import pytest
 
 import judge.results.compare
 from judge import cli
-from judge.core.tally import Ratio, tally_scores
+from judge.core.metric import Metric, Ratio, scores
 from judge.core.verdict import Verdict
 from judge.errors import UserError
 from judge.results.compare import compare
 from judge.results.paired import differences
 from judge.results.run_folder import read_run
 
-METRICS = {"score": Ratio(tuple(range(7)), (1,) * 7, scale=100 / 6), "mean": Ratio(tuple(range(7)), (1,) * 7, scale=1)}
+METRICS = [
+    Metric(name, name, "answers", "", scores, Ratio(tuple(range(7)), (1,) * 7, scale=scale))
+    for name, scale in (("score", 100 / 6), ("mean", 1))
+]
 SIGNATURE = "benchmark:scored|edition:v1|data:O/R@1f|rubric:mmjudge@1a2b|judge:O/J@9e8d|dtype:float32|version:0.1.0"
 ESTIMATE = {"value": 50.0, "ci_low": 40.0, "ci_high": 60.0, "n": 4}
 
 
 @pytest.fixture(autouse=True)
 def benchmark(monkeypatch):
-    scored = types.SimpleNamespace(tallies=lambda verdicts: [tally_scores(verdicts, METRICS)])
+    scored = types.SimpleNamespace(metrics=METRICS)
     monkeypatch.setattr(judge.results.compare, "find", {"scored": scored}.__getitem__)
 
 
@@ -89,7 +92,7 @@ def test_comparison_is_that_of_the_counts(tmp_path):
     joint = {name: np.zeros((7, 7), dtype=int) for name in ("PBL", "SA")}
     for id_, a, b in zip(ids, ours, theirs, strict=True):
         joint[id_.partition("-")[0]][a, b] += 1
-    overall, categories = differences(joint, METRICS, seed=5)
+    overall, categories = differences(joint, {metric.name: metric.ratio for metric in METRICS}, seed=5)
     assert {name: row.paired for name, row in found.metrics.items()} == overall
     assert {c: {name: row.paired for name, row in rows.items()} for c, rows in found.categories.items()} == categories
 

@@ -5,9 +5,8 @@ import pytest
 from scipy import stats
 from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
 
-from judge.core.tally import Ratio, Tally, Unit, tally_scores
-from judge.core.verdict import Verdict
-from judge.results.paired import Difference, differences, join, mcnemar
+from judge.core.metric import Ratio, Unit
+from judge.results.paired import Difference, differences, join_units, mcnemar
 from judge.results.statistics import Estimate, detectable, proportion
 
 PP, PN, NP, NN = range(4)
@@ -202,12 +201,12 @@ def test_order_of_runs_turns_the_sign():
 
 
 def test_join_pairs_by_id_and_leaves_the_unscored_out():
-    def tally(*rows):
-        return Tally({name: Unit(category, outcome) for name, category, outcome in rows}, PAIRS)
+    def units(*rows):
+        return [Unit(*row, position) for position, row in enumerate(rows)]
 
-    first = tally(("a", "Color", PP), ("b", "Color", PN), ("c", "Shape", NN), ("d", "Shape", None), ("e", "Shape", PP))
-    second = tally(("e", "Shape", None), ("c", "Shape", PP), ("b", "Color", PN), ("a", "Color", PN), ("f", "Color", PP))
-    joint = join(first, second)
+    first = units(("a", "Color", PP), ("b", "Color", PN), ("c", "Shape", NN), ("d", "Shape", None), ("e", "Shape", PP))
+    second = units(("e", "Shape", None), ("c", "Shape", PP), ("b", "Color", PN), ("a", "Color", PN), ("f", "Color", PP))
+    joint = join_units(first, second, 4)
     assert list(joint) == ["Color", "Shape"]
     assert joint["Color"].tolist() == [[0, 1, 0, 0], [0, 1, 0, 0], [0] * 4, [0] * 4]
     assert joint["Shape"].tolist() == [[0] * 4, [0] * 4, [0] * 4, [1, 0, 0, 0]]  # d and e are unscored on a side
@@ -220,12 +219,3 @@ def test_ratio_of_counts():
     assert values[0] == pytest.approx(100 * 78 / 249)
     assert np.isnan(values[1])
     assert (RA.is_share, MR.is_share, SCORES["mean"].is_share) == (True, False, False)
-
-
-def test_tally_of_scores():
-    tally = tally_scores(
-        [Verdict("SA-1", "judge", 4, category="SA"), Verdict("MSR-1", "judge", None, "truncated", category="MSR")],
-        SCORES,
-    )
-    assert tally.units == {"SA-1": Unit("SA", 4), "MSR-1": Unit("MSR", None)}
-    assert tally.outcomes == 7

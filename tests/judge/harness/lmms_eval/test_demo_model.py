@@ -14,7 +14,7 @@ from mmie_tasks.benchmark import BENCHMARK as MMIE
 from mmie_tasks.demo import demo_dir as mmie_dir
 from mmvu_tasks.demo import demo_dir as mmvu_dir
 from mmvu_tasks.extract import careful
-from mmvu_tasks.records import read as read_mmvu
+from mmvu_tasks.records import read_records as read_mmvu
 
 HEART_IN_RING = [Placed("ring", "blue", 5, 5), Placed("heart", "red", 7, 8)]
 THREE = [Placed("heart", "pink", 1, 1), Placed("heart", "pink", 13, 1), Placed("boat", "black", 1, 13)]

@@ -103,7 +103,7 @@ def test_harnesses_and_score_agree_and_a_killed_inference_goes_on(published: Pat
     # 38 calls before the kill, 30 of them saved, the other 570 after it
     assert len(calls.read_text().splitlines()) == 38 + 600 - 3 * SAVED_EVERY
 
-    rows = records.read(PUBLISHED)
+    rows = records.read_records(PUBLISHED)
     answers = [scripted_answer(prompts.text(row)) for row in rows]
     ours = work / "scripted" / "scripted_MMVU_mmjudge"
     metrics = results(ours)["metrics"]

@@ -17,7 +17,7 @@ from judge.core.rubric import Rubric
 from judge.core.scale import Scale
 from judge.core.verdict import Verdict
 from judge.errors import UserError
-from mmvu_tasks import categories, extract, location
+from mmvu_tasks import categories, extract, location, prompts
 from mmvu_tasks.metrics import METRICS, NO_OPTION, summarise
 from mmvu_tasks.presentation import VIEW
 from mmvu_tasks.records import Record
@@ -72,7 +72,7 @@ class MMVU:
         raise UserError("mmvu is scored by rule; it has no rubric", fix="leave the rubric out")
 
     def signature_parts(self, profile: Profile) -> Mapping[str, str]:
-        return {"extraction": extract.VERSION}
+        return {"extraction": extract.VERSION, "asked": prompts.identity()}
 
     def summarise(self, verdicts: Sequence[Verdict], dataset: Dataset | None) -> Summary:
         return summarise(verdicts, dataset)

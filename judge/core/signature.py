@@ -15,6 +15,8 @@ from collections.abc import Mapping
 
 RUN_PARTS = frozenset({"feedback"})
 """Parts that name one run's input, not how it was measured: the file that a replay read."""
+UNKEYED_PARTS = frozenset({"asked"})
+"""Parts that say where an answer comes from, not how it is judged: the same answer keeps its verdict's key."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,8 +30,9 @@ class Signature:
 
     @property
     def digest(self) -> str:
-        """SHA-256 over the parts, hex; part of every journal key."""
-        return hashlib.sha256(json.dumps(list(self.parts.items())).encode()).hexdigest()
+        """SHA-256 over the parts, `UNKEYED_PARTS` aside, hex; part of every journal key."""
+        keyed = [(name, value) for name, value in self.parts.items() if name not in UNKEYED_PARTS]
+        return hashlib.sha256(json.dumps(keyed).encode()).hexdigest()
 
     def differences(self, other: Signature) -> dict[str, tuple[str | None, str | None]]:
         """Parts that differ, `RUN_PARTS` aside, name → (ours, theirs); None where a side lacks the part."""
@@ -42,5 +45,6 @@ class Signature:
 
     @classmethod
     def parse(cls, line: str) -> Signature:
+        """The signature that a line spells: the inverse of `str`. A part without `:` has an empty value."""
         pairs = (part.partition(":") for part in line.split("|"))
         return cls({name: value for name, _, value in pairs})

@@ -7,7 +7,11 @@ from pathlib import Path
 import pytest
 from mmvu_sample import PUBLISHED, QUESTION, needs_published, pair, write
 
+from judge.core.benchmark import Source
+from judge.core.signature import Signature
+from judge.scoring.pipeline import make_signature
 from mmvu_tasks import prompts, records
+from mmvu_tasks.benchmark import BENCHMARK
 
 # evaluation/evaluation/models/closed-source/gpt4o.py, BAAI-DCAI/Multimodal-Robustness-Benchmark @b85b573
 INSTRUCTION = "\nAnswer with the option's letter from the given choices directly."
@@ -42,3 +46,22 @@ def test_braces_in_a_question_are_text(tmp_path: Path, text: str) -> None:
 def test_identity_names_the_text() -> None:
     # printf '{question}\nAnswer with …directly.' | sha256sum | cut -c1-8
     assert prompts.identity() == "direct@9bd1bef7"
+
+
+def test_another_wording_changes_the_signature_and_no_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def signature() -> Signature:
+        prompts.template.cache_clear()
+        return make_signature(BENCHMARK, Source("o/r", "1f", "v1"), "strict", None, None)
+
+    before = signature()
+    (tmp_path / "direct.txt").write_text("Answer with a letter.\n{question}\n")
+    monkeypatch.setattr(prompts, "_FOLDER", tmp_path)
+    after = signature()
+    monkeypatch.undo()
+    prompts.template.cache_clear()
+
+    assert set(before.differences(after)) == {"asked"}
+    assert before.differences(after)["asked"][0] == "direct@9bd1bef7"
+    assert before.digest == after.digest
+    # a part that does bear on verdicts changes the key
+    assert Signature({**before.parts, "extraction": "other"}).digest != before.digest

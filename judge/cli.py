@@ -34,6 +34,11 @@ OF_THE_JUDGE = {"torch", "transformers", "safetensors", "sentencepiece"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Run a subcommand and return its exit code. argv: words after `mmjudge`; None for those of this process.
+
+    0 done, 1 a checked thing is not so, 2 input to mend, 3 too much is unscored, 130 interrupted, 141 nobody reads on.
+    Raises SystemExit (code 2) for options that argparse refuses.
+    """
     argv = list(sys.argv[1:] if argv is None else argv)
     if isinstance(sys.stdout, io.TextIOWrapper):
         # a terminal that has no "→" still shows the numbers

@@ -14,7 +14,7 @@ from scipy import stats
 
 from judge import cli
 from judge.core.verdict import Verdict
-from judge.results.compare import read_run
+from judge.results.run_folder import read_run
 from judge.validity.agreement import measure_agreement
 from judge.validity.agreement_report import report_agreement
 from judge.validity.baselines import constant_baseline

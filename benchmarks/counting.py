@@ -92,7 +92,7 @@ def count() -> dict[str, Any]:
             chosen: list[Sample] = [some[n] for n in order]
             lengths = [min(NEW, sample.work.new) for sample in chosen]
             options = EngineOptions(max_new_tokens=NEW, batch_size=most, cache_tokens=budget)
-            engine = Counted(model, tokenizer, described, {}, options, lengths=lengths, cutters=0)
+            engine = Counted(model, tokenizer, described, {}, options, lengths=lengths)
             done = dict(engine.complete([sample.prompt for sample in chosen]))
             notes = [item.note for item in done.values() if item.unscored]
             if notes:

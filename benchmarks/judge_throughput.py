@@ -18,8 +18,7 @@ Stages, each written to `--out` as soon as it is done; one that fails says why a
     static        generate(), one at a time, static cache; transformers compiles it on CUDA
     batched       generate(), 8 at a time, padded on the left, sorted by length, rope sets never mixed
     engine        `judge.engines.local` on the same samples, `--copies` of each with pixels of their own, no
-                  shared prefix; the median of 3 runs. Then with shared prefixes, without workers for the pictures, and
-                  without its kernel for writing
+                  shared prefix; the median of 3 runs. Then with shared prefixes, and without its kernel for writing
 
 All write the same number of tokens for a sample: the end token is switched off. `serial roofline` is operations over
 the measured rate of products plus bytes over the measured bandwidth of a copy (`roofline.py`). The ratio to the
@@ -62,12 +61,11 @@ RUNS = 3
 
 @dataclasses.dataclass(frozen=True)
 class How:
-    """A way to run the engine. prefixes: with shared prefixes. cutters: threads or processes for the pictures."""
+    """A way to run the engine. prefixes: with shared prefixes."""
 
     prefixes: bool = False
     without_kernel: bool = False
     max_num_seqs: int | None = None
-    cutters: int | None = None
 
 
 class Bench:
@@ -106,7 +104,7 @@ class Bench:
         """An engine whose answers have the lengths of `copies`, and the clock of its run."""
         budget = None if self.on_gpu else 4096
         options = EngineOptions(max_new_tokens=self.most_new, batch_size=how.max_num_seqs, cache_tokens=budget)
-        made = LocalEngine(self.model, self.tokenizer, self.described, {}, options, cutters=how.cutters)
+        made = LocalEngine(self.model, self.tokenizer, self.described, {}, options)
         lengths = {number: sample.work.new for number, sample in enumerate(copies)}
         clock = Clock(lengths, without_kernel=how.without_kernel)
         made._generator = functools.partial(clock.generator, made)  # type: ignore[method-assign]
@@ -241,7 +239,6 @@ def engine(bench: Bench) -> dict[str, Any]:
     variants = {
         f"shared prefixes ({len(copies)} samples)": lambda: judged(bench, copies, How(prefixes=True)),
         f"{len(few)} samples only": lambda: judged(bench, few),
-        f"{len(few)} samples, pictures in threads": lambda: judged(bench, few, How(cutters=0)),
         f"{len(few)} samples, writing without the kernel": lambda: judged(bench, few, How(without_kernel=True)),
         f"{len(few)} samples, 8 at most": lambda: judged(bench, few, How(max_num_seqs=8)),
     }

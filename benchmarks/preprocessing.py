@@ -1,6 +1,6 @@
 """From picture files to what the vision tower is given: processor time against the reference's code, bits compared.
 
-    python benchmarks/preprocessing.py [--repeats 15] [--out FILE]
+    python benchmarks/preprocessing.py [--repeats 15] [--rounds 7] [--out FILE]
 
 Both sides start at the same file and end where the device takes over. The reference (MMIE @eb0fd6e, main.py; written
 anew here) decodes, resizes, crops, makes a normalised float32 tensor of every tile with torchvision, stacks them and
@@ -13,8 +13,17 @@ Equal means: our tiles give the reference's tensor bit for bit, by the table in 
 
 One thread. The two sides take turns, and the fastest of `--repeats` counts: a shared machine only ever adds time.
 Pictures are made up, noise with the spectrum of photographs, so that files are as large as those of photographs. What
-both sides share, decoding and Pillow's resizing, is most of the time and bounds the ratio. Prints a Markdown table,
-then JSON.
+both sides share, decoding and Pillow's resizing, is most of the time and bounds the ratio.
+
+Then the way from a folder to the device: four threads that cut ahead, as the engine does, beside four processes that
+write into shared memory. Pillow decodes and resizes without the interpreter's lock, numpy copies without it, so threads
+wait for each other, and the device's launching thread for them, between calls only. Samples have three of the pictures.
+`no device` takes them as fast as they are cut. `one GPU` is a stand-in for an H200 at the simulated 372 ms a sample
+(`simulate_schedule.py`): 8 steps of 25 ms, of which the launching thread spends some in `LAUNCHES` short calls into
+torch that each let go of the lock, and 170 ms of reading. `nothing to cut` is the same with tiles that are there
+already. All take turns; medians of `--rounds`. Starting the processes is not counted.
+
+Prints Markdown tables, then JSON.
 """
 
 from __future__ import annotations
@@ -22,11 +31,16 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import multiprocessing
 import platform
+import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing.shared_memory import SharedMemory
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +60,17 @@ KINDS = (
     ("640 x 480 JPEG", 640, 480, "JPEG"),
     ("1280 x 720 JPEG", 1280, 720, "JPEG"),
 )
+
+WORKERS = 4
+AHEAD = 8
+"""Samples that are cut, or being cut, and not taken yet."""
+PICTURES = 3
+ROOM = PICTURES * 13 * TILE * TILE * 3
+"""Bytes of a sample's tiles, at most."""
+SAMPLES = 24
+STEPS, STEP_SECONDS, READING_SECONDS, LAUNCHES = 8, 0.025, 0.170, 640
+
+Tiles = npt.NDArray[np.uint8]
 
 
 def photograph(width: int, height: int, seed: int) -> Image.Image:
@@ -147,6 +172,129 @@ def measure(folder: Path, repeats: int) -> list[dict[str, Any]]:
     return found
 
 
+def cut(paths: Sequence[Path]) -> Tiles:
+    """(T, 448, 448, 3): the tiles of a sample's pictures."""
+    return np.concatenate([images.cut_tiles(images.decode_image(path)) for path in paths])
+
+
+def ahead(submit: Callable[[Sequence[Path], int], Future[Any]], samples: Sequence[Sequence[Path]]) -> Iterator[Any]:
+    """(slot, result) of each sample in order. A slot is used again when the sample after its own is asked for."""
+    under_way: deque[tuple[int, Future[Any]]] = deque()
+    for number, paths in enumerate(samples):
+        slot = number % (AHEAD + 1)
+        under_way.append((slot, submit(paths, slot)))
+        if len(under_way) == AHEAD:
+            taken, future = under_way.popleft()
+            yield taken, future.result()
+    for taken, future in under_way:
+        yield taken, future.result()
+
+
+class Threads:
+    """Samples cut by threads of this process."""
+
+    def __init__(self) -> None:
+        self.pool = ThreadPoolExecutor(WORKERS)
+
+    def samples(self, wanted: Sequence[Sequence[Path]]) -> Iterator[Tiles]:
+        """(T, 448, 448, 3) of each sample, in order, valid until the next is asked for."""
+        return (tiles for _, tiles in ahead(lambda paths, _: self.pool.submit(cut, paths), wanted))
+
+    def close(self) -> None:
+        self.pool.shutdown()
+
+
+class Processes:
+    """The same by processes, through memory that all have mapped."""
+
+    def __init__(self) -> None:
+        self.memory = SharedMemory(create=True, size=(AHEAD + 1) * ROOM)
+        context = multiprocessing.get_context("spawn")
+        self.pool = ProcessPoolExecutor(WORKERS, context, initializer=attach, initargs=(self.memory.name,))
+
+    def samples(self, wanted: Sequence[Sequence[Path]]) -> Iterator[Tiles]:
+        for slot, count in ahead(lambda paths, slot: self.pool.submit(cut_there, paths, slot), wanted):
+            yield np.ndarray((count, TILE, TILE, 3), np.uint8, self.memory.buf, slot * ROOM)
+
+    def close(self) -> None:
+        self.pool.shutdown()
+        self.memory.close()
+        self.memory.unlink()
+
+
+def attach(name: str) -> None:
+    """What a process of `Processes` begins with."""
+    global _memory
+    _memory = SharedMemory(name)
+
+
+def cut_there(paths: Sequence[Path], slot: int) -> int:
+    """Tiles of the sample, which then lie in the slot."""
+    tiles = cut(paths)
+    np.ndarray(tiles.shape, np.uint8, _memory.buf, slot * ROOM)[:] = tiles
+    return len(tiles)
+
+
+def exhaust(samples: Iterable[Tiles]) -> None:
+    """Take samples as fast as they come."""
+    for _ in samples:
+        pass
+
+
+def gpu(samples: Iterable[Tiles]) -> None:
+    """A stand-in for one GPU and the thread that launches its work. See the module."""
+    import torch
+
+    some = torch.zeros(64)
+    for _ in samples:
+        time.sleep(READING_SECONDS)
+        for _ in range(STEPS):
+            end = time.perf_counter() + STEP_SECONDS
+            for _ in range(LAUNCHES):
+                some.add_(1)
+            time.sleep(max(0.0, end - time.perf_counter()))
+
+
+def measure_ahead(folder: Path, rounds: int) -> dict[str, dict[str, float]]:
+    """Median seconds of a sample, by consumer and way. Raises RuntimeError where the two ways differ in a bit."""
+    files = sorted(file for file in folder.iterdir() if file.is_file())
+    wanted = [[files[(number + n) % len(files)] for n in range(PICTURES)] for number in range(SAMPLES)]
+    threads, processes = Threads(), Processes()
+    try:
+        pairs = zip(threads.samples(wanted), processes.samples(wanted), strict=True)  # starts the processes, too
+        if not all(np.array_equal(one, other) for one, other in pairs):
+            raise RuntimeError("processes and threads cut different tiles")
+        ready = cut(wanted[0])
+        ways: dict[str, Callable[[], Iterable[Tiles]]] = {
+            "threads": lambda: threads.samples(wanted),
+            "processes": lambda: processes.samples(wanted),
+            "nothing to cut": lambda: [ready] * SAMPLES,
+        }
+        consumers: dict[str, Callable[[Iterable[Tiles]], object]] = {"no device": exhaust, "one GPU": gpu}
+        taken: dict[str, dict[str, list[float]]] = {name: {way: [] for way in ways} for name in consumers}
+        for turn in range(rounds):
+            for consumer, consume in consumers.items():
+                for way in list(ways)[:: 1 if turn % 2 else -1]:
+                    start = time.perf_counter()
+                    consume(ways[way]())
+                    taken[consumer][way].append((time.perf_counter() - start) / SAMPLES)
+    finally:
+        threads.close()
+        processes.close()
+    return {name: {way: statistics.median(times) for way, times in by.items()} for name, by in taken.items()}
+
+
+def table_ahead(found: dict[str, dict[str, float]]) -> str:
+    lines = [
+        "| a sample of three pictures, ms | threads | processes | nothing to cut | threads / processes |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    for consumer, by in found.items():
+        times = " | ".join(f"{1e3 * by[way]:.1f}" for way in ("threads", "processes", "nothing to cut"))
+        lines.append(f"| {consumer} | {times} | {by['threads'] / by['processes']:.2f} |")
+    return "\n".join(lines)
+
+
 def table(rows: Sequence[dict[str, Any]]) -> str:
     lines = [
         "| picture | tiles | reference, ms | ours, ms | ratio | ratio in float32 | of it decoding, ms | bits equal |",
@@ -173,21 +321,25 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=15)
+    parser.add_argument("--rounds", type=int, default=7, help="of threads and processes side by side (default 7)")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the JSON there as well")
     args = parser.parse_args(argv)
     with tempfile.TemporaryDirectory() as folder:
         rows = measure(Path(folder), args.repeats)
+        ahead_of_device = measure_ahead(Path(folder), args.rounds)
     found = {
         "goal": GOAL,
         "ratio": sum(row["reference_ms"] for row in rows) / sum(row["ours_ms"] for row in rows),
         "pictures": rows,
+        "seconds_a_sample": ahead_of_device,
+        "threads_over_processes": {name: by["threads"] / by["processes"] for name, by in ahead_of_device.items()},
         "pillow": PIL.__version__,
         "torch": torch.__version__,
         "torchvision": torchvision.__version__,
         "python": platform.python_version(),
         "machine": platform.machine(),
     }
-    print(f"{table(rows)}\n")
+    print(f"{table(rows)}\n\n{table_ahead(ahead_of_device)}\n")
     print(json.dumps(found))
     if args.out:
         args.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")

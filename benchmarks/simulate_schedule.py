@@ -143,7 +143,6 @@ def run(
         max_new_tokens=MAX_NEW_TOKENS,
         budget=budget,
         most=most,
-        threads=1,
     )
     done = sorted(number for number, _ in schedule.run())
     assert done == list(range(len(samples)))  # everyone, once

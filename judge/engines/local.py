@@ -13,21 +13,21 @@ was done (`judge.model.counters`). How it works, and what was not tried: docs/en
 from __future__ import annotations
 
 import collections
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from judge.core import score_text
 from judge.core.request import Picture, Text
 from judge.core.rubric import Literal
 from judge.engines import DEFAULT_OPTIONS, MAX_TILES, Completion, EngineOptions, Prompt
 from judge.engines.devices import default_device
-from judge.engines.preparing import Cutter
-from judge.engines.scheduler import THREADS, Planned, Ready, Schedule, failed, plan
+from judge.engines.scheduler import Ready, Schedule, failed, plan
 from judge.errors import UserError
 from judge.io.image_paths import ImageRefused
-from judge.model import conversation, distribution, generate
+from judge.model import conversation, distribution, generate, images
 from judge.model.cache import bytes_per_token
 from judge.model.counters import Counters
 from judge.model.tokenizer import Tokenizer
@@ -41,8 +41,6 @@ CPU_TOKENS = 16_384
 # By what is read, half of it would be nine tenths as fast; but a step should last longer than launching it takes.
 RESERVED_BYTES = 6 << 30
 CACHE_SHARE = 0.8
-# Processes that cut pictures for a GPU. One GPU looks at some eight pictures a second, a core cuts thirty.
-CUTTERS = 4
 
 
 def load_local_engine(judge: str, options: EngineOptions = DEFAULT_OPTIONS) -> LocalEngine:
@@ -94,12 +92,8 @@ class LocalEngine:
         described: original_layout.Layout,
         identity: Mapping[str, str],
         options: EngineOptions = DEFAULT_OPTIONS,
-        *,
-        cutters: int | None = None,
     ) -> None:
-        """model: on its device, in its dtype; options then say nothing about where and how it was loaded.
-        cutters: processes that cut pictures, 0: threads of this one; None: by the device.
-        """
+        """model: on its device, in its dtype; options then say nothing about where and how it was loaded."""
         self.model, self.tokenizer, self.layout = model, tokenizer, described
         self.max_new_tokens = options.max_new_tokens
         self.counters = Counters()
@@ -110,8 +104,6 @@ class LocalEngine:
         on_cpu = model.lm_head.weight.device.type == "cpu"
         self._batch_size = options.batch_size
         self._budget = options.cache_tokens or (CPU_TOKENS if on_cpu else self._tokens_that_fit())
-        # beside a CPU's own work processes would only take turns with it
-        self._cutters = cutters if cutters is not None else 0 if on_cpu else min(CUTTERS, os.cpu_count() or 1)
 
     @property
     def identity(self) -> Mapping[str, str]:
@@ -122,49 +114,43 @@ class LocalEngine:
         planned, refused = plan(prompts, self.layout, MAX_TILES)
         yield from refused
         openings = self._openings(prompts)
-        with Cutter(self.layout.tile_size, MAX_TILES, self._cutters) as cutter:
-            schedule = Schedule(
-                planned,
-                lambda item: self._prepare(item, prompts[item.number], cutter, openings),
-                self._generator,
-                self._completion,
-                tile_bytes=3 * self.layout.tile_size**2,
-                max_new_tokens=self.max_new_tokens,
-                budget=self._budget,
-                most=self._batch_size,
-                threads=self._cutters or THREADS,
-                counters=self.counters,
-            )
-            try:
-                yield from schedule.run()
-            finally:
-                self._budget = schedule.budget
+        schedule = Schedule(
+            planned,
+            lambda item: self._prepare(item.number, prompts[item.number], openings),
+            self._generator,
+            self._completion,
+            tile_bytes=3 * self.layout.tile_size**2,
+            max_new_tokens=self.max_new_tokens,
+            budget=self._budget,
+            most=self._batch_size,
+            counters=self.counters,
+        )
+        try:
+            yield from schedule.run()
+        finally:
+            self._budget = schedule.budget
 
-    def _prepare(
-        self, planned: Planned, prompt: Prompt, cutter: Cutter, openings: Mapping[str, tuple[int, ...]]
-    ) -> Ready | Completion:
+    def _prepare(self, number: int, prompt: Prompt, openings: Mapping[str, tuple[int, ...]]) -> Ready | Completion:
         """Ids and tiles of one prompt, or why there are none."""
-        described, tiles = self.layout, None
+        described = self.layout
         try:
             paths = [piece.path for piece in prompt.pieces if isinstance(piece, Picture)]
-            tiles = cutter.cut(paths, planned.tiles)
-            counts = tiles.counts if tiles else ()
+            tiles = [
+                images.cut_tiles(images.decode_image(path), described.tile_size, max_num=MAX_TILES) for path in paths
+            ]
             encoded = conversation.encode_prompt(
-                self.tokenizer, prompt.pieces, counts, described.tokens_per_tile, self._system
+                self.tokenizer, prompt.pieces, list(map(len, tiles)), described.tokens_per_tile, self._system
             )
+            room = described.window - self.max_new_tokens
+            if len(encoded.ids) > room:
+                note = f"{len(encoded.ids)} tokens, room for {room}"
+                return Completion(None, unscored="request_too_long", note=note)
+            together = np.concatenate(tiles) if tiles else None
+        except ImageRefused as refused:
+            return Completion(None, unscored=refused.reason, note=refused.message)
         except Exception as error:
-            if tiles is not None:
-                tiles.release()
-            if isinstance(error, ImageRefused):
-                return Completion(None, unscored=error.reason, note=error.message)
             return failed(error)
-        row = generate.ModelInput(encoded.ids, tiles.array if tiles else None, openings.get(_opening(prompt), ()))
-        ready = Ready(planned.number, row, tiles)
-        room = described.window - self.max_new_tokens
-        if len(row.ids) > room:
-            ready.release()
-            return Completion(None, unscored="request_too_long", note=f"{len(row.ids)} tokens, room for {room}")
-        return ready
+        return Ready(number, generate.ModelInput(encoded.ids, together, openings.get(_opening(prompt), ())))
 
     def _openings(self, prompts: Sequence[Prompt]) -> dict[str, tuple[int, ...]]:
         """First words of a prompt → the ids it begins with as others do: those of the system line and the rubric.

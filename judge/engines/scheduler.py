@@ -5,7 +5,8 @@
 
 Prompts are admitted in that order while the cache has room for all they may write (`judge.model.cache`), read together
 up to `MAX_BATCHED_TOKENS`, and written one token a step; what a finished one leaves is given to the next before the
-following step. Pictures are cut ahead of that by threads, in the same order, within a number of bytes. What is judged
+following step. Pictures are decoded and cut into tiles ahead of that by threads, in the same order, within a number of
+bytes: Pillow and numpy do that work without the interpreter's lock (`benchmarks/preprocessing.py`). What is judged
 together depends on the prompts and the budget alone, never on how fast anything was.
 
 Out of memory: everything under way is put back, the budget is halved, and it goes on; only a prompt that does not fit
@@ -29,13 +30,14 @@ from judge.model.counters import Counters
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from judge.engines.preparing import Tiles
     from judge.model.weights.original_layout import Layout
 
 CHARACTERS_A_TOKEN = 3
 """Of English and code in a Llama vocabulary, roughly: good enough to put like beside like."""
 
 THREADS = 4
+"""That cut pictures. One GPU takes some eight pictures a second, a core cuts thirty."""
+
 BYTES_AHEAD = 256 << 20
 """Of tiles that are ready and not read yet: ten prompts of three photographs."""
 PROMPTS_AHEAD = 64
@@ -56,12 +58,6 @@ class Ready:
 
     number: int
     row: generate.ModelInput
-    tiles: Tiles | None = None
-
-    def release(self) -> None:
-        """Its tiles have been seen, or never will be."""
-        if self.tiles is not None:
-            self.tiles.release()
 
 
 def plan(
@@ -93,7 +89,7 @@ def plan(
 class Schedule:
     """See the module; for one run.
 
-    prepare: a prompt made ready, or why it cannot be; called by `threads` threads at once. generator: a new one with so
+    prepare: a prompt made ready, or why it cannot be; called by `THREADS` threads at once. generator: a new one with so
     many places. finish: what a generated text is to the caller. budget: tokens cached at once; most: prompts judged at
     once, None: as many as fit. `budget` is lower afterwards where memory ran out.
     """
@@ -109,12 +105,11 @@ class Schedule:
         max_new_tokens: int,
         budget: int,
         most: int | None = None,
-        threads: int = THREADS,
         counters: Counters | None = None,
     ) -> None:
         self.budget, self._counters = budget, counters or Counters()
         self._prepare, self._make, self._finish = prepare, generator, finish
-        self._tile_bytes, self._max_new_tokens, self._most, self._threads = tile_bytes, max_new_tokens, most, threads
+        self._tile_bytes, self._max_new_tokens, self._most = tile_bytes, max_new_tokens, most
         self._waiting = deque(planned)
         self._planned = {item.number: item for item in planned}
         self._upcoming: deque[tuple[Planned, Future[Ready | Completion]]] = deque()
@@ -126,7 +121,7 @@ class Schedule:
 
     def run(self) -> Iterator[tuple[int, Completion]]:
         """Yield (number, completion) once for every prompt planned. Raises what ends the device."""
-        with ThreadPoolExecutor(self._threads) as pool:
+        with ThreadPoolExecutor(THREADS) as pool:
             try:
                 while (done := self._advance(pool)) is not None:
                     yield from done
@@ -145,8 +140,6 @@ class Schedule:
             if group and self._generator is not None:
                 finished = self._generator.admit([(ready.number, ready.row) for ready in group])
                 self._flying |= {ready.number: self._need(ready) for ready in group}
-                for ready in group:
-                    ready.release()
             elif self._generator is not None and self._flying:
                 finished = self._generator.step(self._most)
             else:
@@ -218,14 +211,11 @@ class Schedule:
         if isinstance(error, getattr(torch, "AcceleratorError", ())):
             raise error  # the device is lost, and every later prompt would fail with it
         error = error.with_traceback(None)  # frames hold the tensors that did not fit
-        for ready in group:
-            ready.release()
         suspects = {ready.number: self._need(ready) for ready in group}
         if _no_memory(error):
             suspects |= self._flying
             if not suspects and self._next is not None:  # there was not even a cache
                 suspects = {self._next.number: self._need(self._next)}
-                self._next.release()
                 self._next = None
             return self._with_less(error, suspects)
         if not group:

@@ -25,9 +25,9 @@ def prompts():
     return [Prompt(request, rubric.render(request)) for request in BENCHMARK.references(None, 5)]
 
 
-def completions(loaded, prompts, order, batch_size, cutters=0):
+def completions(loaded, prompts, order, batch_size):
     options = EngineOptions(batch_size=batch_size)
-    engine = engines.LocalEngine(loaded.model, loaded.tokenizer, loaded.layout, {}, options, cutters=cutters)
+    engine = engines.LocalEngine(loaded.model, loaded.tokenizer, loaded.layout, {}, options)
     found = {order[number]: done for number, done in engine.complete([prompts[i] for i in order])}
     return [found[i] for i in range(len(prompts))]
 
@@ -37,10 +37,13 @@ def alone(loaded, prompts):
     return completions(loaded, prompts, list(range(len(prompts))), 1)
 
 
-@pytest.mark.parametrize(("batch_size", "cutters"), [(1, 0), (3, 1), (8, 0), (None, 2)])
-def test_the_same_verdict_for_any_batch_size_order_and_number_of_workers(loaded, prompts, alone, batch_size, cutters):
+@pytest.mark.parametrize(("batch_size", "threads"), [(1, 4), (3, 1), (8, 4), (None, 2)])
+def test_the_same_verdict_for_any_batch_size_order_and_number_of_threads(
+    loaded, prompts, alone, batch_size, threads, monkeypatch
+):
+    monkeypatch.setattr("judge.engines.scheduler.THREADS", threads)
     order = random.Random(batch_size).sample(range(len(prompts)), k=len(prompts))
-    found = completions(loaded, prompts, order, batch_size, cutters)
+    found = completions(loaded, prompts, order, batch_size)
     assert [(c.text, c.stopped, c.unscored) for c in found] == [(c.text, c.stopped, c.unscored) for c in alone]
     # a batch may change the last of the four digits that are kept
     for ours, theirs in zip(found, alone, strict=True):

@@ -13,10 +13,8 @@ from PIL import Image
 from judge.core.request import Picture, Request, Text
 from judge.core.rubric import Literal
 from judge.core.score_text import parse_score
-from judge.engines import MAX_TILES, EngineOptions, Prompt
+from judge.engines import EngineOptions, Prompt
 from judge.engines.local import LocalEngine, check_judge, load_local_engine, tokens_that_fit
-from judge.engines.preparing import Cutter
-from judge.engines.scheduler import plan
 from judge.errors import UserError
 from judge.model import distribution, generate, packed, rope
 from judge.model.cache import KeyValueCache
@@ -59,9 +57,9 @@ def prompts(pictures):
     ]
 
 
-def engine_of(judge, cutters=None, **options):
+def engine_of(judge, **options):
     options = EngineOptions(**{"max_new_tokens": NEW, **options})
-    return LocalEngine(judge.model, judge.tokenizer, judge.layout, {}, options, cutters=cutters)
+    return LocalEngine(judge.model, judge.tokenizer, judge.layout, {}, options)
 
 
 @pytest.fixture
@@ -78,8 +76,7 @@ def results(engine, prompts):
 
 def ready(engine, one):
     """One prompt as it is made ready to be read, or the completion that says why it is not."""
-    (planned,), _ = plan([one], engine.layout, MAX_TILES)
-    return engine._prepare(planned, one, Cutter(engine.layout.tile_size), {})
+    return engine._prepare(0, one, {})
 
 
 def same(ours, theirs):
@@ -103,12 +100,13 @@ def test_the_same_for_any_batch_size_and_order(request, name, prompts):
 
 
 @pytest.mark.parametrize("name", ["recorded", "second"])
-def test_the_same_for_any_budget_and_any_number_of_cutters(request, name, prompts):
+def test_the_same_for_any_budget_and_any_number_of_threads(request, name, prompts, monkeypatch):
     judge = request.getfixturevalue(name)
     expected = results(engine_of(judge), prompts)
-    for seed, (tokens, cutters) in enumerate([(1, 0), (300, 2), (500, 0), (900, 1), (100_000, 0)]):
+    for seed, (tokens, threads) in enumerate([(1, 4), (300, 2), (500, 8), (900, 1), (100_000, 4)]):
+        monkeypatch.setattr("judge.engines.scheduler.THREADS", threads)
         order = random.Random(seed).sample(range(len(prompts)), k=len(prompts))
-        engine = engine_of(judge, cache_tokens=tokens, cutters=cutters)
+        engine = engine_of(judge, cache_tokens=tokens)
         same(results(engine, [prompts[i] for i in order]), [expected[i] for i in order])
 
 

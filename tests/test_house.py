@@ -304,10 +304,7 @@ def bare_verbs() -> Iterator[str]:
 
 # known: begin
 KNOWN: dict[str, tuple[str, ...]] = {
-    "too_long": (
-        "judge/commands/score.py: add_arguments",
-        "judge/engines/server.py",
-    ),
+    "too_long": ("judge/commands/score.py: add_arguments",),
     "too_many_parameters": (
         "judge/engines/scheduler.py: Schedule.__init__",
         "judge/finetune/loss.py: Lesson.forward",
@@ -330,9 +327,6 @@ KNOWN: dict[str, tuple[str, ...]] = {
         "judge/engines/loading.py: is_address",
         "judge/engines/processes.py: Processes.close",
         "judge/engines/scheduler.py: failed",
-        "judge/engines/server.py: Endpoint.fits",
-        "judge/engines/server.py: Known.short_window",
-        "judge/engines/server.py: Known.system",
         "judge/finetune/optimiser.py: Muon.step",
         "judge/finetune/optimiser.py: MuonAndAdamW.load_state_dict",
         "judge/finetune/optimiser.py: MuonAndAdamW.state_dict",
@@ -371,7 +365,6 @@ KNOWN: dict[str, tuple[str, ...]] = {
         "judge/engines/messages.py: places",
         "judge/engines/scheduler.py: _look_ahead",
         "judge/engines/scheduler.py: look",
-        "judge/engines/server.py: _look",
         "judge/report/charts.py: places",
         "judge/report/findings.py: told",
         "mmvu_tasks/extract.py: places",

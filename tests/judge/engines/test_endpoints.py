@@ -18,9 +18,10 @@ from judge.core.request import Picture, Request, Text
 from judge.core.rubric import Literal
 from judge.engines import Completion, Prompt, endpoints
 from judge.engines import server as module
+from judge.engines.dispatch import ATTEMPTS, FIRST_REFUSALS, Pace
 from judge.engines.endpoints import Address, addresses
 from judge.engines.messages import message
-from judge.engines.server import ATTEMPTS, FIRST_REFUSALS, Pace, Server, connect
+from judge.engines.server import Server, connect
 from judge.errors import UserError
 from judge.model import conversation, images
 from mmie_tasks.benchmark import BENCHMARK
@@ -106,9 +107,9 @@ def judged(in_process, tmp_path):
 
 
 def connected_tokenizer():
-    from judge.engines.server import Known
+    from judge.engines.chat_request import ServedJudge
 
-    return Known.of(str(judge_dir()))
+    return ServedJudge.of(str(judge_dir()))
 
 
 def test_the_same_feedback_and_scores_as_in_process(in_process, judged):

@@ -1,0 +1,121 @@
+"""What is sent to an OpenAI-compatible server for a prompt, and whether it fits there.
+
+    requests = ChatRequests(served, ServedJudge.of("MMIE/MMIE-Score"))
+    request = requests.chat_request(prompt)       ChatRequest(message=…, max_tokens=1024, tokens=2_871)
+    requests.body(request)                        {"model": "MMIE/MMIE-Score", "messages": […], "temperature": 0, …}
+
+Where the served judge's tokenizer is known, a prompt's tokens are counted before it is sent.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from judge.engines import MAX_NEW_TOKENS, MAX_TILES, Completion, Prompt
+from judge.engines.endpoints import Kind, Served
+from judge.engines.messages import Message, chat, message, prompt_length
+from judge.io.image_paths import ImageRefused
+from judge.model import conversation, images
+from judge.model.tokenizer import Tokenizer
+from judge.model.weights import original_layout, source
+
+
+@dataclasses.dataclass(frozen=True)
+class ServedJudge:
+    """The judge that is served, as far as its small files tell."""
+
+    tokenizer: Tokenizer
+    layout: original_layout.Layout
+
+    @property
+    def system(self) -> str:
+        """The system message of its prompts."""
+        return str(self.layout.raw.get("system_message") or conversation.SYSTEM_MESSAGE)
+
+    @property
+    def short_window(self) -> int:
+        """Tokens up to which it reads a prompt with the short rope factors."""
+        return int(self.layout.text["original_max_position_embeddings"])
+
+    @classmethod
+    def of(cls, judge: str) -> ServedJudge:
+        """From a folder or `ORG/NAME[@REVISION]`; fetches no weights.
+
+        Raises UserError for a judge that is not there or not in the layout of InternVL2.
+        """
+        folder = source.resolve_judge(judge, weights=False).folder
+        return cls(Tokenizer.from_folder(folder), original_layout.read_layout(folder))
+
+
+@dataclasses.dataclass(frozen=True)
+class ChatRequest:
+    """What is asked for one prompt. tokens: of the prompt, or None where they cannot be counted. max_tokens: of the
+    answer. kind: of endpoint, or None for any."""
+
+    message: Message
+    max_tokens: int
+    tokens: int | None = None
+    kind: Kind | None = None
+    crossed: bool = False
+    """Asked at a short endpoint before, where the answer did not fit."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ChatRequests:
+    """Makes requests of prompts. served: what the endpoints say they serve. judge: the same by its small files; None
+    where it is not known, and prompts are sent unchecked. split: short and long prompts have endpoints of their own."""
+
+    served: Served
+    judge: ServedJudge | None = None
+    max_new_tokens: int = MAX_NEW_TOKENS
+    split: bool = False
+
+    def chat_request(self, prompt: Prompt) -> ChatRequest | Completion:
+        """What to send for a prompt, or why there is nothing to send. Pictures are looked at, not yet read."""
+        judge = self.judge
+        special = judge.tokenizer.special if judge else ()
+        try:
+            said = message(prompt.pieces, special)
+            if judge is None:
+                return ChatRequest(said, self.max_new_tokens)
+            size = judge.layout.tile_size
+            tiles = [
+                images.count_tiles(*images.read_image_size(path), size, max_num=MAX_TILES) for path in said.pictures
+            ]
+            length = prompt_length(said.text, tiles, judge.layout.tokens_per_tile, judge.tokenizer, judge.system)
+        except ImageRefused as refused:
+            return Completion(None, unscored=refused.reason, note=refused.message)
+        except Exception as error:
+            return Completion(None, unscored="engine_error", note=f"{type(error).__name__}: {error}")
+        room = judge.layout.window - self.max_new_tokens
+        if length > room:
+            return Completion(None, unscored="request_too_long", note=f"{length} tokens, room for {room}")
+        if not self.split:
+            return ChatRequest(said, self.max_new_tokens, length)
+        left = judge.short_window - length
+        if left <= 0:
+            return ChatRequest(said, self.max_new_tokens, length, "long")
+        return ChatRequest(said, min(self.max_new_tokens, left), length, "short")
+
+    def body(self, request: ChatRequest) -> dict[str, Any]:
+        """The request as JSON. Raises ImageRefused.
+
+        What vLLM needs beyond the protocol: only <|end|> ends the text (its own default are the tokens that
+        generation_config.json lists), and nothing of that file changes the greedy choice.
+        """
+        served, judge = self.served, self.judge
+        body: dict[str, Any] = {
+            "model": served.model,
+            "messages": chat(request.message, judge.system if judge else conversation.SYSTEM_MESSAGE),
+            "temperature": 0,
+            "max_tokens": request.max_tokens,
+            "stop": [conversation.STOP],
+        }
+        if served.is_vllm:
+            body["repetition_penalty"] = 1.0
+            if judge:
+                body |= {"stop_token_ids": [judge.tokenizer.special[conversation.STOP]], "ignore_eos": True}
+            else:  # a stop token that is not printed would not be seen as a stop text
+                body["skip_special_tokens"] = False
+        return body

@@ -109,6 +109,7 @@ def _shown(estimate: Estimate) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """The command; its exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--judge", type=Path, default=judge_dir())
     parser.add_argument("--n", type=int, default=20, help="answers per condition")

@@ -82,44 +82,12 @@ def write_tokenizer(folder: Path, lines: Iterable[str]) -> None:
 
 def config() -> dict[str, Any]:
     """`config.json` in the original layout. The model has some 1.2 million parameters."""
-    half = 16  # of a head
     return {
         "architectures": ["InternVLChatModel"],
         "downsample_ratio": 0.5,
         "dynamic_image_size": True,
         "force_image_size": TILE,
-        "llm_config": {
-            "architectures": ["Phi3ForCausalLM"],
-            "attention_dropout": 0.0,
-            "bos_token_id": 1,
-            "embd_pdrop": 0.0,
-            "eos_token_id": PIECES,
-            "hidden_act": "silu",
-            "hidden_size": 128,
-            "initializer_range": 0.02,
-            "intermediate_size": 352,
-            "max_position_embeddings": WINDOW,
-            "model_type": "phi3",
-            "num_attention_heads": 4,
-            "num_hidden_layers": 4,
-            "num_key_value_heads": 4,
-            "original_max_position_embeddings": PRETRAINED_WINDOW,
-            "pad_token_id": PIECES,
-            "resid_pdrop": 0.0,
-            "rms_norm_eps": 1e-05,
-            "rope_scaling": {
-                "type": "su",
-                "short_factor": [1.0] * half,
-                # as in Phi-3: fast rotations keep their speed, the slowest stretch to the whole window
-                "long_factor": [round((WINDOW / PRETRAINED_WINDOW) ** (i / (half - 1)), 4) for i in range(half)],
-            },
-            "rope_theta": 10000.0,
-            "sliding_window": 262144,
-            "tie_word_embeddings": False,
-            "torch_dtype": "bfloat16",
-            "use_cache": True,
-            "vocab_size": PIECES + 1 + len(_CHAT) + len(_VISION),
-        },
+        "llm_config": _llm_config(),
         "max_dynamic_patch": 12,
         "min_dynamic_patch": 1,
         "model_type": "internvl_chat",
@@ -128,28 +96,68 @@ def config() -> dict[str, Any]:
         "template": "phi3-chat",
         "torch_dtype": "bfloat16",
         "use_thumbnail": True,
-        "vision_config": {
-            "architectures": ["InternVisionModel"],
-            "attention_dropout": 0.0,
-            "drop_path_rate": 0.0,
-            "dropout": 0.0,
-            "hidden_act": "gelu",
-            "hidden_size": 64,
-            "image_size": TILE,
-            "initializer_factor": 1.0,
-            "initializer_range": 0.02,
-            "intermediate_size": 192,
-            "layer_norm_eps": 1e-06,
-            "model_type": "intern_vit_6b",
-            "norm_type": "layer_norm",
-            "num_attention_heads": 2,
-            "num_channels": 3,
-            "num_hidden_layers": 2,
-            "patch_size": PATCH,
-            "qk_normalization": False,
-            "qkv_bias": True,
-            "torch_dtype": "bfloat16",
+        "vision_config": _vision_config(),
+    }
+
+
+def _llm_config() -> dict[str, Any]:
+    half = 16  # of a head
+    return {
+        "architectures": ["Phi3ForCausalLM"],
+        "attention_dropout": 0.0,
+        "bos_token_id": 1,
+        "embd_pdrop": 0.0,
+        "eos_token_id": PIECES,
+        "hidden_act": "silu",
+        "hidden_size": 128,
+        "initializer_range": 0.02,
+        "intermediate_size": 352,
+        "max_position_embeddings": WINDOW,
+        "model_type": "phi3",
+        "num_attention_heads": 4,
+        "num_hidden_layers": 4,
+        "num_key_value_heads": 4,
+        "original_max_position_embeddings": PRETRAINED_WINDOW,
+        "pad_token_id": PIECES,
+        "resid_pdrop": 0.0,
+        "rms_norm_eps": 1e-05,
+        "rope_scaling": {
+            "type": "su",
+            "short_factor": [1.0] * half,
+            # as in Phi-3: fast rotations keep their speed, the slowest stretch to the whole window
+            "long_factor": [round((WINDOW / PRETRAINED_WINDOW) ** (i / (half - 1)), 4) for i in range(half)],
         },
+        "rope_theta": 10000.0,
+        "sliding_window": 262144,
+        "tie_word_embeddings": False,
+        "torch_dtype": "bfloat16",
+        "use_cache": True,
+        "vocab_size": PIECES + 1 + len(_CHAT) + len(_VISION),
+    }
+
+
+def _vision_config() -> dict[str, Any]:
+    return {
+        "architectures": ["InternVisionModel"],
+        "attention_dropout": 0.0,
+        "drop_path_rate": 0.0,
+        "dropout": 0.0,
+        "hidden_act": "gelu",
+        "hidden_size": 64,
+        "image_size": TILE,
+        "initializer_factor": 1.0,
+        "initializer_range": 0.02,
+        "intermediate_size": 192,
+        "layer_norm_eps": 1e-06,
+        "model_type": "intern_vit_6b",
+        "norm_type": "layer_norm",
+        "num_attention_heads": 2,
+        "num_channels": 3,
+        "num_hidden_layers": 2,
+        "patch_size": PATCH,
+        "qk_normalization": False,
+        "qkv_bias": True,
+        "torch_dtype": "bfloat16",
     }
 
 

@@ -102,6 +102,7 @@ class Lessons:
         )
 
     def loss(self, step: int) -> Any:
+        """The sum of the lessons' losses, a scalar. step: counted from 0; some lessons begin later than others."""
         loss = self.naming() + self.concluding(("MSR",) * SUMS)
         if step < CONCLUDING or step % 3 == 0:
             loss = loss + self.concluding(("SA", "PBL") * (PLANS // 2))

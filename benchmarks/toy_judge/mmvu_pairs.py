@@ -28,6 +28,8 @@ class Asked:
 
 @dataclasses.dataclass(frozen=True)
 class Pair:
+    """One picture, by its stamps, and the two questions about it; id: "attribute/shape/01"."""
+
     id: str
     scene: Sequence[Placed]
     positive: Asked

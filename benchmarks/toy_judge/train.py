@@ -77,6 +77,7 @@ def write_card(judge: Path, base: Path) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """The command; its exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder for everything")
     parser.add_argument("--seed", type=int, default=0)

@@ -26,6 +26,8 @@ KINDS = ("ball", "box", "star", "heart", "house", "tree", "boat", "fish", "cup",
 
 @dataclasses.dataclass(frozen=True)
 class Thing:
+    """What a plan is made of: a red star."""
+
     colour: str
     kind: str
 

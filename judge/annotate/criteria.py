@@ -30,8 +30,8 @@ class Criterion:
     points: int
 
 
-def criteria(rubric: Rubric, category: str) -> list[Criterion]:
-    """In the rubric's order; none where its wording numbers none."""
+def find_criteria(rubric: Rubric, category: str) -> list[Criterion]:
+    """The criteria of a category, in the rubric's order; none where its wording numbers none."""
     lines = iter(_LINE.findall(rubric.instructions(category)))
     found = []
     for name in rubric.criteria(category):
@@ -40,7 +40,7 @@ def criteria(rubric: Rubric, category: str) -> list[Criterion]:
     return found
 
 
-def valid(marks: Mapping[str, object], known: Sequence[Criterion]) -> bool:
+def are_valid(marks: Mapping[str, object], known: Sequence[Criterion]) -> bool:
     """Whether `marks` gives every criterion its points or 0, and names no other."""
     return marks.keys() == {criterion.name for criterion in known} and all(
         type(marks[criterion.name]) is int and marks[criterion.name] in (0, criterion.points) for criterion in known

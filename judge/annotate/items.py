@@ -1,7 +1,7 @@
 """Which answers are scored, and in which order an annotator meets them.
 
-    items, left_out = collect(benchmark, [("anole-7b", Path("anole.jsonl")), …], data=None)
-    ordered(items, annotator="a1", seed=0)     # another annotator has another order, the same one every time
+    items, left_out = collect_items(benchmark, [("anole-7b", Path("anole.jsonl")), …], data=None)
+    order_items(items, annotator="a1", seed=0)     # another annotator has another order, the same one every time
 
 An answer is shown as it is put to the judge, by the profile `strict`: what the judge would not be asked about (nothing
 in the answer, a picture that is not there) nobody needs to score, and it is left out with its reason.
@@ -35,7 +35,7 @@ class Item:
         return self.request.id, self.model
 
 
-def collect(
+def collect_items(
     benchmark: Benchmark,
     files: Sequence[tuple[str, Path]],
     *,
@@ -63,18 +63,18 @@ def collect(
     return items, left_out
 
 
-def ordered(items: Sequence[Item], annotator: str, seed: int) -> list[Item]:
+def order_items(items: Sequence[Item], annotator: str, seed: int) -> list[Item]:
     """Shuffled: sorted by a hash, so that answers which are added later change nobody's order of the others."""
     return sorted(items, key=lambda item: _hash(seed, annotator, *item.key))
 
 
-def drawn(items: Sequence[Item], n: int, seed: int) -> list[Item]:
+def draw_items(items: Sequence[Item], n: int, seed: int) -> list[Item]:
     """n of the items, the same for every annotator: from every model and category alike, as far as they go."""
     groups: dict[tuple[str, str], list[Item]] = {}
     for item in sorted(items, key=lambda item: _hash(seed, *item.key)):
         groups.setdefault((item.model, item.request.category), []).append(item)
     # the first of every group, then the second of every group, …
-    rounds = [(place, _hash(seed, *group), item) for group, of in groups.items() for place, item in enumerate(of)]
+    rounds = [(turn, _hash(seed, *group), item) for group, of in groups.items() for turn, item in enumerate(of)]
     return [item for _, _, item in sorted(rounds, key=lambda entry: entry[:2])[:n]]
 
 

@@ -153,12 +153,12 @@
     $("undo").disabled = value.scored === 0;
   }
 
-  async function show(place) {
-    item = await ask(`item/${place}`);
-    $("place").textContent = `Answer ${(place + 1).toLocaleString("en")} of ${of.toLocaleString("en")} · ${item.category}`;
+  async function show(position) {
+    item = await ask(`item/${position}`);
+    $("position").textContent = `Answer ${(position + 1).toLocaleString("en")} of ${of.toLocaleString("en")} · ${item.category}`;
     $("state").textContent = item.score === null ? "" : `✓ scored ${item.score}`;
-    $("previous").disabled = place === 0;
-    $("following").disabled = place === of - 1;
+    $("previous").disabled = position === 0;
+    $("following").disabled = position === of - 1;
     for (const side of ["question", "answer"]) $(side).replaceChildren(...item[side].flatMap(piece));
     $("truth-card").hidden = item.truth === null;
     $("truth").replaceChildren(...(item.truth === null ? [] : piece(item.truth)));
@@ -168,15 +168,15 @@
     draft(item.score, item.marks, item.feedback);
     scrollTo(0, 0);
     $("form").scrollTo(0, 0);
-    $("place").focus({ preventScroll: true });
-    root.dataset.item = place;
+    $("position").focus({ preventScroll: true });
+    root.dataset.item = position;
   }
 
   function go(step) {
     alone(async () => {
-      const place = item.item + step;
-      if (place < 0 || place >= of) return;
-      await show(place);
+      const position = item.item + step;
+      if (position < 0 || position >= of) return;
+      await show(position);
       say("");
     });
   }

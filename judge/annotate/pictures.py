@@ -36,6 +36,7 @@ class Album:
         self._one_at_a_time = threading.Lock()
 
     def name(self, picture: Picture) -> str:
+        """The picture's name here, the same as long as the album lives."""
         name = self._names.get(picture.path)
         if name is None:
             name = secrets.token_hex(16)

@@ -71,28 +71,35 @@ class Server(ThreadingHTTPServer):
             raise UserError(f"port {port} cannot be had ({problem})", fix="--port 0 takes any that is free") from error
 
     def server_bind(self) -> None:
-        socketserver.TCPServer.server_bind(self)  # HTTPServer's asks the network for this machine's name
+        """Bind, without asking the network for this machine's name as HTTPServer's does."""
+        socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = HOST, self.server_address[1]
 
     @property
     def address(self) -> str:
+        """What to open in a browser, the key included."""
         return f"http://{HOST}:{self.server_port}/{self.key}/"
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        if not isinstance(sys.exc_info()[1], ConnectionError | TimeoutError):  # a browser that has left
+        """Print what went wrong, but for a browser that has left."""
+        if not isinstance(sys.exc_info()[1], ConnectionError | TimeoutError):
             super().handle_error(request, client_address)
 
 
 class Handler(BaseHTTPRequestHandler):
+    """One request. Failures are answered with {"problem": …} and a status, and name no file."""
+
     server: Server
     protocol_version = "HTTP/1.1"
     server_version, sys_version = "mmjudge", ""
     timeout = 60  # seconds for which a connection may say nothing
 
     def do_GET(self) -> None:
+        """The page and its files, progress, items and pictures."""
         self._answer(self._get)
 
     def do_POST(self) -> None:
+        """A score, or the last one taken back."""
         self._answer(self._post)
 
     def _answer(self, method: Callable[[str], None]) -> None:

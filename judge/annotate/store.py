@@ -5,8 +5,9 @@
     {"id": "PBL-2896694", "model": "anole-7b", "annotator": "a1", "undo": true}
 
 It is only ever appended to; a score given anew is an undo and a score. Several annotators, each with a server of their
-own, may share a file: every line is written under a lock, after a look at what others have written meanwhile. What a
-kill can leave is the beginning of a last line: it is cut off before the next one is written.
+own, may share a file: every line is written under a lock, after reading what others have written meanwhile. What a kill
+can leave is the beginning of a last line: it is cut off before the next one is written. A line that does not begin like
+one of ours stays as it is: the file may be another by mistake.
 
 The file can be moved with the folder `images` beside it, which has the pictures of the scored answers (hard links where
 the disk allows it, named by their content). They are the answers as the judge reads them: without reasoning, in parts.
@@ -16,18 +17,17 @@ from __future__ import annotations
 
 import errno
 import json
-import os
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
 from judge.core.request import Segment, Text
-from judge.errors import UserError
 from judge.io import human_scores, samples
+from judge.io.files import Appendable, cannot_write, is_json
 from judge.io.human_scores import HumanScore, Who
 
 _START = b'{"id": "'
@@ -53,9 +53,7 @@ class Store:
             with self._held():
                 pass
         except OSError as error:
-            raise UserError(
-                f"cannot be written ({error.strerror})", file=self.path, fix="give another --out"
-            ) from error
+            raise cannot_write(self.path, error, fix="give another --out") from error
 
     def scores(self, annotator: str) -> dict[tuple[str, str], HumanScore]:
         """(id, model) → score, in the order in which they were given. Raises OSError, UserError."""
@@ -76,16 +74,16 @@ class Store:
             row["criteria"] = dict(criteria)
         if feedback:
             row["feedback"] = feedback
-        with self._held():
+        with self._held() as lines:
             row["response"] = self._parts(answer)
             before = [{**_row(who), "undo": True}] if who in self._scores else []
-            self._append([*before, row])
+            self._append(lines, [*before, row])
 
     def undo(self, who: Who) -> None:
         """Take a score back, if it stands. Raises OSError."""
-        with self._held():
+        with self._held() as lines:
             if who in self._scores:
-                self._append([{**_row(who), "undo": True}])
+                self._append(lines, [{**_row(who), "undo": True}])
 
     def close(self) -> None:
         """Let a score that is being written be written, and none after it."""
@@ -93,45 +91,19 @@ class Store:
             self._closed = True
 
     @contextmanager
-    def _held(self) -> Iterator[None]:
-        """The file is ours alone and `_scores` is what stands in it."""
+    def _held(self) -> Iterator[Appendable]:
+        """The file, which is this store's alone meanwhile; `_scores` is what stands in it."""
         with self._threads:
             try:
                 self._lock.acquire()
             except Timeout:
                 raise OSError(errno.EBUSY, "another process holds its lock") from None
             try:
-                self._heal()
-                self._refresh()
-                yield
+                with Appendable(self.path, whole=lambda line: _ours(line) and is_json(line), ours=_ours) as lines:
+                    self._refresh()
+                    yield lines
             finally:
                 self._lock.release()
-
-    def _heal(self) -> None:
-        """End the last line: cut an unfinished one off, or add the newline that a whole one has lost.
-
-        A line that is not the beginning of one of ours stays as it is: the file may be another by mistake.
-        """
-        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
-        try:
-            size = os.fstat(descriptor).st_size
-            if not size or os.pread(descriptor, 1, size - 1) == b"\n":
-                return
-            start, line = size, b""
-            while start and b"\n" not in line:
-                length = min(1 << 16, start)
-                start -= length
-                line = os.pread(descriptor, length, start) + line
-            line = line.rpartition(b"\n")[2]
-            if line.startswith(_START[: len(line)]):
-                try:
-                    json.loads(line)
-                except ValueError:
-                    os.ftruncate(descriptor, size - len(line))
-                else:
-                    os.pwrite(descriptor, b"\n", size)
-        finally:
-            os.close(descriptor)
 
     def _refresh(self) -> None:
         status = self.path.stat()
@@ -140,23 +112,10 @@ class Store:
             self._scores = human_scores.read_standing_scores(self.path)
             self._seen = seen
 
-    def _append(self, rows: list[dict[str, Any]]) -> None:
+    def _append(self, lines: Appendable, rows: Sequence[Mapping[str, Any]]) -> None:
         if self._closed:
             raise OSError(errno.ECANCELED, "the server is being stopped")
-        data = "".join(f"{json.dumps(row)}\n" for row in rows).encode("ascii")
-        descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND)
-        try:
-            size = os.fstat(descriptor).st_size
-            try:
-                if os.write(descriptor, data) != len(data):
-                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-                os.fsync(descriptor)
-            except OSError:
-                with suppress(OSError):
-                    os.ftruncate(descriptor, size)  # half a score is none
-                raise
-        finally:
-            os.close(descriptor)
+        lines.append(*(json.dumps(row).encode("ascii") for row in rows), sync=True)
         self._refresh()
 
     def _parts(self, answer: tuple[Segment, ...]) -> list[dict[str, str | None]]:
@@ -172,6 +131,11 @@ class Store:
             else:
                 parts.append({"text": None, "image": name})
         return parts
+
+
+def _ours(line: bytes) -> bool:
+    """Whether a line, whole or cut off, is one that a store writes."""
+    return line.startswith(_START[: len(line)])
 
 
 def _row(who: Who) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import signal
 from collections import Counter
 from pathlib import Path
 
-from judge.annotate import items as choice
+from judge.annotate.items import collect_items, draw_items, order_items
 from judge.annotate.server import Server
 from judge.annotate.session import Session
 from judge.annotate.store import Store
@@ -54,12 +54,12 @@ def run(args: argparse.Namespace) -> int:
     annotator = args.annotator.strip()
     if not annotator or len(annotator) > 80 or not annotator.isprintable():
         raise UserError("an annotator has a name of 1 to 80 characters", fix="--annotator a1")
-    items, left_out = choice.collect(benchmark, files, data=args.data, image_root=args.image_root)
+    items, left_out = collect_items(benchmark, files, data=args.data, image_root=args.image_root)
     rubric = benchmark.rubric(args.rubric)
     store = Store(args.out)
     if args.n is not None:
-        items = choice.drawn(items, args.n, args.seed)
-    session = Session(choice.ordered(items, annotator, args.seed), rubric, store, annotator)
+        items = draw_items(items, args.n, args.seed)
+    session = Session(order_items(items, annotator, args.seed), rubric, store, annotator)
     for reason, count in sorted(Counter(verdict.unscored for _, verdict in left_out).items(), key=str):
         ids = [f"{verdict.id} ({model})" for model, verdict in left_out if verdict.unscored == reason]
         print(f"left out, {reason}: {count} ({', '.join(ids[:NAMED])}{', …' if count > NAMED else ''})")

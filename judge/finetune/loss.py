@@ -99,7 +99,10 @@ class Lesson(torch.nn.Module):
         prefix: Any = None,
         num_items_in_batch: Any = None,
     ) -> dict[str, Any]:
-        """{"loss"}: see the module. num_items_in_batch: N; None: this batch's own."""
+        """{"loss"}, a scalar: see the module. num_items_in_batch: N; None: this batch's own.
+
+        One parameter a key of a batch (`judge.finetune.batches.Collator`): transformers hands them over by name.
+        """
         states = self._states(input_ids, prompt_lengths, pixel_values, prefix)
         learned = labels[:, 1:] != IGNORED  # the state at a token predicts the next one
         logits = self.judge.lm_head(states[:, :-1][learned]).float()

@@ -35,6 +35,7 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:
+        """One update of every weight that has a gradient; the closure's loss, if there is one."""
         loss = closure() if closure is not None else None
         for group in self.param_groups:
             for weight in group["params"]:
@@ -79,15 +80,18 @@ class MuonAndAdamW(torch.optim.Optimizer):
         self.param_groups = [group for part in self.parts for group in part.param_groups]
 
     def step(self, closure: Callable[[], float] | None = None) -> float | None:
+        """One update by each part; the closure's loss, if there is one."""
         loss = closure() if closure is not None else None
         for part in self.parts:
             part.step()
         return loss
 
     def state_dict(self) -> dict[str, Any]:
+        """{"parts": the state of each optimiser, in order}."""
         return {"parts": [part.state_dict() for part in self.parts]}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take a `state_dict` over. Raises ValueError for one of another number of parts."""
         for part, state in zip(self.parts, state_dict["parts"], strict=True):
             part.load_state_dict(state)
         self._link()

@@ -128,6 +128,7 @@ class Recipe:
 
     @property
     def sha256(self) -> str:
+        """Hex, over every field: two recipes that say the same have the same."""
         return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()
 
 

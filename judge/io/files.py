@@ -124,13 +124,18 @@ class Appendable:
             self.close()
             raise
 
-    def append(self, *lines: bytes) -> None:
-        """Write lines (given without their newline), all of them or none. Raises OSError, ENOSPC for a full disk."""
+    def append(self, *lines: bytes, sync: bool = False) -> None:
+        """Write lines (given without their newline), all of them or none. Raises OSError, ENOSPC for a full disk.
+
+        sync: return when they are on the disk; where they cannot be brought there, none is written.
+        """
         data = b"".join(line + b"\n" for line in lines)
         size = os.fstat(self._file).st_size
         try:
             if os.write(self._file, data) != len(data):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            if sync:
+                self.sync()
         except OSError:
             with contextlib.suppress(OSError):
                 os.ftruncate(self._file, size)

@@ -10,7 +10,7 @@ import shutil
 import threading
 from pathlib import Path
 
-from judge.annotate import items as choice
+from judge.annotate.items import collect_items, order_items
 from judge.annotate.server import Server
 from judge.annotate.session import Session
 from judge.annotate.store import Store
@@ -46,11 +46,11 @@ def both(folder: Path):
 
 @functools.cache
 def _collected(files):
-    return choice.collect(BENCHMARK, files, data=demo_dir())[0]
+    return collect_items(BENCHMARK, files, data=demo_dir())[0]
 
 
 def session(files, out: Path, annotator="a1", seed=0) -> Session:
-    return Session(choice.ordered(_collected(tuple(files)), annotator, seed), RUBRIC, Store(out), annotator)
+    return Session(order_items(_collected(tuple(files)), annotator, seed), RUBRIC, Store(out), annotator)
 
 
 @contextlib.contextmanager

@@ -2,7 +2,7 @@
 
 import pytest
 
-from judge.annotate.criteria import Criterion, criteria, valid
+from judge.annotate.criteria import Criterion, are_valid, find_criteria
 from judge.core.rubric import Rubric
 from mmie_tasks.benchmark import BENCHMARK
 
@@ -12,7 +12,7 @@ TWO = [Criterion("Text quality", "clear", 1), Criterion("Emotional impact", "tak
 
 @pytest.mark.parametrize("category", BENCHMARK.categories)
 def test_our_rubrics(category):
-    found = criteria(RUBRIC, category)
+    found = find_criteria(RUBRIC, category)
     assert [criterion.name for criterion in found] == RUBRIC.criteria(category)
     assert sum(criterion.points == 1 for criterion in found) == 6
     assert [criterion.name for criterion in found if criterion.points == -1] == (
@@ -24,13 +24,13 @@ def test_our_rubrics(category):
         assert rest.lstrip(":, ") == criterion.text != ""
 
 
-def test_what_takes_off_is_told_by_its_words_not_its_place():
-    found = criteria(RUBRIC.without("Innovation"), "SA")
+def test_what_takes_off_is_known_by_its_words_not_its_position():
+    found = find_criteria(RUBRIC.without("Innovation"), "SA")
     assert [(c.name, c.points) for c in found][-2:] == [("Style and correspondence", 1), ("Emotional impact", -1)]
 
 
 def test_a_wording_without_numbers_has_no_criteria():
-    assert criteria(Rubric("other", {"T": "Give 0 to 6.\n{question}\n1. Not: this\n{answer}"}), "T") == []
+    assert find_criteria(Rubric("other", {"T": "Give 0 to 6.\n{question}\n1. Not: this\n{answer}"}), "T") == []
 
 
 @pytest.mark.parametrize(
@@ -49,4 +49,4 @@ def test_a_wording_without_numbers_has_no_criteria():
     ],
 )
 def test_valid(marks, is_valid):
-    assert valid(marks, TWO) is is_valid
+    assert are_valid(marks, TWO) is is_valid

@@ -20,7 +20,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
-from judge.annotate.items import collect, ordered
+from judge.annotate.items import collect_items, order_items
 from judge.annotate.session import Session
 from judge.annotate.store import Store
 from judge.io import human_scores
@@ -53,14 +53,14 @@ class Page(Browser):
     def keys(self, *keys):
         ActionChains(self.driver).send_keys(*keys).perform()
 
-    def place(self):
+    def position(self):
         """The item that is shown, counted from 0."""
         return int(self.run("return document.documentElement.dataset.item"))
 
-    def press(self, key, place):
+    def press(self, key, position):
         """A key that leads to another answer."""
         self.keys(key)
-        self.wait(f"return document.documentElement.dataset.item === '{place}'")
+        self.wait(f"return document.documentElement.dataset.item === '{position}'")
 
     def score(self):
         return self.run("return document.querySelector('#scores :checked')?.value ?? null")
@@ -102,7 +102,7 @@ def test_it_opens_in_silence_and_asks_only_its_server(page, working, width):
 
 
 def test_scores_are_given_by_keys(page, working):
-    first, second = (working.items[place] for place in (0, 1))
+    first, second = (working.items[position] for position in (0, 1))
     names = NAMES[first.request.category]
     with served(working) as server:
         page.open(server.address)
@@ -134,11 +134,11 @@ def test_scores_are_given_by_keys(page, working):
 
 
 def test_the_seventh_criterion_takes_one_off(page, working):
-    place = next(n for n, item in enumerate(working.items) if item.request.category == "SA")
+    position = next(n for n, item in enumerate(working.items) if item.request.category == "SA")
     with served(working) as server:
         page.open(server.address)
-        while page.place() < place:
-            page.press("j", page.place() + 1)
+        while page.position() < position:
+            page.press("j", page.position() + 1)
         page.keys("g")
         assert (page.score(), page.text("sum")) == ("0", "sum 0")  # -1, but the scale begins at 0
         page.keys("a", "b", "c", "d", "e", "f")
@@ -162,7 +162,7 @@ def test_enter_without_a_score_saves_nothing(page, working):
         assert page.text("message") == "A score first: a digit from 0 to 6."
         page.keys("7", "8", "z")
         page.keys(Keys.ENTER)
-        assert (page.place(), page.score()) == (0, None)
+        assert (page.position(), page.score()) == (0, None)
         page.keys("n")
         page.keys("a note")
         ActionChains(page.driver).key_down(Keys.CONTROL).send_keys(Keys.ENTER).key_up(Keys.CONTROL).perform()
@@ -174,7 +174,7 @@ def test_keys_that_come_before_the_next_answer_are_not_about_it(page, working, m
     there, item = threading.Event(), working.item
     with served(working) as server:
         page.open(server.address)
-        monkeypatch.setattr(working, "item", lambda place: item(place) if there.wait(60) else None)
+        monkeypatch.setattr(working, "item", lambda position: item(position) if there.wait(60) else None)
         page.keys("4", Keys.ENTER)
         page.wait("return document.getElementById('count').textContent === '1 of 30 scored'")
         page.keys("6", "a", Keys.ENTER, "j", "u")
@@ -189,22 +189,22 @@ def test_undo_and_another_day(page, files, tmp_path):
     out = tmp_path / "scores.jsonl"
     with served(session(files, out)) as server:
         page.open(server.address)
-        for place, digit in enumerate("345"):
+        for position, digit in enumerate("345"):
             page.keys(digit)
-            page.press(Keys.ENTER, place + 1)
+            page.press(Keys.ENTER, position + 1)
         page.press("u", 2)
         assert (page.score(), page.text("count")) == ("5", "2 of 30 scored")  # as it was, to be mended
         page.keys("1")
         page.press(Keys.ENTER, 3)
         page.driver.refresh()
         page.settled()
-        assert (page.place(), page.text("count")) == (3, "3 of 30 scored")
+        assert (page.position(), page.text("count")) == (3, "3 of 30 scored")
     assert [score.score for score in human_scores.read_human_scores(out)] == [3, 4, 1]
     with out.open("ab") as torn:
         torn.write(b'{"id": "PBL-9001", "model": "secr')
     with served(session(files, out)) as server:  # the machine went down, another day
         page.open(server.address)
-        assert (page.place(), page.text("count")) == (3, "3 of 30 scored")
+        assert (page.position(), page.text("count")) == (3, "3 of 30 scored")
         page.press("k", 2)
         assert (page.score(), page.text("state")) == ("1", "✓ scored 1")
         page.press(Keys.ARROW_LEFT, 1)
@@ -220,15 +220,15 @@ def test_undo_and_another_day(page, files, tmp_path):
 
 def test_to_the_end_with_the_mouse(page, files, tmp_path):
     working = session(files, tmp_path / "scores.jsonl")
-    for place in range(28):
-        working.score({"item": place, "score": 3, "criteria": None, "feedback": ""})
+    for position in range(28):
+        working.score({"item": position, "score": 3, "criteria": None, "feedback": ""})
     with served(working) as server:
         page.open(server.address)
-        assert page.place() == 28
-        for place in (28, 29):
+        assert page.position() == 28
+        for position in (28, 29):
             page.driver.find_element(By.CSS_SELECTOR, "#scores input[value='4']").click()
             page.driver.find_element(By.ID, "save").click()
-            page.wait(f"return document.getElementById('count').textContent === '{place + 1} of 30 scored'")
+            page.wait(f"return document.getElementById('count').textContent === '{position + 1} of 30 scored'")
         page.wait("return document.getElementById('message').textContent.startsWith('All 30 answers are scored.')")
         page.driver.refresh()
         page.settled()
@@ -246,7 +246,7 @@ def test_help_light_and_dark(page, working):
         page.keys("5", "j")
         page.keys(Keys.ESCAPE)
         assert not page.run("return document.getElementById('help').open")
-        assert (page.place(), page.score()) == (0, None)
+        assert (page.position(), page.score()) == (0, None)
         light = page.run(background)
         page.run("document.getElementById('theme').click()")
         dark = page.run(background)
@@ -272,7 +272,7 @@ def test_a_stopped_server_is_told_and_the_draft_stays(page, working):
         page.wait("return document.getElementById('message').textContent.startsWith('The server does not answer.')")
         here = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
         page.driver.execute_cdp_cmd("Network.emulateNetworkConditions", here)
-        assert (page.place(), page.score(), page.marks()[0]) == (0, "4", "1")
+        assert (page.position(), page.score(), page.marks()[0]) == (0, "4", "1")
     assert working.store.path.read_bytes() == b""
 
 
@@ -334,26 +334,26 @@ def test_what_models_and_datasets_say_stays_text(page, tmp_path, canary):
         for number, id_ in enumerate(references())
     ]  # fmt: skip
     (tmp_path / "answers" / "secret.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
-    items, left_out = collect(BENCHMARK, [("<script>", tmp_path / "answers" / "secret.jsonl")], data=data)
+    items, left_out = collect_items(BENCHMARK, [("<script>", tmp_path / "answers" / "secret.jsonl")], data=data)
     assert (len(items), left_out) == (15, [])
     annotator = "<b onclick=alert(1)>"
     store = Store(tmp_path / "scores.jsonl")
-    working = Session(ordered(items, annotator, 0), BENCHMARK.rubric("mmjudge"), store, annotator)
+    working = Session(order_items(items, annotator, 0), BENCHMARK.rubric("mmjudge"), store, annotator)
     with served(working) as server:
         page.open(server.address)
         assert page.text("annotator") == annotator
         shown = {}
-        for place in range(15):
+        for position in range(15):
             page.run("document.querySelector('#answer').scrollIntoView({block: 'end'})")  # pictures are loaded lazily
             page.wait("return document.querySelectorAll('#answer .missing').length === 1")  # the broken one
             page.wait("return document.querySelector('#answer img').complete")
             # 3000 x 20, made smaller to fit 1600
             assert page.run("return document.querySelector('#answer img').naturalWidth") == 1600
-            item = working.items[place]
+            item = working.items[position]
             shown[item.request.id] = (page.text("question"), page.text("answer"), page.text("truth"))
             page.keys("4", Keys.ENTER)
-            page.wait(f"return document.getElementById('count').textContent === '{place + 1} of 15 scored'")
-            page.wait(f"return document.documentElement.dataset.item === '{min(place + 1, 14)}'")
+            page.wait(f"return document.getElementById('count').textContent === '{position + 1} of 15 scored'")
+            page.wait(f"return document.documentElement.dataset.item === '{min(position + 1, 14)}'")
         assert page.run("return window.pwned === undefined && {}.pwned === undefined")
         assert page.driver.current_url == server.address
         assert asked == []

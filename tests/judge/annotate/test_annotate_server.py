@@ -32,8 +32,8 @@ def server(working):
         yield running
 
 
-def scored(place, score=4, **more):
-    return {"item": place, "score": score, "criteria": None, "feedback": "", **more}
+def scored(position, score=4, **more):
+    return {"item": position, "score": score, "criteria": None, "feedback": "", **more}
 
 
 def pictures(item):
@@ -185,12 +185,12 @@ def test_no_answer_of_the_server_names_a_model(server, working, tmp_path):
 
     for name in ("", "page.js", "page.css", "page.svg", "progress", "none", "item/99"):
         note("GET", name)
-    for place in range(30):
-        item = json.loads(note("GET", f"item/{place}")[1])
+    for position in range(30):
+        item = json.loads(note("GET", f"item/{position}")[1])
         for address in pictures(item):
             note("GET", address)
-        note("POST", "score", scored(place))
-        note("GET", f"item/{place}")
+        note("POST", "score", scored(position))
+        note("GET", f"item/{position}")
     note("POST", "undo", {})
     note("POST", "score", scored(0, 9))
     working.store.path.unlink()
@@ -233,8 +233,8 @@ def test_a_session_scores_undoes_and_goes_on(files, tmp_path):
         assert get(server, "progress")["next"] == 1
         item = get(server, "item/0")
         assert (item["score"], item["marks"], item["feedback"]) == (2, marks, "why")
-        for place in range(30):
-            last = post(server, "score", scored(place))
+        for position in range(30):
+            last = post(server, "score", scored(position))
         assert last["next"] is None
         for left in range(29, -1, -1):
             assert post(server, "undo", {})["scored"] == left
@@ -248,7 +248,9 @@ def test_two_annotators_at_once(files, tmp_path):
     assert [i.key for i in sessions[0].items] != [i.key for i in sessions[1].items]
     with served(sessions[0]) as one, served(sessions[1]) as other:
         threads = [
-            threading.Thread(target=lambda server=server: [post(server, "score", scored(place)) for place in range(30)])
+            threading.Thread(
+                target=lambda server=server: [post(server, "score", scored(position)) for position in range(30)]
+            )
             for server in (one, other)
         ]
         for thread in threads:

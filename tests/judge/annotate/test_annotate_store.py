@@ -180,21 +180,21 @@ def test_the_file_is_what_finetuning_reads(tmp_path):
     """Every answer, read back from a folder that was moved, makes the request that was scored."""
     files = both(tmp_path / "answers")
     working = session(files, tmp_path / "here" / "scores.jsonl")
-    for place in range(len(working.items)):
-        working.score({"item": place, "score": place % 7, "criteria": None, "feedback": ""})
+    for position in range(len(working.items)):
+        working.score({"item": position, "score": position % 7, "criteria": None, "feedback": ""})
     shutil.rmtree(tmp_path / "answers")
     shutil.move(tmp_path / "here", tmp_path / "there")
     scores = human_scores.read_human_scores(tmp_path / "there" / "scores.jsonl")
     assert len(scores) == 30
-    shown = {item.key: (place, item.request) for place, item in enumerate(working.items)}
+    shown = {item.key: (position, item.request) for position, item in enumerate(working.items)}
     pictures = 0
     for model in MODELS:
         of = [score for score in scores if score.model == model]
         for score, request in zip(
             of, BENCHMARK.assess([score.answer for score in of], BENCHMARK.load(demo_dir()), "strict"), strict=True
         ):
-            place, asked = shown[score.id, model]
-            assert score.score == place % 7
+            position, asked = shown[score.id, model]
+            assert score.score == position % 7
             assert request.question == asked.question
             assert request.answer_text() == asked.answer_text()
             assert request.gt_answer == asked.gt_answer
@@ -210,10 +210,10 @@ def test_the_file_is_what_finetuning_reads(tmp_path):
 @pytest.mark.parametrize("off", [0, -1])
 def test_marks_are_what_the_objective_of_criteria_learns(files, tmp_path, off):
     working = session(files, tmp_path / "scores.jsonl")
-    place = next(n for n, item in enumerate(working.items) if item.request.category == "SA")
+    position = next(n for n, item in enumerate(working.items) if item.request.category == "SA")
     names = RUBRIC.criteria("SA")
     marks = dict(zip(names, [1, 1, 1, 1, 0, 0, off], strict=True))
-    working.score({"item": place, "score": 4 + off, "criteria": marks, "feedback": ""})
+    working.score({"item": position, "score": 4 + off, "criteria": marks, "feedback": ""})
     (score,) = human_scores.read_human_scores(working.store.path)
     assert text_before_score(score, "criteria", names) == "\n".join(
         ["### Feedback", *(f"{name}: {marks[name]}" for name in names)]

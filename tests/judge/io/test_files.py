@@ -227,6 +227,19 @@ def test_a_disk_that_takes_half_takes_nothing(path, monkeypatch):
     assert path.read_bytes() == b"1\n4\n"
 
 
+def test_lines_that_do_not_reach_the_disk_are_not_written(path, monkeypatch):
+    def failing(file):
+        raise OSError(errno.EIO, "input/output error")
+
+    with files.Appendable(path) as lines:
+        lines.append(b"1", sync=True)
+        monkeypatch.setattr(os, "fsync", failing)
+        with pytest.raises(OSError, match="input/output error"):
+            lines.append(b"2", sync=True)
+        lines.append(b"3")  # without sync it is the caller's to ask
+    assert path.read_bytes() == b"1\n3\n"
+
+
 def test_a_new_file_is_in_its_folder_before_it_is_used(path, monkeypatch):
     synced, fsync = [], os.fsync
     monkeypatch.setattr(os, "fsync", lambda file: synced.append(os.readlink(f"/proc/self/fd/{file}")) or fsync(file))

@@ -1,7 +1,54 @@
-"""Everything after a response exists: request → verdict → statistics → report.
+"""MMIE and MMVU in the harnesses people already use, with a judge whose numbers can be trusted.
 
-`mmie_tasks` and `mmvu_tasks` own the asking side; this package never imports them by name, it finds them by
-entry point (`judge.core.benchmark.find`). Importing it pulls in neither torch nor a harness.
+    from judge import EngineOptions, compare, load_judge, read_run, score
+
+    judge = load_judge("MMIE/MMIE-Score", EngineOptions(device="cuda"))
+    run = score("anole.jsonl", "mmie", "out/anole", judge=judge)      # a Run: folder, results, verdicts
+    run.estimate("score")  ->  {"value": 55.2, "ci_low": 54.8, "ci_high": 55.6, "n": 20103}
+    compare(read_run("out/gill"), run).metrics["score"].paired.p  ->  0.004
+
+Nothing heavy is imported before it is used.
 """
 
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from judge.core.verdict import Verdict
+    from judge.engines import EngineOptions
+    from judge.results.compare import Comparison, compare
+    from judge.results.run_folder import Run, read_run
+    from judge.scoring.score import ScoreOptions, load_judge, score
+
 __version__ = "0.1.0"
+__all__ = [
+    "Comparison",
+    "EngineOptions",
+    "Run",
+    "ScoreOptions",
+    "Verdict",
+    "compare",
+    "load_judge",
+    "read_run",
+    "score",
+]
+
+_HOMES = {
+    "Comparison": "judge.results.compare",
+    "EngineOptions": "judge.engines",
+    "Run": "judge.results.run_folder",
+    "ScoreOptions": "judge.scoring.score",
+    "Verdict": "judge.core.verdict",
+    "compare": "judge.results.compare",
+    "load_judge": "judge.scoring.score",
+    "read_run": "judge.results.run_folder",
+    "score": "judge.scoring.score",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

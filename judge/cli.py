@@ -43,7 +43,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         # a terminal that has no "→" still shows the numbers
         sys.stdout.reconfigure(errors="backslashreplace")
-    parser = argparse.ArgumentParser(prog="mmjudge", description=judge.__doc__)
+    parser = argparse.ArgumentParser(
+        prog="mmjudge", description="Score answers to MMIE and MMVU, and look after the judge."
+    )
     parser.add_argument("--version", action="version", version=f"mmjudge {judge.__version__}")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, line in COMMANDS.items():

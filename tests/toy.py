@@ -15,6 +15,7 @@ from pathlib import Path
 from signal import SIGKILL
 
 from judge import cli
+from judge.commands import options
 from judge.commands import score as score_command
 from judge.core.benchmark import Answer, Dataset, Source, Summary
 from judge.core.metric import Metric, Ratio, headline, scores
@@ -25,6 +26,7 @@ from judge.core.verdict import Verdict
 from judge.engines import Completion, Prompt
 from judge.io.image_paths import below
 from judge.results.statistics import proportion
+from judge.scoring import score as score_module
 
 RUBRIC = Rubric("toy", {"T": "Rate it.\n{question}\n{answer}### Feedback\n"})
 METRICS = tuple(
@@ -141,8 +143,8 @@ def score(
     "results:before" and "results:after" die around the renaming of results.json.
     """
     score_command.find = lambda name: Toy()
-    score_command.names = lambda: ["toy"]
-    score_command._engine = lambda judge, args: HashJudge(delay=delay, log=log)
+    options.names = lambda: ["toy"]
+    score_module.load_engine = lambda judge, options: HashJudge(delay=delay, log=log)
     began = time.perf_counter()
     if kill_after is not None:
         threading.Timer(kill_after, os.kill, (os.getpid(), SIGKILL)).start()

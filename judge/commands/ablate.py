@@ -21,7 +21,7 @@ from judge.commands import options
 from judge.commands.output import write_output
 from judge.core.benchmark import Answer
 from judge.engines import Engine
-from judge.engines.loading import load_judge_engine
+from judge.engines.loading import load_engine
 from judge.engines.replay import PREFIX
 from judge.errors import UserError
 from judge.io import human_scores
@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _engine(judge: str, args: argparse.Namespace) -> Engine:
-    return load_judge_engine(judge, options.engine_options(args))
+    return load_engine(judge, options.engine_options(args))
 
 
 def _responses(

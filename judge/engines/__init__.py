@@ -6,7 +6,7 @@ server     OpenAI-compatible endpoints
 replay     recorded feedback from a file
 
     options = EngineOptions(device="cuda", batch_size=16)
-    engine = judge.engines.loading.load_judge_engine("MMIE/MMIE-Score", options)      any of the four
+    engine = judge.engines.loading.load_engine("MMIE/MMIE-Score", options)      any of the four
 """
 
 from __future__ import annotations

@@ -25,8 +25,12 @@ def is_address(judge: str) -> bool:
     return judge.startswith(("http://", "https://"))
 
 
-def load_judge_engine(judge: str, options: EngineOptions = DEFAULT_OPTIONS) -> Engine:
-    """Load a judge, or connect to it. Raises UserError for whatever the user can mend."""
+def load_engine(judge: str, options: EngineOptions = DEFAULT_OPTIONS) -> Engine:
+    """Load a judge, or connect to it.
+
+    judge: a Hub repository, a folder, an address or "replay:FILE". options: device, number type, batch size, … Raises
+    UserError for whatever the user can mend.
+    """
     if judge.startswith(PREFIX):
         return Replay(judge.removeprefix(PREFIX))
     if is_address(judge):

@@ -22,7 +22,7 @@ from judge.core.signature import Signature
 from judge.core.verdict import Verdict
 from judge.engines import Engine, EngineOptions
 from judge.engines.devices import default_device
-from judge.engines.loading import is_address, load_judge_engine
+from judge.engines.loading import is_address, load_engine
 from judge.engines.replay import PREFIX, Replay
 from judge.errors import UserError
 from judge.harness.settings import Settings
@@ -224,4 +224,4 @@ def _load(judge: str, options: EngineOptions) -> Engine:
     if not judge.startswith(PREFIX):
         on = f"loading the judge {judge} on {options.device}"
         say(f"mmjudge: {on if options.device else f'the judge is at {judge}'}")
-    return load_judge_engine(judge, options)
+    return load_engine(judge, options)

@@ -13,13 +13,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from judge.core.verdict import REASONS
-from judge.results.result import Result
 
 WIDTH = 100
 """Columns."""
 
 
-def result_table(result: Result, title: str, headline: Sequence[str]) -> str:
+def result_table(result: Mapping[str, Any], title: str, headline: Sequence[str]) -> str:
     """The results for a terminal, at most 100 columns: every number with n, interval, unscored rate and signature.
 
     headline: metrics to show, in order; the first two also by category.

@@ -17,6 +17,7 @@ import io
 import json
 import queue
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
@@ -41,11 +42,13 @@ class Journal:
     """A journal open for reading and appending, held by this process alone. A context manager.
 
     Opening reads the file and takes `<path>.lock`. Raises JournalLocked where another process holds the lock, and
-    UserError where a line other than an unfinished last one is not a verdict.
+    UserError where a line other than an unfinished last one is not a verdict. before_writing: called once, before the
+    first line is written.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, before_writing: Callable[[], object] = lambda: None) -> None:
         self.path = Path(path)
+        self._before_writing: Callable[[], object] | None = before_writing
         self.path.parent.mkdir(parents=True, exist_ok=True)
         # threads share a journal (and its lock); processes do not
         self._lock = FileLock(f"{self.path}.lock", thread_local=False)
@@ -95,6 +98,9 @@ class Journal:
         line = _LINE.encode(verdict.to_json()).encode("ascii")
         with self._writing:
             if self._last.get((verdict.id, verdict.index)) != hash(line):
+                if (before_writing := self._before_writing) is not None:
+                    before_writing()
+                    self._before_writing = None
                 try:
                     self._file.append(line)
                 except OSError as error:

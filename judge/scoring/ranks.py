@@ -15,6 +15,7 @@ has judged. Rank 0 waits for the others as long as they show life; what a dead r
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import sys
 import threading
 import time
@@ -26,10 +27,12 @@ from judge.core.request import Picture, Request
 from judge.core.verdict import Verdict
 from judge.engines.devices import Rank
 from judge.io.verdicts import read_verdicts
+from judge.results.run_folder import Run, RunFolder
 from judge.scoring.background_keys import request_keys
 from judge.scoring.grader import Grader
 from judge.scoring.journal import Journal
 from judge.scoring.pipeline import judge_requests
+from judge.scoring.score import Scoring
 
 FOLDER = "ranks"
 BEAT_SECONDS = 5.0
@@ -38,6 +41,29 @@ Sign = tuple[str, ...]
 
 PATIENCE = 300.0
 """Seconds without a sign of life after which a rank counts as dead: slow shared folders show changes late."""
+
+
+def score_as_rank(scoring: Scoring, folder: RunFolder, rank: Rank, before: Mapping[int, Sign]) -> Run | None:
+    """Judge this rank's share; the first rank then puts everything together. None for every other rank.
+
+    before: `signs` when this process began. Raises UserError.
+    """
+    assessed = scoring.assess()
+    requests = [item for item in assessed if isinstance(item, Request)]
+    retry = scoring.options.retry_unscored
+    folder.make()
+    first = rank.number == 0
+    with (
+        Journal(folder.verdicts, before_writing=folder.discard_results) if first else contextlib.nullcontext()
+    ) as journal:
+        count = judge_share(requests, scoring.grader, folder.path, rank, retry_unscored=retry)
+        if journal is None:
+            say(f"rank {rank.number} of {rank.size}: {count} of {len(requests)} answers are judged")
+            return None
+        join(requests, scoring.grader, journal, rank, before, retry_unscored=retry)
+        # every rank has seen to its own
+        done = dataclasses.replace(scoring, options=dataclasses.replace(scoring.options, retry_unscored=False))
+        return done.judge_into(folder, journal)
 
 
 def judge_share(

@@ -16,9 +16,10 @@ import toy
 from toy import HashJudge, Toy
 
 from judge import cli
-from judge.commands import score
-from judge.engines import EngineOptions
+from judge.commands import options, score
+from judge.engines import Completion, EngineOptions
 from judge.errors import UserError
+from judge.scoring import score as score_module
 
 REQUESTS = folders.GOLDEN_REQUESTS
 
@@ -41,8 +42,13 @@ def engine(monkeypatch):
     """The toy benchmark under its name, and the engine that every run gets."""
     engine = HashJudge()
     monkeypatch.setattr(score, "find", lambda name: Toy())
-    monkeypatch.setattr(score, "names", lambda: ["toy"])
-    monkeypatch.setattr(score, "_engine", lambda judge, args: engine)
+    monkeypatch.setattr(options, "names", lambda: ["toy"])
+    load = score_module.load_engine
+    monkeypatch.setattr(
+        score_module,
+        "load_engine",
+        lambda judge, options: load(judge, options) if judge.startswith("replay:") else engine,
+    )
     return engine
 
 
@@ -53,6 +59,10 @@ def answers(tmp_path):
 
 def toys(answers, out, *more) -> int:
     return mmjudge(answers, "--benchmark", "toy", "--out", out, "--max-unscored", "100%", *more)
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
 
 
 def test_both_files_and_the_table(engine, answers, tmp_path, capsys):
@@ -68,22 +78,34 @@ def test_both_files_and_the_table(engine, answers, tmp_path, capsys):
 
 def test_the_same_command_again_changes_nothing(engine, answers, tmp_path):
     toys(answers, tmp_path / "out")
-    before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    before = files(tmp_path / "out")
     assert len(engine.asked) == 30
     assert toys(answers, tmp_path / "out") == 0
-    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
+    assert files(tmp_path / "out") == before
     assert len(engine.asked) == 30
 
 
 def test_a_finished_folder_loses_its_results_while_it_is_worked_on(engine, answers, tmp_path, monkeypatch):
     toys(answers, tmp_path / "out")
 
-    def fail(prompts):
-        raise UserError("the judge has gone")
+    before = files(tmp_path / "out")
+    complete = engine.complete
 
-    monkeypatch.setattr(engine, "complete", fail)
+    def fail(prompts, after):
+        for number, item in enumerate(complete(prompts)):
+            if number == after:
+                raise UserError("the judge has gone")
+            yield item
+
+    monkeypatch.setattr(engine, "complete", lambda prompts: fail(prompts, 0))
+    assert toys(answers, tmp_path / "out", "--retry-unscored") == 2
+    assert files(tmp_path / "out") == before  # nothing was decided anew
+
+    monkeypatch.setattr(engine, "complete", lambda prompts: fail(prompts, 1))
+    monkeypatch.setattr(engine, "_completion", lambda prompt: Completion("### Score\n5"))
     assert toys(answers, tmp_path / "out", "--retry-unscored") == 2
     assert not (tmp_path / "out" / "results.json").exists()
+    assert (tmp_path / "out" / "verdicts.jsonl").read_bytes() != before["verdicts.jsonl"]
 
 
 @pytest.mark.parametrize(
@@ -109,13 +131,13 @@ def test_exit_code_of_too_many_unscored(tmp_path, capsys, limit, code):
 
 @pytest.mark.parametrize(("text", "value"), [("5%", 0.05), ("0.05", 0.05), ("0", 0.0), ("100%", 1.0)])
 def test_share(text, value):
-    assert score.share(text) == value
+    assert options.share(text) == value
 
 
 @pytest.mark.parametrize("text", ["5", "-1%", "101%", "five", "", "%", "nan", "nan%"])
 def test_no_share(text):
     with pytest.raises(argparse.ArgumentTypeError):
-        score.share(text)
+        options.share(text)
 
 
 def test_retry_unscored(engine, answers, tmp_path):
@@ -151,10 +173,10 @@ def test_options_reach_the_engine(answers, tmp_path, monkeypatch):
         return HashJudge()
 
     monkeypatch.setattr(score, "find", lambda name: Toy())
-    monkeypatch.setattr(score, "names", lambda: ["toy"])
+    monkeypatch.setattr(options, "names", lambda: ["toy"])
     monkeypatch.setitem(sys.modules, "judge.engines.local", argparse.Namespace(load_local_engine=load_local_engine))
-    options = ["--judge", "a/b", "--device", "cpu", "--dtype", "float32", "--batch-size", "4", "--rope", "long"]
-    assert toys(answers, tmp_path / "out", *options) == 0
+    given = ["--judge", "a/b", "--device", "cpu", "--dtype", "float32", "--batch-size", "4", "--rope", "long"]
+    assert toys(answers, tmp_path / "out", *given) == 0
     wanted = EngineOptions(device="cpu", dtype="float32", batch_size=4, rope="long")
     assert seen == {"judge": "a/b", "options": wanted}
 
@@ -167,16 +189,16 @@ def test_stopping_at_the_score_is_for_the_reference_profile(answers, tmp_path, m
         return HashJudge()
 
     monkeypatch.setattr(score, "find", lambda name: Toy())
-    monkeypatch.setattr(score, "names", lambda: ["toy"])
+    monkeypatch.setattr(options, "names", lambda: ["toy"])
     monkeypatch.setitem(sys.modules, "judge.engines.local", argparse.Namespace(load_local_engine=load_local_engine))
-    options = ["--judge", "a/b", "--device", "cpu", "--stop-at-score"]
-    assert toys(answers, tmp_path / "out", *options) == 2
+    given = ["--judge", "a/b", "--device", "cpu", "--stop-at-score"]
+    assert toys(answers, tmp_path / "out", *given) == 2
     assert "add --profile reference" in capsys.readouterr().err
-    assert toys(answers, tmp_path / "out", *options, "--profile", "reference") == 0
+    assert toys(answers, tmp_path / "out", *given, "--profile", "reference") == 0
     assert seen["options"].stop_at_score is True
-    options = ["--judge", "http://localhost:1/v1", "--stop-at-score", "--profile", "reference", "--tokenizer", "x"]
-    assert toys(answers, tmp_path / "out", *options, "--rubric", "mmjudge") == 2
-    assert "endpoints write answers to their end" in capsys.readouterr().err
+    given = ["--judge", "http://localhost:1/v1", "--stop-at-score", "--profile", "reference", "--tokenizer", "x"]
+    assert toys(answers, tmp_path / "out", *given, "--rubric", "mmjudge") == 2
+    assert "--stop-at-score means nothing here: this is for whoever serves the judge" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("number", ["0", "-1", "x"])
@@ -272,7 +294,7 @@ def test_a_to_eval_file_names_its_questions_not_its_answers(tmp_path):
 # MMVU: rules, no judge ------------------------------------------------------------------------------------------------
 
 
-def test_mmvu_counts(tmp_path, capsys):
+def test_mmvu_counts(tmp_path):
     """12 pairs: 6 both right, 3 fooled by the leading question, 3 wrong in the plain one."""
     data, right = [], {}
     for n in range(12):
@@ -301,9 +323,8 @@ def test_mmvu_counts(tmp_path, capsys):
     found = []
     for file in (ours, samples):
         out = tmp_path / file.stem
-        arguments = [file, "--benchmark", "mmvu", "--data", tmp_path / "data", "--out", out, "--judge", "a/b"]
+        arguments = [file, "--benchmark", "mmvu", "--data", tmp_path / "data", "--out", out]
         assert mmjudge(*arguments) == 0
-        assert "--judge is not used" in capsys.readouterr().err
         found.append(json.loads((out / "results.json").read_text()))
     # RA = 6/12; MR = 3 of the 9 pairs whose plain question is right; POS = 9/12, NEG = 9/12
     for result in found:

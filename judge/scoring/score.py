@@ -1,0 +1,215 @@
+"""Saved answers in, a results folder out: what `mmjudge score` does, from Python.
+
+    run = score("responses.jsonl", "mmvu", "out/a", data="mmr")
+    run.estimate("RA")  ->  {"value": 60.58, "ci_low": 57.3, "ci_high": 63.7, "n": 893}
+
+    judge = load_engine("MMIE/MMIE-Score")                       # once, for the answers of many models
+    run = score("anole.jsonl", "mmie", "out/anole", judge=judge)
+
+`verdicts.jsonl` is the journal: killed at any point, the same call goes on and judges nothing twice. `results.json` is
+there when everything is decided, and only then.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from judge.core.benchmark import Answer, Benchmark, Dataset, Profile, Source, find
+from judge.core.request import Request
+from judge.core.verdict import Verdict
+from judge.engines import DEFAULT_OPTIONS, Engine, EngineOptions
+from judge.engines.loading import default_tokenizer, is_address, load_engine
+from judge.engines.replay import PREFIX
+from judge.io.files import write_json_lines
+from judge.io.presentation import keep_samples
+from judge.io.responses import read_responses
+from judge.results.result import build_result
+from judge.results.run_folder import Run, RunFolder
+from judge.scoring.grader import Grader
+from judge.scoring.journal import Journal
+from judge.scoring.pipeline import default_judge, default_rubric, judge_answers, make_signature
+
+ENGINE_PACKAGES = ("pillow", "safetensors", "torch", "transformers")
+"""Whose versions results of a judge that ran here are recorded with."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ScoreOptions:
+    """How answers are scored.
+
+    image_root: the folder that pictures of answers lie below; None for that of the file. rubric: the wording put to
+    the judge; None for the one that the judge was trained on. profile: "strict", or "reference" as the official
+    scripts do. engine: how the judge is loaded. retry_unscored: judge again what an earlier run left unscored.
+    keep_images: keep all pictures for reports, not only few or singled-out ones.
+    """
+
+    image_root: Path | None = None
+    rubric: str | None = None
+    profile: Profile = "strict"
+    engine: EngineOptions = DEFAULT_OPTIONS
+    retry_unscored: bool = False
+    keep_images: bool = False
+
+
+DEFAULTS = ScoreOptions()
+
+
+@dataclasses.dataclass(frozen=True)
+class LoadedJudge:
+    """A judge that is ready. rubric: name of the wording that it was trained on."""
+
+    engine: Engine
+    rubric: str
+
+
+def load_judge(judge: str | None = None, options: EngineOptions = DEFAULT_OPTIONS) -> LoadedJudge:
+    """Load a judge, or connect to it, for any number of calls of `score`.
+
+    judge: a Hub repository, a folder, an address or "replay:FILE"; None for the default one. Raises UserError.
+    """
+    judge = judge or default_judge()
+    return LoadedJudge(load_engine(judge, options), default_rubric(_judge_folder(judge, options)))
+
+
+@dataclasses.dataclass(frozen=True)
+class Scoring:
+    """Answers and all that their verdicts depend on, read and checked; nothing is written yet.
+
+    dataset: None where nobody needs the questions. source: where the questions came from, None if nobody looked.
+    """
+
+    benchmark: Benchmark
+    answers: Sequence[Answer]
+    dataset: Dataset | None
+    source: Source | None
+    grader: Grader
+    options: ScoreOptions
+
+    def assess(self) -> list[Request | Verdict]:
+        """What rules decide, and a request for the judge where they do not; one an answer, in order."""
+        bare = self.grader.needs_no_questions
+        return self.benchmark.assess(self.answers, self.dataset, self.options.profile, bare=bare)
+
+    def judge_into(self, folder: RunFolder, journal: Journal) -> Run:
+        """Judge what `journal`, the folder's, does not hold, and write the results. Raises UserError."""
+        verdicts = judge_answers(self.assess(), self.grader, journal, retry_unscored=self.options.retry_unscored)
+        packages = ENGINE_PACKAGES if self.grader.reads else ()
+        signature = self.grader.signature
+        result = build_result(self.benchmark, verdicts, self.dataset, self.source, signature, packages=packages)
+        keep = self.options.keep_images
+        keep_samples(folder.path, self.benchmark, self.answers, self.dataset, verdicts, keep_images=keep)
+        folder.write_results(result)
+        return Run(folder.path, result, verdicts)
+
+
+def score(
+    file: str | Path,
+    benchmark: str | Benchmark,
+    out: str | Path,
+    *,
+    judge: str | LoadedJudge | None = None,
+    data: str | Path | None = None,
+    options: ScoreOptions = DEFAULTS,
+) -> Run:
+    """Score the answers in `file` into the results folder `out`, or go on where an earlier call was interrupted.
+
+    file: `responses.jsonl`, a samples file of lmms-eval, or an official to-eval list. benchmark: its name, such as
+    "mmie". judge: a loaded judge, a repository, a folder, an address or "replay:FILE"; None for the default one. data:
+    a local copy of the dataset; None for the environment's, else the Hub's. Raises UserError for what the user can
+    mend, before anything in `out` is changed.
+    """
+    scoring = prepare_scoring(file, benchmark, judge=judge, data=data, options=options)
+    folder = RunFolder(out).make()
+    with Journal(folder.verdicts, before_writing=folder.discard_results) as journal:
+        return scoring.judge_into(folder, journal)
+
+
+def prepare_scoring(
+    file: str | Path,
+    benchmark: str | Benchmark,
+    *,
+    judge: str | LoadedJudge | None = None,
+    data: str | Path | None = None,
+    options: ScoreOptions = DEFAULTS,
+) -> Scoring:
+    """Read answers and questions and load the judge; parameters and errors as of `score`.
+
+    What is quick to check comes before what may download or load for minutes.
+    """
+    if isinstance(benchmark, str):
+        benchmark = find(benchmark)
+    answers = read_responses(file, options.image_root)
+    if not benchmark.judged:
+        judge = None
+    elif judge is None or (isinstance(judge, str) and judge.startswith(PREFIX)):
+        # a replay is read at once: it says whether questions are needed
+        judge = judge or default_judge()
+        judge = load_judge(judge) if judge.startswith(PREFIX) else judge
+    bare = isinstance(judge, LoadedJudge) and not judge.engine.reads
+    dataset = _questions(benchmark, answers, None if data is None else Path(data), bare=bare)
+    source = dataset.source if dataset else _source_of_own_questions(answers)
+    rubric, engine = None, judge.engine if isinstance(judge, LoadedJudge) else None
+    if judge is not None and not bare:
+        trained_on = (
+            judge.rubric if isinstance(judge, LoadedJudge) else default_rubric(_judge_folder(judge, options.engine))
+        )
+        rubric = benchmark.rubric(options.rubric or trained_on)
+        engine = engine or load_engine(str(judge), options.engine)
+    identity = engine.identity if engine is not None else {}
+    signature = make_signature(benchmark, source, options.profile, rubric, identity)
+    return Scoring(benchmark, answers, dataset, source, Grader(engine, rubric, options.profile, signature), options)
+
+
+def write_requests(
+    file: str | Path,
+    benchmark: Benchmark,
+    out: str | Path,
+    *,
+    data: str | Path | None = None,
+    options: ScoreOptions = DEFAULTS,
+) -> tuple[int, int]:
+    """Write what a judge would be handed to `out`/requests.jsonl, and what it would not to dropped.jsonl; both counts.
+
+    No judge is loaded. Raises UserError as `score` does.
+    """
+    answers = read_responses(file, options.image_root)
+    dataset = _questions(benchmark, answers, None if data is None else Path(data), bare=False)
+    requests, dropped = [], []
+    for item in benchmark.assess(answers, dataset, options.profile):
+        if isinstance(item, Request):
+            requests.append(item.to_json())
+        else:
+            dropped.append({"id": item.id, "reason": item.unscored, "note": item.details.get("note")})
+    folder = RunFolder(out).make()
+    write_json_lines(folder.requests, requests)
+    write_json_lines(folder.dropped, dropped)
+    return len(requests), len(dropped)
+
+
+def _judge_folder(judge: str, options: EngineOptions) -> str:
+    """Where the judge's small files are: a judge behind an address has them where its tokenizer is."""
+    return options.tokenizer or default_tokenizer() or judge if is_address(judge) else judge
+
+
+def _questions(benchmark: Benchmark, answers: Sequence[Answer], data: Path | None, *, bare: bool) -> Dataset | None:
+    """The questions, or None where nobody needs them: the file brings its own, or a replay answers by id."""
+    if benchmark.judged and data is None:
+        if all(answer.record is not None for answer in answers):
+            return None
+        if bare and all(answer.id is not None for answer in answers):
+            return None
+    return benchmark.load(data)
+
+
+def _source_of_own_questions(answers: Sequence[Answer]) -> Source | None:
+    """The source of questions that came with their answers: named by content, whoever answered them."""
+    if any(answer.record is None for answer in answers):
+        return None
+    fields = ("id", "question", "gt_answer")
+    rows = sorted(json.dumps([(answer.record or {}).get(field) for field in fields]) for answer in answers)
+    digest = hashlib.sha256("\n".join(rows).encode("ascii")).hexdigest()
+    return Source("to-eval", f"local:{digest[:12]}", "unknown")

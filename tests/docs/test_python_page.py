@@ -1,0 +1,53 @@
+"""The blocks of docs/python.md run as they stand, and find what they say."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import folders
+import pytest
+
+from mmie_tasks.demo import demo_dir
+
+pytest.importorskip("torch", reason="the hf extra is not installed")
+PAGE = (folders.ROOT / "docs" / "python.md").read_text(encoding="utf-8")
+
+
+def write_answers(folder: Path) -> None:
+    """The references as answers, and the same with nothing but a word in every third place; what a judge said."""
+    records = json.loads((demo_dir() / "data.json").read_text(encoding="utf-8"))[:6]
+    for name, hasty in (("careful", False), ("hasty", True)):
+        rows = []
+        for number, record in enumerate(records):
+            parts = record["conversations"][1]["content"]
+            response = [{"text": "No."}] if hasty and number % 3 == 0 else [{**part, "image": None} for part in parts]
+            rows.append({"id": record["id"], "response": response})
+        (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    feedback = [{"id": record["id"], "feedback": "### Score\n4"} for record in records]
+    (folder / "feedback.jsonl").write_text("".join(json.dumps(row) + "\n" for row in feedback))
+
+
+def test_every_block_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_answers(tmp_path)
+    names: dict[str, object] = {}
+    blocks = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    assert len(blocks) == 5
+    for block in blocks:
+        exec(block, names)
+    for folder, n in (("careful", 6), ("hasty", 6), ("replayed", 6)):
+        results = json.loads((tmp_path / "out" / folder / "results.json").read_text())
+        assert results["n"] == n
+    # three of three answers by replay get 4 of 6
+    assert results["metrics"]["mean"]["value"] == 4
+    assert names["comparison"].metrics["score"].paired.difference.n == 6  # type: ignore[attr-defined]
+
+
+def test_what_the_interface_names_is_there():
+    import judge
+
+    assert all(getattr(judge, name) for name in judge.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = judge.nothing

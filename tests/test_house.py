@@ -307,9 +307,6 @@ KNOWN: dict[str, tuple[str, ...]] = {
     "too_long": ("judge/commands/score.py: add_arguments",),
     "too_many_parameters": (
         "judge/engines/scheduler.py: Schedule.__init__",
-        "judge/finetune/loss.py: Lesson.forward",
-        "judge/model/decode_kernel.py: _join",
-        "judge/model/decode_kernel.py: _parts",
         "judge/publish/plan.py: make",
         "judge/report/browser.py: _row",
     ),
@@ -384,9 +381,18 @@ KNOWN: dict[str, tuple[str, ...]] = {
 """What is still over, by rule; it must shrink."""
 
 
+REASONS = {
+    "judge/finetune/loss.py: Lesson.forward": "the columns of a batch: transformers' Trainer passes them by name",
+    "judge/model/decode_kernel.py: _join": "a Triton kernel takes pointers, strides and sizes one by one",
+    "judge/model/decode_kernel.py: _parts": "a Triton kernel takes pointers, strides and sizes one by one",
+}
+"""What has more parameters than six and shall have them."""
+
+
 @pytest.mark.parametrize(
     "find", [weights_of_the_model, too_long, too_many_parameters, undocumented, banned_words, bare_verbs]
 )
 def test_nothing_is_over_but_what_is_known(find):
     """What is mended must leave the list, so that it only gets shorter."""
-    assert sorted(find()) == sorted(KNOWN.get(find.__name__, ()))
+    reasoned = REASONS if find is too_many_parameters else {}
+    assert sorted(find()) == sorted([*KNOWN.get(find.__name__, ()), *reasoned])

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 
 import pytest
 
+from judge import cli
 from judge.commands import options
 from judge.core.benchmark import find
 from judge.errors import UserError
@@ -141,3 +143,23 @@ def test_the_benchmark_that_asks_a_judge():
     assert options.judged_benchmark(parse("--benchmark", "mmie")).name == "mmie"
     with pytest.raises(UserError, match="mmvu is decided by rules: no judge is asked"):
         options.judged_benchmark(parse("--benchmark", "mmvu"))
+
+
+@pytest.mark.parametrize("command", [name for name in cli.COMMANDS if name != "score"])
+def test_every_command_checks_a_shared_option_alike(command):
+    """Same check, same choices, same number of values, wherever an option of this name is taken."""
+    parser, shared = argparse.ArgumentParser(), argparse.ArgumentParser()
+    importlib.import_module(f"judge.commands.{command}").add_arguments(parser)
+    options.add(shared, *options._declared())
+    taken = _checks(parser)
+    assert {name: taken[name] for name in _checks(shared) if name in taken} == {
+        name: check for name, check in _checks(shared).items() if name in taken
+    }
+
+
+def _checks(parser):
+    return {
+        option: (action.type, tuple(action.choices or ()), action.nargs, type(action))
+        for action in parser._actions
+        for option in action.option_strings
+    }

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 import gc
-import json
 import platform
 import sys
 import tempfile
@@ -25,6 +24,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from output import print_result
 from toy_judge import held_out
 from toy_judge.examples import CONDITIONS, make_request
 
@@ -102,6 +102,7 @@ def measure(
 
 
 def table(found: dict[str, Any]) -> str:
+    """`measure`'s comparisons in Markdown."""
     lines = ["| change | n | texts changed | scores changed | mean score, 0-6 |", "|---|---:|---|---|---|"]
     for name, row in found.items():
         shares = [
@@ -115,6 +116,7 @@ def table(found: dict[str, Any]) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """The command: exit code 0, or 2 where a judge cannot be loaded or asked."""
     import torch
     import transformers
 
@@ -134,7 +136,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UserError as error:
         print(f"bfloat16: {error}", file=sys.stderr)
         return 2
-    print(table(found) + "\n")
     on_gpu = args.device.startswith("cuda")
     row = {
         "judge": "demo" if Path(args.judge) == judge_dir() else args.judge,
@@ -145,9 +146,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "torch": torch.__version__,
         "transformers": transformers.__version__,
     }
-    print(json.dumps(row))
-    if args.out:
-        args.out.write_text(json.dumps(row, indent=1) + "\n", encoding="utf-8")
+    print_result(table(found), row, args.out)
     return 0
 
 

@@ -1,6 +1,6 @@
 """What a device can do: rates of matrix products, of a copy and of attention, measured the way a judge uses them.
 
-    measure("cuda", torch.bfloat16, described)
+    measure_ceilings("cuda", torch.bfloat16, described)
     {"product_flops": 7.8e14, "copy_bandwidth": 4.3e12, "products": {"8192x8192x8192": …}, "attention_flops": …}
 
 `product_flops` is the best of all products measured, `copy_bandwidth` counts what is read and what is written. Values
@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from judge.model.weights.original_layout import Layout
 
 
-def measure(device: str, dtype: Any, described: Layout, *, small: bool = False) -> dict[str, Any]:
-    """small: sizes for a CPU, to see that it runs."""
+def measure_ceilings(device: str, dtype: Any, described: Layout, *, small: bool = False) -> dict[str, Any]:
+    """Operations and bytes a second of this device for a judge of this layout. small: sizes for a CPU, to see that it
+    runs."""
     import torch
     from torch.nn.functional import scaled_dot_product_attention
 

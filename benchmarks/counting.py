@@ -4,11 +4,11 @@ Counts are the same on every machine, so they are asserted, and the exit code sa
 
     tokens      the same for every prompt in any order, with any budget, and alone; both rope sets, and prompts that
                 cross from one to the other while they are answered
-    padding     places computed for prompts / tokens of prompts     at most 1.02
-    slots       sequences written / sequences there was room for    at least 0.95, while prompts wait
+    padding     positions computed in prefill / tokens of prompts   at most 1.02
+    slots       sequences decoded / sequences there was room for    at least 0.95, while prompts wait
                 (the drain at the end, when none do, stands beside it: it is as long for 300 prompts as for 20,000)
     copies      cached tokens moved, a shared prefix apart          none
-    prefix      tokens taken from a shared prefix                   some, and none read twice
+    prefix      tokens taken from a shared prefix                   some, and none computed twice
     host        times the host waits for the device / passes        at most 1
 
 The judge has random weights in float32 and never stops by itself; answers have fixed lengths of 3 to 16 tokens.
@@ -16,7 +16,6 @@ The judge has random weights in float32 and never stops by itself; answers have 
 
 from __future__ import annotations
 
-import json
 import random
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -24,7 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from fixed_lengths import FixedLengths
-from real_shape import SCALES, describe
+from output import print_result
+from real_shape import SCALES, write_description
 from workload import Sample, make_model, samples
 
 from judge.engines import EngineOptions
@@ -82,7 +82,7 @@ def count() -> dict[str, Any]:
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        described = describe(folder / "judge", SCALES["tiny"])
+        described = write_description(folder / "judge", SCALES["tiny"])
         tokenizer = Tokenizer.from_folder(folder / "judge")
         model = make_model(described, "cpu", torch.float32)
         some = samples(folder / "many", tokenizer, described, "tiny", COPIES, MANY)
@@ -97,7 +97,7 @@ def count() -> dict[str, Any]:
             notes = [item.note for item in done.values() if item.unscored]
             if notes:
                 raise RuntimeError(f"{len(notes)} prompts failed, first: {notes[0]}")
-            return {n: engine.ids[place] for place, n in enumerate(order)}, engine
+            return {n: engine.ids[number] for number, n in enumerate(order)}, engine
 
         everyone = list(range(len(some)))
         ids, engine = judged(everyone, BUDGET)
@@ -135,6 +135,7 @@ def count() -> dict[str, Any]:
 
 
 def table(found: dict[str, Any]) -> str:
+    """`count`'s result in Markdown."""
     holds = {name: "yes" if value else "**NO**" for name, value in found["holds"].items()}
     differ = ", ".join(f"{name} {number}" for name, number in found["differ"].items())
     return "\n".join(
@@ -142,20 +143,20 @@ def table(found: dict[str, Any]) -> str:
             f"| counted on a CPU, {found['prompts']} prompts, a tiny judge | | goal | holds |",
             "|---|---:|---|---|",
             f"| prompts whose tokens change: {differ} | {sum(found['differ'].values())} | 0 | {holds['tokens']} |",
-            f"| places computed / tokens of prompts | {found['padding']:.3f} | ≤ {PADDING} | {holds['padding']} |",
-            "| sequences written / room for them, while prompts wait "
+            f"| positions computed / tokens of prompts | {found['padding']:.3f} | ≤ {PADDING} | {holds['padding']} |",
+            "| sequences decoded / room for them, while prompts wait "
             f"({found['slots_used_with_drain']:.3f} with the drain) | {found['slots_used']:.3f} "
             f"| ≥ {SLOTS} | {holds['slots']} |",
             f"| cached tokens moved | {found['moved']} | 0 | {holds['copies']} |",
             f"| tokens from shared prefixes, of {found['tokens_of_prompts']:,} | {found['prefix_reused']:,} "
-            f"| > 0, none read twice | {holds['prefix']} |",
+            f"| > 0, none computed twice | {holds['prefix']} |",
             f"| times the host waits / passes | {found['host_waits_a_pass']:.3f} | ≤ 1 | {holds['host']} |",
         ]
     )
 
 
 def main() -> int:
+    """Count and print: exit code 0 where all that must hold does, else 1."""
     found = count()
-    print(f"{table(found)}\n")
-    print(json.dumps(found))
+    print_result(table(found), found, None)
     return 0 if all(found["holds"].values()) else 1

@@ -49,6 +49,7 @@ def fastest(action: Callable[[], Any], repeats: int) -> float:
 
 
 def main() -> None:
+    """The command. Ends with a message where the two losses differ."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=24)
     parser.add_argument("--repeats", type=int, default=5)

@@ -18,7 +18,7 @@ Stages, each written to `--out` as soon as it is done; one that fails says why a
     static        generate(), one at a time, static cache; transformers compiles it on CUDA
     batched       generate(), 8 at a time, padded on the left, sorted by length, rope sets never mixed
     engine        `judge.engines.local` on the same samples, `--copies` of each with pixels of their own, no
-                  shared prefix; the median of 3 runs. Then with shared prefixes, and without its kernel for writing
+                  shared prefix; the median of 3 runs. Then with shared prefixes, and without its decode kernel
 
 All write the same number of tokens for a sample: the end token is switched off. `serial roofline` is operations over
 the measured rate of products plus bytes over the measured bandwidth of a copy (`roofline.py`). The ratio to the
@@ -39,21 +39,21 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import ceilings as measured
 import counting
 import plain_loops
-from fixed_lengths import FixedLengths
-from real_shape import SCALES, describe
+from ceilings import measure_ceilings
+from fixed_lengths import Clock
+from output import print_result
+from real_shape import SCALES, write_description
 from roofline import Ceilings, Shape
 from workload import Sample, make_model, samples
 
 from judge.engines import MAX_NEW_TOKENS, EngineOptions
 from judge.engines.local import LocalEngine
-from judge.model import generate
 from judge.model.tokenizer import Tokenizer
 
 RUNS = 3
@@ -79,21 +79,23 @@ class Bench:
         self.scale = "tiny" if args.tiny else "real"
         self.found: dict[str, Any] = {"stages": {}, "failed": {}}
         self.dtype = torch.bfloat16 if self.on_gpu else torch.float32
-        self.described = describe(folder / "judge", SCALES[self.scale])
+        self.described = write_description(folder / "judge", SCALES[self.scale])
         self.tokenizer = Tokenizer.from_folder(folder / "judge")
-        self.shape = Shape.of(self.described, 2 if self.on_gpu else 4)
+        self.shape = Shape.of_layout(self.described, 2 if self.on_gpu else 4)
         self.samples: list[Sample] = []
         self.model: Any = None
         self.start = time.monotonic()
         self.ceilings: Ceilings | None = None
 
     def sync(self) -> None:
+        """Wait until the device has done all it was given."""
         import torch
 
         if self.on_gpu:
             torch.cuda.synchronize()
 
     def timed(self, work: Callable[[], Any]) -> tuple[float, Any]:
+        """Seconds, and what `work` returns."""
         self.sync()
         start = time.perf_counter()
         value = work()
@@ -118,57 +120,12 @@ class Bench:
 
     @property
     def most_new(self) -> int:
+        """New tokens of the longest answer that the engine allows."""
         return MAX_NEW_TOKENS if self.scale == "real" else 32
 
 
-class Clock:
-    """The times of one run of the engine. without_kernel: decode by plain attention.
-
-    steps: of every decode step seconds, sequences, and tokens they had cached; launches: seconds the host took for
-    each; first: when the first tokens were known, by `time.perf_counter`.
-    """
-
-    def __init__(self, lengths: Mapping[int, int], without_kernel: bool) -> None:
-        self.lengths, self.without_kernel = lengths, without_kernel
-        self.steps: list[tuple[float, int, int]] = []
-        self.launches: list[float] = []
-        self.first: float | None = None
-
-    def generator(self, engine: LocalEngine, tokens: int) -> generate.Generator:
-        """What the engine is to use instead of its own, with a cache of so many tokens."""
-        return TimedGenerator(engine, tokens, self)
-
-
-class TimedGenerator(FixedLengths):
-    """Keeps the time of each pass on a clock."""
-
-    def __init__(self, engine: LocalEngine, cache_tokens: int, clock: Clock) -> None:
-        super().__init__(engine, cache_tokens, clock.lengths)
-        self.clock = clock
-        if clock.without_kernel:
-            self._decode_kernel = None
-
-    def _choose_tokens(self, sequences: Any, logits: Any) -> Any:
-        found = super()._choose_tokens(sequences, logits)
-        self.clock.first = self.clock.first or time.perf_counter()
-        return found
-
-    def _decode(self, sequences: Any) -> Any:
-        start = time.perf_counter()
-        logits = super()._decode(sequences)
-        self.clock.launches.append(time.perf_counter() - start)
-        return logits
-
-    def step(self, max_num_seqs: int | None = None) -> Any:
-        """As of `generate.Generator`."""
-        before = len(self._running), sum(sequence.cached + 1 for sequence in self._running)
-        start = time.perf_counter()
-        finished = super().step(max_num_seqs)  # ends by waiting for the tokens
-        self.clock.steps.append((time.perf_counter() - start, *before))
-        return finished
-
-
 def environment(bench: Bench) -> dict[str, Any]:
+    """Versions, device, driver and host."""
     import torch
     import transformers
 
@@ -197,24 +154,28 @@ def environment(bench: Bench) -> dict[str, Any]:
 
 
 def model(bench: Bench) -> dict[str, Any]:
+    """Make the model and the samples."""
     seconds, bench.model = bench.timed(lambda: make_model(bench.described, bench.device, bench.dtype))
     bench.samples = samples(bench.folder / "pictures", bench.tokenizer, bench.described, bench.scale)
     return {"seconds": seconds, "samples": [vars(sample.work) for sample in bench.samples]}
 
 
 def ceilings(bench: Bench) -> dict[str, Any]:
-    found = measured.measure(bench.device, bench.dtype, bench.described, small=bench.scale == "tiny")
+    """What this device can do."""
+    found = measure_ceilings(bench.device, bench.dtype, bench.described, small=bench.scale == "tiny")
     bench.ceilings = Ceilings(found["product_flops"], found["copy_bandwidth"])
     return found
 
 
 def reference(bench: Bench) -> dict[str, Any]:
+    """The published loop."""
     records = 20_103 if bench.scale == "real" else 100
     loop = plain_loops.reference(bench.model, bench.samples, bench.device, bench.dtype, bench.folder, records)
     return rated(bench, bench.samples, *bench.timed(lambda: _exhaust(loop)))
 
 
 def static(bench: Bench) -> dict[str, Any]:
+    """One at a time, with a static cache."""
     work = functools.partial(plain_loops.static, bench.model, device=bench.device, dtype=bench.dtype)
     largest = max(bench.samples, key=lambda sample: len(sample.ids))
     warm, _ = bench.timed(lambda: work([largest]))  # compiles
@@ -222,12 +183,14 @@ def static(bench: Bench) -> dict[str, Any]:
 
 
 def batched(bench: Bench) -> dict[str, Any]:
+    """Several at a time, sorted by length."""
     limit = bench.described.text["original_max_position_embeddings"]
     work = functools.partial(plain_loops.batched, bench.model, bench.samples, bench.device, bench.dtype, limit)
     return rated(bench, bench.samples, *bench.timed(work))
 
 
 def engine(bench: Bench) -> dict[str, Any]:
+    """The engine: the median of several runs, and variants as long as there is time."""
     make = functools.partial(samples, bench.folder / "copies", bench.tokenizer, bench.described, bench.scale)
     copies = make(copies=bench.args.copies)
     few = copies[: len(bench.samples)]
@@ -239,7 +202,7 @@ def engine(bench: Bench) -> dict[str, Any]:
     variants = {
         f"shared prefixes ({len(copies)} samples)": lambda: judged(bench, copies, How(prefixes=True)),
         f"{len(few)} samples only": lambda: judged(bench, few),
-        f"{len(few)} samples, writing without the kernel": lambda: judged(bench, few, How(without_kernel=True)),
+        f"{len(few)} samples, decode without the kernel": lambda: judged(bench, few, How(without_kernel=True)),
         f"{len(few)} samples, 8 at most": lambda: judged(bench, few, How(max_num_seqs=8)),
     }
     rates = {name: variant()["samples_per_s"] for name, variant in variants.items() if bench.in_time()}
@@ -301,6 +264,7 @@ def rated(bench: Bench, some: Sequence[Sample], seconds: float, _: Any) -> dict[
 
 
 def table(found: dict[str, Any]) -> str:
+    """The stages' rates in Markdown."""
     stages, failed = found["stages"], found["failed"]
     words = {
         "reference": "reference loop, one at a time",
@@ -332,7 +296,7 @@ def table(found: dict[str, Any]) -> str:
             "",
             "| engine | |",
             "|---|---:|",
-            f"| writing, GB/s | {row['decode_gb_per_s']:,.1f} |",
+            f"| decode, GB/s | {row['decode_gb_per_s']:,.1f} |",
             f"| GPU idle | {idle_share} |",
             f"| host, ms a step | {row['host_ms_a_step']:.2f} of {row['step_ms']:.2f} |",
             f"| peak memory, GB | {peak} |",
@@ -356,7 +320,8 @@ NEEDED = ("environment", "model", "gate")
 """Stages without which the others would say nothing."""
 
 
-def run(bench: Bench) -> dict[str, Any]:
+def run_stages(bench: Bench) -> dict[str, Any]:
+    """All stages, written as they end. Raises what a stage raises that others need."""
     kind = "TINY: says that it runs, and nothing else" if bench.scale == "tiny" else bench.device
     bench.found["what"] = kind
     for name, stage in STAGES.items():
@@ -389,6 +354,7 @@ def _exhaust(loop: Iterator[Any]) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """The command: exit code 0, 2 where it cannot be run here, or as `counting.main`."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--tiny", action="store_true", help="a tiny model and tiny pictures")
@@ -410,9 +376,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("the real shape takes a CPU days\n→ --tiny, or --counters", file=sys.stderr)
         return 2
     with tempfile.TemporaryDirectory() as folder:
-        found = run(Bench(args, Path(folder)))
-    print(f"{table(found)}\n")
-    print(json.dumps(found))
+        found = run_stages(Bench(args, Path(folder)))
+    print_result(table(found), found, None)
     return 0
 
 

@@ -3,9 +3,9 @@
     python benchmarks/real_shape.py --device cuda --dtype bfloat16 [--rows 8] [--folder DIR] [--out FILE]
     python benchmarks/real_shape.py --scale tiny          # the same path in seconds, on a CPU
 
-Writes a checkpoint in the original layout (4,146,855,936 parameters, 8.3 GB in bfloat16 shards with an index, normal
-with standard deviation 0.02), loads it through `judge.model.weights.checkpoint`, which compares every name and shape,
-and answers one batch of mixed prompts: 0 to 4 pictures, lengths on both sides of the 4,096 tokens where the rope
+Writes a checkpoint in the original layout (4,146,855,936 parameters, 8.3 GB in bfloat16 shards with an index, matrices
+normal with standard deviation 0.02), loads it through `judge.model.weights.checkpoint`, which compares every name and
+shape, and answers one batch of mixed prompts: 0 to 4 pictures, lengths on both sides of the 4,096 tokens where the rope
 changes, one that crosses them while it is answered. Every answer has `--new-tokens` tokens: random weights never
 stop, and time and memory do not depend on what is said. Needs 8.3 GB of disk and some 44 GB on the GPU, 16 GB with
 `--rows 3`; what is missing is said before anything is written. The checkpoint is deleted at the end.
@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import gc
 import json
 import platform
 import resource
@@ -33,6 +34,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import workload
+from output import print_result
 from PIL import Image
 from toy_judge import judge_shape
 
@@ -46,7 +49,7 @@ from mmie_tasks.demo import judge_dir
 
 GB = 1e9
 ITEM_BYTES = {"float32": 4, "bfloat16": 2}
-SHARD_BYTES = GB  # small, so that writing takes little memory
+SHARD_BYTES = GB  # several, as the published judge has
 ACTIVATIONS = 2 * GB  # of the longest prompt and of 32 tiles, roughly, at the real shape
 NEVER = -1
 """A stop token that no model gives."""
@@ -111,7 +114,7 @@ def rows_wanted(limit: int, new_tokens: int) -> list[tuple[tuple[str, ...], int]
     ]
 
 
-def describe(folder: Path, scale: Scale) -> original_layout.Layout:
+def write_description(folder: Path, scale: Scale) -> original_layout.Layout:
     """Write everything but the weights: the tokenizer's files, and `config.json` of this shape."""
     folder.mkdir(parents=True)
     for file in sorted(judge_dir().glob("*token*")):
@@ -133,36 +136,18 @@ def describe(folder: Path, scale: Scale) -> original_layout.Layout:
 
 
 def write_weights(folder: Path, described: original_layout.Layout, device: str, dtype: str = "bfloat16") -> None:
-    """Random tensors, in two shards or more, and last the index that names them. Drawn on `device`."""
+    """The random judge that all benchmarks share, in two shards or more, and an index that names them."""
     import torch
-    from safetensors.torch import save_file
+    from huggingface_hub import save_torch_state_dict
 
-    shapes = checkpoint.original_shapes(described)
+    tensors = checkpoint.original_tensors(workload.make_model(described, device, getattr(torch, dtype)))
     total = checkpoint.count_parameters(described) * ITEM_BYTES[dtype]
-    limit = min(SHARD_BYTES, total / 2)
-    shards: list[dict[str, tuple[int, ...]]] = [{}]
-    size = 0.0
-    for name, shape in shapes.items():
-        bytes_ = int(np.prod(shape)) * ITEM_BYTES[dtype]
-        if shards[-1] and size + bytes_ > limit:
-            shards.append({})
-            size = 0
-        shards[-1][name] = shape
-        size += bytes_
-    random = torch.Generator(device).manual_seed(0)
-    where = {}
-    for number, shard in enumerate(shards, 1):
-        file = f"model-{number:05}-of-{len(shards):05}.safetensors"
-        tensors = {
-            name: torch.empty(shape, dtype=getattr(torch, dtype), device=device)
-            .normal_(0, 0.02, generator=random)
-            .cpu()
-            for name, shape in shard.items()
-        }
-        save_file(tensors, str(folder / file), metadata={"format": "pt"})
-        where |= dict.fromkeys(shard, file)
-    index = {"metadata": {"total_size": total}, "weight_map": where}
-    (folder / "model.safetensors.index.json").write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
+    save_torch_state_dict(
+        tensors,
+        folder,
+        filename_pattern="model{suffix}.safetensors",
+        max_shard_size=int(min(SHARD_BYTES, total / 2)),
+    )
 
 
 def prompts(folder: Path, described: original_layout.Layout, new_tokens: int) -> list[generate.ModelInput]:
@@ -202,6 +187,7 @@ def needed(
 
 
 def require(what: str, wanted: float, free: float, fix: str) -> None:
+    """Raise UserError, with `fix`, where more bytes are wanted than free."""
     if free < wanted:
         raise UserError(f"needs {wanted / GB:.1f} GB of {what}, and {free / GB:.1f} GB are free", fix=fix)
 
@@ -233,11 +219,12 @@ def answer(model: Any, rows: Sequence[generate.ModelInput], new_tokens: int) -> 
 
 
 def measure(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """Write, load, hash and ask the judge: seconds, GB, and what it ran on. Raises UserError where room is missing."""
     import torch
     import transformers
 
     scale = SCALES[args.scale]
-    described = describe(folder, scale)
+    described = write_description(folder, scale)
     rows = prompts(folder, described, args.new_tokens)[: args.rows]
     stored = checkpoint.count_parameters(described) * ITEM_BYTES["bfloat16"]
     on_disk = shutil.disk_usage(folder).free
@@ -254,6 +241,7 @@ def measure(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
     start = time.perf_counter()
     write_weights(folder, described, args.device)
     found["write_s"] = time.perf_counter() - start
+    gc.collect()  # modules know each other in circles, and what was written must not count as loaded
     _reset_peak(on_gpu)
     start = time.perf_counter()
     model = checkpoint.load_model(folder, device=args.device, dtype=args.dtype)
@@ -283,6 +271,7 @@ def measure(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
 
 
 def table(found: Mapping[str, Any]) -> str:
+    """`measure`'s result in Markdown."""
     memory = "peak memory" if not found["device"].startswith("cpu") else "peak resident memory, mapped files included"
     lines = [f"| {found['parameters']:,} parameters, {found['dtype']}, {found['device']} | |", "|---|---:|"]
     prompts_ = f"{min(found['prompt_tokens']):,} to {max(found['prompt_tokens']):,} tokens"
@@ -326,6 +315,7 @@ def _peak(on_gpu: bool) -> float:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """The command: exit code 0, or 2 where it cannot be run here."""
     import torch
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -352,10 +342,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except torch.cuda.OutOfMemoryError as error:
         print(f"real_shape: the device's memory did not do ({error})\n→ give fewer --rows", file=sys.stderr)
         return 2
-    print(table(found) + "\n")
-    print(json.dumps(found))
-    if args.out:
-        args.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    print_result(table(found), found, args.out)
     return 0
 
 

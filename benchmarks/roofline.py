@@ -1,6 +1,6 @@
 """What judging costs on a machine that did nothing else: floating-point operations and bytes, from shapes alone.
 
-    shape = Shape.of(described)                          # a judge's layout
+    shape = Shape.of_layout(described)                          # a judge's layout
     shape.seconds(Work(tiles=30, tokens=8_586, new=200), Ceilings(780e12, 4.3e12), together=36)
 
 A sample of T tiles, S prompt tokens and n written ones, B of them side by side (`together`):
@@ -8,11 +8,11 @@ A sample of T tiles, S prompt tokens and n written ones, B of them side by side 
     vision tower and projector   T · 0.735 TF
     prompt, products             S · 7.248 GF + the head for the last token
     prompt, attention            S² · 196,608
-    writing, cache read          393,216 · (n·S + n(n-1)/2) bytes
-    writing, weights read        7.44 GB · n / B
+    decode, cache read           393,216 · (n·S + n(n-1)/2) bytes
+    decode, weights read         7.44 GB · n / B
 
 (numbers of the real shape in bfloat16). "Serial" is operations over the machine's rate plus bytes over its bandwidth:
-reading and writing take turns, as in the engine. Writing never computes for longer than it reads.
+prefill and decode take turns, as in the engine. Decode never computes for longer than it reads.
 """
 
 from __future__ import annotations
@@ -54,7 +54,8 @@ class Shape:
     weight_bytes: int
 
     @classmethod
-    def of(cls, described: Layout, item_bytes: int = 2) -> Shape:
+    def of_layout(cls, described: Layout, item_bytes: int = 2) -> Shape:
+        """Of a judge's layout, in numbers of `item_bytes`."""
         text, vision = described.text, described.vision
         h, inner, layers = text["hidden_size"], text["intermediate_size"], text["num_hidden_layers"]
         head = h // text["num_attention_heads"]
@@ -75,19 +76,20 @@ class Shape:
             weight_bytes=(products + vocabulary) * item_bytes,
         )
 
-    def reading_flops(self, work: Work) -> float:
+    def prefill_flops(self, work: Work) -> float:
         """Operations until the first token is known."""
         prompt = work.tokens * self.token_flops + work.tokens**2 * self.square_flops + self.head_flops
         return work.tiles * self.tile_flops + prompt
 
     def cache_bytes(self, work: Work) -> float:
-        """Of the cache, read while the answer is written."""
+        """Of the cache, read while the answer is decoded."""
         return self.token_bytes * (work.new * work.tokens + work.new * (work.new - 1) / 2)
 
-    def writing_bytes(self, work: Work, together: float) -> float:
+    def decode_bytes(self, work: Work, together: float) -> float:
+        """Of cache and weights, read while the answer is decoded with `together` sequences a step."""
         return self.cache_bytes(work) + self.weight_bytes * work.new / together
 
     def seconds(self, work: Work, ceilings: Ceilings, together: float) -> float:
         """The serial roofline of one sample, `together` of which are written side by side."""
-        reading = self.reading_flops(work) / ceilings.flops
-        return reading + self.writing_bytes(work, max(1.0, together)) / ceilings.bandwidth
+        prefill = self.prefill_flops(work) / ceilings.flops
+        return prefill + self.decode_bytes(work, max(1.0, together)) / ceilings.bandwidth

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import random
 import sys
 import tempfile
@@ -27,7 +26,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from real_shape import SCALES, describe
+from output import print_result
+from real_shape import SCALES, write_description
 from roofline import Ceilings, Shape, Work
 
 from judge.engines import Completion
@@ -52,6 +52,7 @@ class Reached:
 
 
 def mix(count: int, seed: int = 0) -> list[Work]:
+    """So many samples as the module describes them, always the same for a seed."""
     rng = random.Random(seed)
     samples = []
     for _ in range(count):
@@ -69,7 +70,7 @@ class Modelled:
     def __init__(self, samples: Sequence[Work], shape: Shape, reached: Reached, tokens: int) -> None:
         self.cache = type("Cache", (), {"slots": SlotAllocator(tokens)})()
         self._samples, self._shape, self._reached = samples, shape, reached
-        self._under_way: dict[int, list[int]] = {}  # number → [start, tokens cached, tokens left to write]
+        self._running: dict[int, list[int]] = {}  # number → [start, tokens cached, tokens left to write]
         self.seconds = self.steps = self.rows = self.used = self.offered = 0.0
         self._cached, self._latest, self._admitted = 0, 1, 0
 
@@ -84,11 +85,12 @@ class Modelled:
         return None not in starts
 
     def admit(self, rows: Sequence[tuple[int, Any]]) -> list[tuple[int, int]]:
+        """As of `generate.Generator`; the key of a prompt is what it generates."""
         shape, reached, ceilings = self._shape, self._reached, H200
         for number, row in rows:
             work, length = self._samples[number], len(row.ids)
             start = self.cache.slots.allocate(generate.slots_needed(length, MAX_NEW_TOKENS))
-            self._under_way[number] = [start, length, work.new - 1]
+            self._running[number] = [start, length, work.new - 1]
             self._cached += length
             self._latest = generate.slots_needed(length, MAX_NEW_TOKENS)
             self._admitted += 1
@@ -99,7 +101,8 @@ class Modelled:
         return self._finished()
 
     def step(self, max_num_seqs: int | None = None) -> list[tuple[int, int]]:
-        active = len(self._under_way)
+        """As of `generate.Generator`."""
+        active = len(self._running)
         room = active + self.cache.slots.num_free // self._latest
         self.steps, self.rows = self.steps + 1, self.rows + active
         if self._admitted < len(self._samples):  # at the end room is left because nobody wants it
@@ -107,22 +110,22 @@ class Modelled:
             self.offered += room if max_num_seqs is None else min(room, max(max_num_seqs, active))
         bytes_ = self._cached * self._shape.token_bytes + self._shape.weight_bytes
         self.seconds += max(self._reached.host, bytes_ / (self._reached.writing * H200.bandwidth))
-        for state in self._under_way.values():
+        for state in self._running.values():
             state[1] += 1
             state[2] -= 1
         self._cached += active
         return self._finished()
 
     def _finished(self) -> list[tuple[int, int]]:
-        done = [number for number, state in self._under_way.items() if state[2] <= 0]
+        done = [number for number, state in self._running.items() if state[2] <= 0]
         for number in done:
-            start, cached, _ = self._under_way.pop(number)
+            start, cached, _ = self._running.pop(number)
             self._cached -= cached
             self.cache.slots.release(start, generate.slots_needed(self._samples[number].tokens, MAX_NEW_TOKENS))
         return [(number, number) for number in done]
 
 
-def run(
+def simulate(
     samples: Sequence[Work], shape: Shape, budget: int, reached: Reached, most: int | None = None
 ) -> dict[str, Any]:
     """The real schedule over the samples; what it would have taken."""
@@ -178,6 +181,7 @@ def policies(share: float) -> list[tuple[str, int, int | None, Reached]]:
 
 
 def table(found: dict[str, Any]) -> str:
+    """The policies in Markdown."""
     lines = [
         f"| SIMULATED, {found['samples']:,} samples, one H200 assumed | ms a sample | hours | of the serial roofline "
         "| side by side | slots used while prompts wait |",
@@ -192,6 +196,7 @@ def table(found: dict[str, Any]) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """The command: exit code 0."""
     from judge.engines.local import CACHE_SHARE
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -199,7 +204,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the JSON there as well")
     args = parser.parse_args(argv)
     with tempfile.TemporaryDirectory() as folder:
-        shape = Shape.of(describe(Path(folder) / "judge", SCALES["real"]))
+        shape = Shape.of_layout(write_description(Path(folder) / "judge", SCALES["real"]))
     samples = mix(args.samples)
     found: dict[str, Any] = {
         "simulated": True,
@@ -212,11 +217,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         "policies": {},
     }
     for name, budget, most, reached in policies(CACHE_SHARE):
-        found["policies"][name] = run(samples, shape, budget, reached, most)
-    print(f"{table(found)}\n")
-    print(json.dumps(found))
-    if args.out:
-        args.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        found["policies"][name] = simulate(samples, shape, budget, reached, most)
+    print_result(table(found), found, args.out)
     return 0
 
 

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 
-import folders
 import pytest
 
 
 @pytest.fixture(scope="module")
-def bfloat16():
-    path = folders.ROOT / "benchmarks" / "bfloat16.py"
-    spec = importlib.util.spec_from_file_location("bfloat16", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def bfloat16(script):
+    return script("bfloat16")
 
 
 def test_changes_are_counted_with_their_intervals(bfloat16):

@@ -90,7 +90,7 @@ def test_the_real_shape_is_not_started_without_a_gpu(throughput, capsys):
 
 def test_costs_are_those_of_the_real_shape(script, tmp_path):
     roofline, real_shape = script("roofline"), script("real_shape")
-    shape = roofline.Shape.of(real_shape.describe(tmp_path / "judge", real_shape.SCALES["real"]))
+    shape = roofline.Shape.of_layout(real_shape.write_description(tmp_path / "judge", real_shape.SCALES["real"]))
     # 32 layers x (3072·9216 + 3072² + 3072·16384 + 8192·3072) = 3.624e9 weights, two operations each
     assert shape.token_flops == 2 * 32 * (3072 * 9216 + 3072**2 + 3072 * 16384 + 8192 * 3072)
     assert shape.square_flops == 32 * 4 * 3072 / 2 == 196_608
@@ -125,7 +125,7 @@ def test_simulated_time_is_operations_and_bytes(script, tmp_path):
     shape = roofline.Shape(1.0, 1.0, 0.0, 0.0, 1, 10)
     simulate.H200 = roofline.Ceilings(1.0, 1.0)
     reached = simulate.Reached(1.0, 1.0, 1.0, 1.0, host=0.0)
-    found = simulate.run([roofline.Work(2, 5, 3), roofline.Work(0, 4, 1)], shape, 10_000, reached)
+    found = simulate.simulate([roofline.Work(2, 5, 3), roofline.Work(0, 4, 1)], shape, 10_000, reached)
     # read 2 + 5 and 4; the second is finished by that; two steps of the first: 10 + 5 and 10 + 6
     assert found["ms_a_sample"] == pytest.approx(1e3 * (2 + 5 + 4 + 15 + 16) / 2)
     assert found["together"] == 1

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 from collections import namedtuple
 
-import folders
 import pytest
 import torch
 
@@ -16,18 +13,12 @@ from judge.model.weights import checkpoint
 
 
 @pytest.fixture(scope="module")
-def real_shape():
-    path = folders.ROOT / "benchmarks" / "real_shape.py"
-    spec = importlib.util.spec_from_file_location("real_shape", path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["real_shape"] = module  # where dataclasses look their annotations up
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules["real_shape"]
+def real_shape(script):
+    return script("real_shape")
 
 
 def test_the_real_shape_has_the_published_size(real_shape, tmp_path):
-    described = real_shape.describe(tmp_path / "judge", real_shape.SCALES["real"])
+    described = real_shape.write_description(tmp_path / "judge", real_shape.SCALES["real"])
     # InternViT-300M 304,012,288; projector 22,034,432; Phi-3-mini without head 3,722,443,776; head 98,365,440
     assert checkpoint.count_parameters(described) == 304_012_288 + 22_034_432 + 3_722_443_776 + 98_365_440
     # in bfloat16 8.294 GB; OpenGVLab/InternVL2-4B publishes shards of 4.96 and 3.34 GB
@@ -71,7 +62,7 @@ def test_fewer_rows_are_the_cheap_ones(real_shape, tmp_path):
 
 
 def test_memory_is_counted_from_the_shape(real_shape, tmp_path):
-    described = real_shape.describe(tmp_path / "judge", real_shape.SCALES["real"])
+    described = real_shape.write_description(tmp_path / "judge", real_shape.SCALES["real"])
     row = real_shape.generate.ModelInput((1,) * 9_800)
     need = real_shape.needed(described, [row] * 8, 200, real_shape.SCALES["real"], "bfloat16")
     # weights 8.294 GB; a token is 2 · 32 layers · 3072 · 2 bytes = 393,216; 8 rows of 9,800 and 199, as the last token

@@ -257,17 +257,25 @@ def save_original(model: Any, folder: Path, raw: Mapping[str, Any]) -> None:
 
     The tokenizer's files are the caller's to copy.
     """
-    import torch
     from safetensors.torch import save_file
 
     folder.mkdir(parents=True, exist_ok=True)
-    state = model.state_dict()
-    tensors = {
-        name: torch.cat([state[native] for native in natives]).contiguous().cpu()
-        for name, natives in original_names(state, raw["vision_config"]["num_hidden_layers"]).items()
-    }
-    save_file(tensors, str(folder / "model.safetensors"), metadata={"format": "pt"})
+    save_file(original_tensors(model), str(folder / "model.safetensors"), metadata={"format": "pt"})
     files.write_text(folder / "config.json", json.dumps(raw, indent=2) + "\n")
+
+
+def original_tensors(model: Any) -> dict[str, Any]:
+    """Original name → tensor of a native model, on its device; copied only where several become one."""
+    import torch
+
+    state = model.state_dict()
+
+    def joined(natives: Sequence[str]) -> Any:
+        blocks = [state[native] for native in natives]
+        return (torch.cat(blocks) if len(blocks) > 1 else blocks[0]).contiguous()
+
+    names = original_names(state, model.config.vision_config.num_hidden_layers)
+    return {name: joined(natives) for name, natives in names.items()}
 
 
 def new_model(described: original_layout.Layout, *, seed: int) -> Any:

@@ -78,8 +78,8 @@ BY_VERIFICATION = [
     trap(
         "T4_regime_of_the_batch",  # 5 of 13 texts equal in a batch
         "judge.model.generate",
-        "bool(self._rope.beyond(len(sequence.row.ids)))",
-        "bool(self._rope.beyond(max(len(other.row.ids) for other in sequences)))",
+        "long = bool(self._rope.beyond(len(ids)))",
+        "long = bool(self._rope.beyond(max(len(other.prompt.ids) for other in sequences)))",
         "greedy ids",
         modes=("batch",),
     ),
@@ -102,8 +102,8 @@ BY_VERIFICATION = [
     trap(
         "T21_stops_anywhere",
         "judge.model.generate",
-        "stopped = int(token) == self._stop",
-        "stopped = int(token) in (self._stop, sequence.new[0])",
+        "stopped = int(token) == params.stop",
+        "stopped = int(token) in (params.stop, sequence.new[0])",
         "greedy ids",
     ),
     trap(

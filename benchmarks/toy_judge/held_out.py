@@ -55,14 +55,14 @@ def by_condition(scored: Scored) -> Mapping[str, Sequence[tuple[int, int | None]
 
 
 def score_table(scored: Scored) -> str:
-    """Mean score on the scale 0-6 with its 95% interval, per condition."""
+    """Mean score, in points, with its 95% interval, per condition."""
     lines = [
         "| answers | n | deserved | given | 95% interval | exact | unscored |",
         "|---|---:|---:|---:|---|---:|---:|",
     ]
     for name, pairs in by_condition(scored).items():
         given = [score for _, score in pairs if score is not None]
-        mean = mean_score({name: [given.count(score) for score in range(7)]})
+        mean = mean_score({name: BENCHMARK.scale.histogram(given)})
         deserved = sum(score for score, _ in pairs) / len(pairs)
         exact = sum(a == b for a, b in pairs) / len(pairs)
         shown = "-" if mean.value is None else f"{mean.value:.2f} | {mean.ci_low:.2f} to {mean.ci_high:.2f}"

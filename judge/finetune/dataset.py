@@ -62,7 +62,7 @@ class Judged:
 
     @property
     def score(self) -> float:
-        """The mean of what people gave, 0 to 6."""
+        """The mean of what people gave, in points."""
         return sum(score.score for score in self.scores) / len(self.scores)
 
 

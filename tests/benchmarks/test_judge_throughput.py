@@ -52,7 +52,7 @@ def test_every_stage_runs_in_small(throughput, tmp_path, capsys, monkeypatch):
     # the first token comes with the prompt; every other one from a step
     assert engine["counters"]["decode_sequences"] == sum(sample["new"] - 1 for sample in work)
     assert engine["counters"]["prefix_reused"] == 0  # pixels differ, and prefixes are off
-    assert len(engine["variants"]) == 5
+    assert len(engine["variants"]) == 4
     gate = found["stages"]["gate"]
     assert max(gate["engine_alone"], gate["engine_together"]) <= gate["allowed"] < gate["largest_logit"] / 1000
     printed = capsys.readouterr().out

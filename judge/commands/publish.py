@@ -40,13 +40,14 @@ def run(args: argparse.Namespace) -> int:
     for repo in (model, dataset):
         if repo is not None:
             hub.check(repo)
-    planned = plan.make(hub, measured, benchmark, model, dataset, index=args.model_index, offline=not args.push)
-    print(hub.hide(plan.show(planned)))
+    target = plan.Target(model, dataset, index=args.model_index)
+    planned = plan.make_plan(hub, measured, benchmark, target, offline=not args.push)
+    print(hub.hide(plan.show_plan(planned)))
     if dataset is not None:
         _advise(measured.folder, benchmark.repo)
     print()
     if args.push:
-        plan.push(hub, planned, lambda line: print(hub.hide(line)))
+        plan.push_plan(hub, planned, lambda line: print(hub.hide(line)))
     else:
         print("nothing was sent; add --push to send it")
     return 0

@@ -27,9 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     try:
-        page = build.build(args.folders, args.out)
+        page = build.build_report(args.folders, args.out)
     except ImportError as error:  # matplotlib, where a chart is drawn
-        raise build.missing(error) from error
+        raise build.missing_package(error) from error
     write_output(args.out, page)
     print(f"{args.out} ({args.out.stat().st_size / 1e6:.1f} MB)")
     return 0

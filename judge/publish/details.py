@@ -48,7 +48,7 @@ class File:
 
 @dataclasses.dataclass(frozen=True)
 class Digests:
-    """What git and LFS call the same bytes: a repository tells one or the other."""
+    """What git and LFS call the same bytes; a repository names them by one or the other. size: in bytes."""
 
     size: int
     git: str
@@ -56,6 +56,7 @@ class Digests:
 
     @classmethod
     def of(cls, data: bytes) -> Digests:
+        """Those of `data`."""
         blob = hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False)
         return cls(len(data), blob.hexdigest(), hashlib.sha256(data).hexdigest())
 
@@ -67,8 +68,11 @@ def folder_of(run: Run, model: str) -> str:
     return f"{run.results['benchmark']}/{re.sub('/', '__', model)}/{digest[:12]}"
 
 
-def files(run: Run, folder: str) -> list[File]:
-    """The files of `run`, results.json last: where that is, all are. Raises UserError for unreadable samples."""
+def detail_files(run: Run, folder: str) -> list[File]:
+    """The files of `run` in a folder of the repository, results.json last: where that is, all are.
+
+    Raises UserError for unreadable samples.
+    """
     own, report = run.folder / RESPONSES, run.folder / REPORT
     answered = samples.read_samples(run.folder)
     pictures = {picture.name: picture.path for sample in answered for picture in _drawn(sample)}
@@ -78,11 +82,11 @@ def files(run: Run, folder: str) -> list[File]:
     if own.is_file():
         found.append(File(f"{folder}/{RESPONSES}", own))
     elif answered:
-        found.append(File(f"{folder}/{RESPONSES}", responses(answered)))
+        found.append(File(f"{folder}/{RESPONSES}", encode_responses(answered)))
     return [*found, *(File(f"{folder}/{name}", run.folder / name) for name in (VERDICTS, RESULTS))]
 
 
-def responses(answered: list[Sample]) -> bytes:
+def encode_responses(answered: list[Sample]) -> bytes:
     """`responses.jsonl` (see `judge.io.responses`) from the samples' answers."""
     lines = (
         {"id": sample.id, "index": sample.index, "response": [_part(piece) for piece in sample.answer]}

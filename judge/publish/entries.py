@@ -37,11 +37,15 @@ Entry = dict[str, Any]
 
 
 def file_of(benchmark: Benchmark) -> str:
+    """The file of a model's repository that entries of ours go into."""
     return f"{FOLDER}/{benchmark.name}.yaml"
 
 
-def build(run: Run, benchmark: Benchmark, source_url: str | None) -> list[Entry]:
-    """One entry for every headline metric. source_url: where the details are, None where they are nowhere."""
+def build_entries(run: Run, benchmark: Benchmark, source_url: str | None) -> list[Entry]:
+    """One entry for every headline metric. source_url: where the details are, None where they are nowhere.
+
+    Raises UserError where huggingface_hub is too old.
+    """
     try:
         from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml
     except ImportError:
@@ -79,13 +83,13 @@ def notes(run: Run, metric: str) -> str:
     )
 
 
-def merge(text: str | None, ours: Sequence[Entry], where: str) -> str:
+def merge_entries(text: str | None, ours: Sequence[Entry], where: str) -> str:
     """The file with our entries in it; the same text where they are in it already.
 
     text: the file as it is, None where there is none. where: its name, for errors. Raises UserError where the file is
     not a list of entries, or an entry for the same dataset and task is somebody else's.
     """
-    there = read(text, where)
+    there = parse_entries(text, where)
     known, new, replaced = list(there), [], False
     for entry in ours:
         twins = [number for number, other in enumerate(known) if _key(other) == _key(entry)]
@@ -98,18 +102,18 @@ def merge(text: str | None, ours: Sequence[Entry], where: str) -> str:
     if text is not None and not new and not replaced:
         return text
     if text is not None and not replaced:
-        appended = text.rstrip() + "\n" + dump(new)
+        appended = text.rstrip() + "\n" + dump_yaml(new)
         with contextlib.suppress(UserError):  # a list in brackets does not go on in the next line
-            if read(appended, where) == [*there, *new]:
+            if parse_entries(appended, where) == [*there, *new]:
                 return appended
-    return dump([*known, *new])
+    return dump_yaml([*known, *new])
 
 
 def refuse_elsewhere(files: Mapping[str, str | None], ours: Sequence[Entry]) -> None:
     """Raise UserError where another file (name → text) of the folder has an entry for the same dataset and task."""
     for where, text in files.items():
         try:
-            there = read(text, where)
+            there = parse_entries(text, where)
         except UserError:  # not ours to mend, and the Hub does not show it
             continue
         for other in there:
@@ -120,7 +124,7 @@ def refuse_elsewhere(files: Mapping[str, str | None], ours: Sequence[Entry]) -> 
                     )
 
 
-def read(text: str | None, where: str) -> list[Entry]:
+def parse_entries(text: str | None, where: str) -> list[Entry]:
     """The entries of a file as plain data. Raises UserError where it is no list of entries."""
     try:
         found = yaml.safe_load(text or "")
@@ -134,7 +138,8 @@ def read(text: str | None, where: str) -> list[Entry]:
     return found
 
 
-def dump(data: Any) -> str:
+def dump_yaml(data: Any) -> str:
+    """Plain data as YAML, in the order it has."""
     text: str = yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=110)
     return text
 

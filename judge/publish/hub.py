@@ -39,6 +39,8 @@ class UnreachableError(UserError):
 
 @dataclasses.dataclass(frozen=True)
 class Repo:
+    """A repository of the Hub. id: ORG/NAME."""
+
     kind: Literal["model", "dataset"]
     id: str
 
@@ -47,6 +49,7 @@ class Repo:
 
     @property
     def path(self) -> str:
+        """What addresses on the Hub call it, behind the host."""
         return self.id if self.kind == "model" else f"datasets/{self.id}"
 
 
@@ -60,12 +63,15 @@ class Head:
 
 @dataclasses.dataclass(frozen=True)
 class PullRequest:
+    """An open pull request. url: its page."""
+
     number: int
     title: str
     url: str
 
     @property
     def revision(self) -> str:
+        """The revision that its last commit is found under."""
         return f"refs/pr/{self.number}"
 
 
@@ -80,10 +86,12 @@ class Hub:
 
     @property
     def endpoint(self) -> str:
+        """The address that repositories are below, without a slash at its end."""
         return str(self._api.endpoint)
 
     @property
     def logged_in(self) -> bool:
+        """Whether there is a token; nobody has asked the Hub yet whether it is a good one."""
         return self._token is not None
 
     def hide(self, text: str) -> str:
@@ -150,6 +158,7 @@ class Hub:
         return self._talk(f"reading the pull requests of {repo}", ask, reads=True)
 
     def create(self, repo: Repo) -> None:
+        """Make a public repository; one that is there is no error."""
         self._talk(
             f"creating {repo}", lambda: self._api.create_repo(repo.id, repo_type=repo.kind, exist_ok=True), reads=False
         )

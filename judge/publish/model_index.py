@@ -33,7 +33,7 @@ _BLOCK = re.compile(r"\A(\s*---[^\S\n]*\n)(.*?)(^---[^\S\n]*$)", re.DOTALL | re.
 """What the Hub takes for metadata: between the first line of three dashes and the next."""
 
 
-def build(run: Run, benchmark: Benchmark, source_url: str | None) -> dict[str, Any]:
+def build_result(run: Run, benchmark: Benchmark, source_url: str | None) -> dict[str, Any]:
     """One result with a metric for every headline number."""
     from huggingface_hub import EvalResult
     from huggingface_hub.repocard_data import eval_results_to_model_index
@@ -61,7 +61,7 @@ def build(run: Run, benchmark: Benchmark, source_url: str | None) -> dict[str, A
     return result
 
 
-def merge(text: str | None, ours: dict[str, Any], name: str) -> str:
+def merge_result(text: str | None, ours: dict[str, Any], name: str) -> str:
     """The README with our result in its metadata; the same text where it is there already.
 
     text: None where there is no README. name: the model's, used where its index has none. Raises UserError where the
@@ -76,7 +76,7 @@ def merge(text: str | None, ours: dict[str, Any], name: str) -> str:
     _put(index, ours, name)
     if yaml.safe_dump(index) == before:
         return text
-    edited = _with_key(lines, entries.dump({KEY: index}))
+    edited = _with_key(lines, entries.dump_yaml({KEY: index}))
     if not _means(edited, {**metadata, KEY: index}):
         raise UserError("the metadata cannot be edited line by line", file=FILE, fix="leave --model-index out")
     whole = text.replace("\r\n", "\n")
@@ -85,7 +85,7 @@ def merge(text: str | None, ours: dict[str, Any], name: str) -> str:
 
 
 def _put(index: list[dict[str, Any]], ours: dict[str, Any], name: str) -> None:
-    """Add our result to the model's list, or put it in the place of its earlier state."""
+    """Add our result to the model's list, or replace its earlier state by it."""
     for model in index:
         for number, result in enumerate(model["results"]):
             if _key(result) == _key(ours):

@@ -9,7 +9,7 @@
       new        mmvu/ORG__NAME/1a2b3c4d5e6f/results.json                                     12.3 kB
       unchanged  mmvu/ORG__NAME/1a2b3c4d5e6f/verdicts.jsonl                                  412.0 kB
 
-`make` only reads; `push` then sends what is missing, the details first, since the entries name them.
+`make_plan` only reads; `push_plan` then sends what is missing, the details first, since the entries name them.
 """
 
 from __future__ import annotations
@@ -43,10 +43,12 @@ class Text:
 
     @property
     def ours(self) -> str:
+        """What it is to be. Raises UserError where that is in the way of others."""
         return self.merge(self.there)
 
     @property
     def changed(self) -> bool:
+        """Whether anything of ours is missing there."""
         return self.ours != self.there
 
 
@@ -58,6 +60,15 @@ class Detail:
     size: int
     state: str
     there: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Target:
+    """Where a run goes. dataset: for its details, None for none. index: the model's `model-index` as well."""
+
+    model: Repo
+    dataset: Repo | None
+    index: bool
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,13 +86,12 @@ class Plan:
     reached: bool
 
 
-def make(
-    hub: Hub, run: Run, benchmark: Benchmark, model: Repo, dataset: Repo | None, *, index: bool, offline: bool
-) -> Plan:
-    """index: model-index as well. offline: go on where the Hub does not answer, as if nothing were there.
+def make_plan(hub: Hub, run: Run, benchmark: Benchmark, target: Target, *, offline: bool) -> Plan:
+    """What is to be sent, from what is there. offline: go on where the Hub does not answer, as if nothing were there.
 
     Raises UserError where the model is not there, and where what is there is in the way.
     """
+    model, dataset = target.model, target.dataset
     folder = details.folder_of(run, model.id)
     url = f"{hub.endpoint}/{dataset.path}/tree/main/{folder}" if dataset else None
     head, dataset_head, reached = None, None, True
@@ -94,14 +104,14 @@ def make(
         reached = False
     if reached and head is None:
         raise UserError(f"{model}: there is no such repository, or this account may not see it", fix=LOGIN)
-    files = details.files(run, folder) if dataset else []
+    files = details.detail_files(run, folder) if dataset else []
     return Plan(
         title=f"Add {benchmark.title} {run.results['dataset']['edition']} results",
         description=f"Measured with mmjudge on {run.results['n']} questions.\n\nSignature: `{run.results['signature']}`"
         + (f"\n\nVerdicts and responses: {url}" if url else ""),
         model=model,
         model_head=head,
-        texts=_texts(hub, model, head, _merges(run, benchmark, url, model, index=index)),
+        texts=_texts(hub, model, head, _merges(run, benchmark, url, target)),
         dataset=dataset,
         dataset_head=dataset_head,
         details=[_detail(hub, dataset, dataset_head, file) for file in files] if dataset else [],
@@ -109,7 +119,7 @@ def make(
     )
 
 
-def show(plan: Plan) -> str:
+def show_plan(plan: Plan) -> str:
     """Every file and diff, for a terminal."""
     lines = [] if plan.reached else ["The Hub was not reached: shown as if nothing were there.", ""]
     changed = any(text.changed for text in plan.texts)
@@ -125,7 +135,7 @@ def show(plan: Plan) -> str:
     return _without_controls("\n".join(lines))
 
 
-def push(hub: Hub, plan: Plan, say: Callable[[str], None]) -> None:
+def push_plan(hub: Hub, plan: Plan, say: Callable[[str], None]) -> None:
     """Send what is missing: the details, results.json last, then the entries in one pull request.
 
     Where an open pull request brings the same, it is named instead. Raises UserError.
@@ -167,13 +177,13 @@ def diff(path: str, old: str | None, new: str) -> list[str]:
     return list(difflib.unified_diff(there, new.splitlines(), f"{path}, there", f"{path}, ours", lineterm=""))
 
 
-def _merges(run: Run, benchmark: Benchmark, url: str | None, model: Repo, *, index: bool) -> dict[str, Merge]:
+def _merges(run: Run, benchmark: Benchmark, url: str | None, target: Target) -> dict[str, Merge]:
     """What is to be in the model's repository, by path."""
-    path, ours = entries.file_of(benchmark), entries.build(run, benchmark, url)
-    merges: dict[str, Merge] = {path: lambda text: entries.merge(text, ours, path)}
-    if index:
-        result = model_index.build(run, benchmark, url)
-        merges[model_index.FILE] = lambda text: model_index.merge(text, result, model.id.split("/")[-1])
+    path, ours = entries.file_of(benchmark), entries.build_entries(run, benchmark, url)
+    merges: dict[str, Merge] = {path: lambda text: entries.merge_entries(text, ours, path)}
+    if target.index:
+        result = model_index.build_result(run, benchmark, url)
+        merges[model_index.FILE] = lambda text: model_index.merge_result(text, result, target.model.id.split("/")[-1])
     return merges
 
 
@@ -185,8 +195,8 @@ def _texts(hub: Hub, model: Repo, head: Head | None, merges: Mapping[str, Merge]
             if path in merges or (path.startswith(f"{entries.FOLDER}/") and path.endswith((".yaml", ".yml"))):
                 there[path] = _decoded(hub.read(model, path, head.commit), path)
     texts = [Text(path, there.pop(path), merge) for path, merge in merges.items()]
-    ours = entries.read(texts[0].ours, texts[0].path)
-    known = entries.read(texts[0].there, texts[0].path)
+    ours = entries.parse_entries(texts[0].ours, texts[0].path)
+    known = entries.parse_entries(texts[0].there, texts[0].path)
     entries.refuse_elsewhere(there, [entry for entry in ours if entry not in known])
     return texts
 

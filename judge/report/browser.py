@@ -15,6 +15,7 @@ percent of every score, details. A part is a text, the number of a picture, {"m"
 from __future__ import annotations
 
 import bisect
+import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -33,13 +34,21 @@ _ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028",
 _TABLE = str.maketrans(_ESCAPES)
 
 
-def data(
-    runs: Sequence[tuple[str, Run, Mapping[Question, Sample]]], view: View, album: Album, room: int
-) -> tuple[str, int]:
+@dataclasses.dataclass(frozen=True)
+class Shown:
+    """What the rows show. runs: of every run its name, verdicts and samples. album: numbers the pictures."""
+
+    runs: Sequence[tuple[str, Run, Mapping[Question, Sample]]]
+    view: View
+    album: Album
+
+
+def browser_data(shown: Shown, room: int) -> tuple[str, int]:
     """(JSON for a script element, characters that texts were cut to).
 
     room: bytes it may take. Where even the shortest texts are too long, texts are left out.
     """
+    runs = shown.runs
     questions: dict[Question, list[Verdict | None]] = {}
     for _, run, kept in runs:  # samples are in the order of the answers, verdicts in that of judging
         decided = {(verdict.id, verdict.index) for verdict in run.verdicts}
@@ -51,14 +60,14 @@ def data(
     numbers = {name: number for number, name in enumerate(categories)}
 
     def encode(cut: int) -> str:
-        rows = [_row(key, found, runs, view, album, numbers, cut) for key, found in questions.items()]
+        rows = [_row(key, found, shown, numbers, cut) for key, found in questions.items()]
         return embed(
             {
                 "runs": [name for name, _, _ in runs],
                 "categories": categories,
                 "reasons": REASONS,
-                "details": list(view.details.values()),
-                "pictures": album.addresses,
+                "details": list(shown.view.details.values()),
+                "pictures": shown.album.addresses,
                 "rows": rows,
             }
         )
@@ -82,33 +91,27 @@ def clip(text: str, most: int) -> Any:
 
 
 def _row(
-    key: Question,
-    found: Sequence[Verdict | None],
-    runs: Sequence[tuple[str, Run, Mapping[Question, Sample]]],
-    view: View,
-    album: Album,
-    categories: Mapping[str, int],
-    cut: int,
+    key: Question, found: Sequence[Verdict | None], shown: Shown, categories: Mapping[str, int], cut: int
 ) -> list[Any]:
-    samples = [of.get(key) for _, _, of in runs]
+    samples = [of.get(key) for _, _, of in shown.runs]
     asked = next((sample for sample in samples if sample is not None), None)
     category = next(verdict.category or "" for verdict in found if verdict is not None)
     answers = [
-        None if verdict is None else _answer(verdict, sample, view, album, cut)
+        None if verdict is None else _answer(verdict, sample, shown, cut)
         for verdict, sample in zip(found, samples, strict=True)
     ]
-    question = [] if asked is None else _pieces(asked.question, album, cut)
+    question = [] if asked is None else _pieces(asked.question, shown.album, cut)
     truth = None if asked is None or asked.truth is None else clip(asked.truth, cut)
     return [key[0], key[1], categories[category], truth, question, answers]
 
 
-def _answer(verdict: Verdict, sample: Sample | None, view: View, album: Album, cut: int) -> list[Any]:
+def _answer(verdict: Verdict, sample: Sample | None, shown: Shown, cut: int) -> list[Any]:
     probs = verdict.score_probs
-    details = [view.detail(verdict, name) for name in view.details]
+    details = [shown.view.detail(verdict, name) for name in shown.view.details]
     return [
         verdict.score,
         verdict.unscored,
-        None if sample is None else _pieces(sample.answer, album, cut),
+        None if sample is None else _pieces(sample.answer, shown.album, cut),
         None if verdict.feedback is None else clip(verdict.feedback, cut),
         None if probs is None else [round(100 * share) for share in probs],
         [None if value is None else clip(value, max(cut, 24)) for value in details],

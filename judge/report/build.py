@@ -23,17 +23,20 @@ from judge.results.run_folder import read_run
 SIZE = 28_000_000
 """Bytes of a report, at most: what mail takes."""
 PICTURES = 6_000_000
+"""Characters that all small copies of pictures may take."""
 _FOLDER = Path(__file__).parent
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _NAMED = re.compile(r"([^=/\\]+)=(.+)")
 
 
-def build(folders: Sequence[str], out: Path) -> str:
-    """The report. folders: results folders, or NAME=FOLDER; out: where the file will lie, for pictures beside it.
+def build_report(folders: Sequence[str], out: Path) -> str:
+    """The report as HTML.
+
+    folders: results folders, or NAME=FOLDER; out: where the file will lie, for pictures beside it.
 
     Raises UserError where a folder is no results folder, and where the packages of the extra "report" are missing.
     """
-    entries = read(folders)
+    entries = read_entries(folders)
     by_benchmark: dict[str, list[Entry]] = {}
     for entry in entries:
         by_benchmark.setdefault(entry.result["benchmark"], []).append(entry)
@@ -49,13 +52,13 @@ def build(folders: Sequence[str], out: Path) -> str:
         # every section numbers its pictures in an album of its own
         own = Album(out.absolute().parent, 0)
         runs = [(entry.name, entry.run, entry.samples) for entry in section.entries]
-        encoded, cut = browser.data(runs, section.view, own, room)
+        encoded, cut = browser.browser_data(browser.Shown(runs, section.view, own), room)
         browsers.append({"data": encoded, "cut": cut})
     return _render(sections, browsers)
 
 
-def read(folders: Sequence[str]) -> list[Entry]:
-    """The runs, named apart from each other."""
+def read_entries(folders: Sequence[str]) -> list[Entry]:
+    """The runs in results folders, or NAME=FOLDER, each with a name of its own. Raises UserError for what is none."""
     found = []
     for given in folders:
         named = None if Path(given).is_dir() else _NAMED.fullmatch(given)
@@ -87,7 +90,7 @@ def _render(sections: Sequence[Section], browsers: Sequence[Mapping[str, Any]]) 
         from jinja2 import Environment, FileSystemLoader, StrictUndefined
         from markupsafe import Markup
     except ImportError as error:
-        raise missing(error) from error
+        raise missing_package(error) from error
     environment = Environment(
         loader=FileSystemLoader(_FOLDER), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
@@ -109,5 +112,6 @@ def _render(sections: Sequence[Section], browsers: Sequence[Mapping[str, Any]]) 
     )
 
 
-def missing(error: ImportError) -> UserError:
+def missing_package(error: ImportError) -> UserError:
+    """The error for a package of the extra "report" that is not installed."""
     return UserError(f"a report needs {error.name}", fix="pip install 'mmjudge[report]'")

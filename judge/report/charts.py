@@ -170,8 +170,8 @@ def histogram(counts: Sequence[Sequence[int]]) -> str:
     width = 0.8 / len(counts)
     for number, row in enumerate(counts):
         total = sum(row) or 1
-        places = [score - 0.4 + width * (number + 0.5) for score in range(len(row))]
-        bars = axes.bar(places, [100 * count / total for count in row], width * 0.92, color=series(number))
+        left = [score - 0.4 + width * (number + 0.5) for score in range(len(row))]
+        bars = axes.bar(left, [100 * count / total for count in row], width * 0.92, color=series(number))
         if len(counts) == 1:
             axes.bar_label(bars, [str(count) if count else "" for count in row], color=MUTED, fontsize=8, padding=1)
     axes.set_xticks(range(len(counts[0])))
@@ -196,14 +196,14 @@ def ranking(
     rows += [(e["value"], name, e, number) for number, (name, e) in enumerate(runs) if e.get("value") is not None]
     rows.sort(key=lambda row: row[0], reverse=higher_is_better)
     figure, axes = _figure(0.75 + 0.185 * len(rows))
-    for place, (value, _, estimate, number) in enumerate(rows):
+    for row, (value, _, estimate, number) in enumerate(rows):
         if estimate is None:
-            axes.plot(value, -place, "o", mfc="none", mec=MUTED, ms=4.5)
+            axes.plot(value, -row, "o", mfc="none", mec=MUTED, ms=4.5)
         else:
-            axes.axhspan(-place - 0.5, -place + 0.5, color=series(number), alpha=0.12, lw=0)
-            _point(axes, estimate, -place, number)
+            axes.axhspan(-row - 0.5, -row + 0.5, color=series(number), alpha=0.12, lw=0)
+            _point(axes, estimate, -row, number)
     _chance(axes, chance)
-    axes.set_yticks([-place for place in range(len(rows))], [_short(name) for _, name, _, _ in rows])
+    axes.set_yticks([-row for row in range(len(rows))], [_short(name) for _, name, _, _ in rows])
     for label, (_, _, _, number) in zip(axes.get_yticklabels(), rows, strict=True):
         label.set_color(MUTED if number < 0 else INK)
         label.set_fontweight("normal" if number < 0 else "bold")

@@ -1,4 +1,9 @@
-"""A section of the report for every benchmark: sentences, tables, charts, answers to look at."""
+"""A section of the report for every benchmark: sentences, tables, charts, answers to read.
+
+    section(MMVU, view, [Entry("A", run, samples), Entry("B", …)], album)  ->  Section(lead=…, charts=[Chart(…), …], …)
+
+The sentences are made in `findings`, the drawings in `charts`; here they get their order and their data.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +25,7 @@ from judge.results.compare import Comparison, compare
 from judge.results.run_folder import Run
 
 CARD_TEXT = 1000
-"""Characters of a text among the answers to look at."""
+"""Characters of a text among the answers that are singled out."""
 FIRST_CARDS = 3
 """Cards of a group that are seen without a click."""
 NO_SAMPLES = "questions and answers are not in the results folder; score again with this version to have them"
@@ -36,11 +41,14 @@ class Entry:
 
     @property
     def result(self) -> Mapping[str, Any]:
+        """What its `results.json` holds."""
         return self.run.results
 
 
 @dataclasses.dataclass(frozen=True)
 class Chart:
+    """A drawing and the sentence under its title."""
+
     title: str
     text: str
     svg: str
@@ -63,6 +71,7 @@ class Section:
 
     @property
     def headline(self) -> list[tuple[str, Metric]]:
+        """(name, what it means) of the metrics that the benchmark is known by."""
         return [(name, self.view.metric(name)) for name in self.benchmark.headline]
 
     @property
@@ -77,6 +86,7 @@ class Section:
 
     @property
     def notes(self) -> list[str]:
+        """What results carry for their reader; one that all runs share is said once."""
         every = [(entry.name, note) for entry in self.entries for note in entry.result.get("notes", ())]
         shared = {note for _, note in every if sum(other == note for _, other in every) == len(self.entries)}
         return [
@@ -95,7 +105,10 @@ class Section:
 
 
 def section(benchmark: Benchmark, view: View, entries: Sequence[Entry], album: Album) -> Section:
-    """entries: at least one, all of this benchmark."""
+    """What the report says of one benchmark. entries: at least one, all of this benchmark.
+
+    Runs that were not measured alike are shown, and not ranked.
+    """
     main = benchmark.headline[0]
     metric = view.metric(main)
     order = sorted(range(len(entries)), key=lambda number: _rank(entries[number], main, metric))
@@ -118,7 +131,7 @@ def section(benchmark: Benchmark, view: View, entries: Sequence[Entry], album: A
             for e in entries
         ]
     table, refusals = published.matching(
-        published.read(view.published) if view.published else [], [entry.result for entry in entries]
+        published.read_published(view.published) if view.published else [], [entry.result for entry in entries]
     )
     return Section(
         benchmark,

@@ -61,8 +61,8 @@ def alone(title: str, name: str, metric: Metric, estimate: Mapping[str, Any], ch
     ]
     if chance is not None:
         inside = estimate["ci_low"] <= chance <= estimate["ci_high"]
-        told = ", which these answers cannot be told from" if inside else ""
-        said.append((f"; guessing gets {chance:g}{'%' if metric.top == 100 else ''}{told}", False))
+        caution = ", which these answers cannot be told from" if inside else ""
+        said.append((f"; guessing gets {chance:g}{'%' if metric.top == 100 else ''}{caution}", False))
     return [*said, (".", False)]
 
 

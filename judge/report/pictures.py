@@ -35,7 +35,7 @@ class Album:
         self.addresses: list[str] = []
 
     def number(self, picture: Picture) -> int:
-        """The picture's place in `addresses`. One that several results folders hold is one."""
+        """The picture's index in `addresses`. One that several results folders hold is one."""
         if picture.name not in self._numbers:
             self._numbers[picture.name] = len(self.addresses)
             self.addresses.append(quote(Path(os.path.relpath(picture.path, self._beside)).as_posix()))

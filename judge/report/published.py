@@ -35,6 +35,8 @@ class System:
 
 @dataclasses.dataclass(frozen=True)
 class Table:
+    """Systems that were measured in one way; the fields are those of the file (see above)."""
+
     title: str
     source: str
     requires: Mapping[str, str]
@@ -70,7 +72,8 @@ class Table:
         return reasons
 
 
-def read(file: Path) -> list[Table]:
+def read_published(file: Path) -> list[Table]:
+    """The tables in a benchmark's `published.json`, which is part of the package. Raises OSError, KeyError."""
     content = json.loads(file.read_text(encoding="utf-8"))
     names = content["categories"]
     return [

@@ -39,12 +39,12 @@ def entry(
 
 @pytest.mark.parametrize("text", [None, "", "\n", "# nothing yet\n"])
 def test_the_first_entry(text):
-    merged = entries.merge(text, [entry()], ENTRIES)
+    merged = entries.merge_entries(text, [entry()], ENTRIES)
     assert yaml.safe_load(merged) == [entry()]
 
 
 def test_what_others_wrote_stays_byte_for_byte():
-    merged = entries.merge(FOREIGN, [entry()], ENTRIES)
+    merged = entries.merge_entries(FOREIGN, [entry()], ENTRIES)
     assert merged.startswith(FOREIGN)
     assert yaml.safe_load(merged) == [*yaml.safe_load(FOREIGN), entry()]
 
@@ -53,25 +53,25 @@ def test_what_others_wrote_stays_byte_for_byte():
     "text", [FOREIGN.replace("\n", "\n\n"), FOREIGN.rstrip(), "[{dataset: {id: a, task_id: b}, value: 1}]"]
 )
 def test_other_layouts_keep_their_content(text):
-    merged = entries.merge(text, [entry()], ENTRIES)
+    merged = entries.merge_entries(text, [entry()], ENTRIES)
     assert yaml.safe_load(merged) == [*yaml.safe_load(text), entry()]
 
 
 def test_nothing_to_do_changes_no_byte():
-    once = entries.merge(FOREIGN, [entry(), entry(25.0, task="mmvu_v1_mr")], ENTRIES)
-    assert entries.merge(once, [entry(), entry(25.0, task="mmvu_v1_mr")], ENTRIES) == once
-    assert entries.merge(once, [entry()], ENTRIES) == once
+    once = entries.merge_entries(FOREIGN, [entry(), entry(25.0, task="mmvu_v1_mr")], ENTRIES)
+    assert entries.merge_entries(once, [entry(), entry(25.0, task="mmvu_v1_mr")], ENTRIES) == once
+    assert entries.merge_entries(once, [entry()], ENTRIES) == once
 
 
 def test_our_earlier_number_is_replaced_in_its_place():
     there = yaml.safe_dump([entry(55.0), yaml.safe_load(FOREIGN)[0]])
-    assert yaml.safe_load(entries.merge(there, [entry()], ENTRIES)) == [entry(), yaml.safe_load(FOREIGN)[0]]
+    assert yaml.safe_load(entries.merge_entries(there, [entry()], ENTRIES)) == [entry(), yaml.safe_load(FOREIGN)[0]]
 
 
 def test_a_replay_of_another_file_is_measured_alike():
     old = entry(55.0, signature="benchmark:mmie|judge:x|feedback:aaaa")
     new = entry(56.0, signature="benchmark:mmie|judge:x|feedback:bbbb")
-    assert yaml.safe_load(entries.merge(yaml.safe_dump([old]), [new], ENTRIES)) == [new]
+    assert yaml.safe_load(entries.merge_entries(yaml.safe_dump([old]), [new], ENTRIES)) == [new]
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_a_replay_of_another_file_is_measured_alike():
 )
 def test_a_number_of_another_is_never_overwritten(other, says):
     with pytest.raises(UserError) as raised:
-        entries.merge(FOREIGN + yaml.safe_dump([other]), [entry()], ENTRIES)
+        entries.merge_entries(FOREIGN + yaml.safe_dump([other]), [entry()], ENTRIES)
     assert says in str(raised.value)
     assert f"{ENTRIES}: {runs.REPO} / mmvu_v1_ra" in str(raised.value)
 
@@ -96,13 +96,13 @@ def test_a_number_of_another_is_never_overwritten(other, says):
 def test_two_numbers_of_one_task_are_nobodys_to_choose_from():
     there = yaml.safe_dump([entry(), entry(55.0, source="https://hf.co/datasets/somebody/else")])
     with pytest.raises(UserError, match="another source"):
-        entries.merge(there, [entry()], ENTRIES)
+        entries.merge_entries(there, [entry()], ENTRIES)
 
 
 @pytest.mark.parametrize("text", ["a: b", "- 1", "- [", "'", "- {value: 1}", "- dataset: x", "&a [*a]", "\x00"])
 def test_files_that_are_no_entries(text):
     with pytest.raises(UserError) as raised:
-        entries.merge(text, [entry()], ENTRIES)
+        entries.merge_entries(text, [entry()], ENTRIES)
     assert str(raised.value).startswith(f"{ENTRIES}: is not ")
 
 
@@ -131,9 +131,9 @@ foreign = st.fixed_dictionaries(
 @given(there=st.lists(foreign, max_size=4), flow=st.booleans())
 def test_whatever_is_there_is_kept_and_merging_again_changes_nothing(there, flow):
     text = yaml.safe_dump(there, allow_unicode=True, default_flow_style=flow)
-    merged = entries.merge(text, [entry()], ENTRIES)
+    merged = entries.merge_entries(text, [entry()], ENTRIES)
     assert yaml.safe_load(merged) == [*there, entry()]
-    assert entries.merge(merged, [entry()], ENTRIES) == merged
+    assert entries.merge_entries(merged, [entry()], ENTRIES) == merged
 
 
 README = """\
@@ -151,7 +151,7 @@ model-index: not here
 
 @pytest.fixture
 def result(folder):
-    return model_index.build(read_run(folder), BENCHMARK, "https://hf.co/datasets/org/details")
+    return model_index.build_result(read_run(folder), BENCHMARK, "https://hf.co/datasets/org/details")
 
 
 def metadata(text):
@@ -168,24 +168,24 @@ def test_the_index_says_edition_interval_and_signature(result):
 
 
 def test_the_rest_of_the_readme_stays_byte_for_byte(result):
-    merged = model_index.merge(README, result, "net")
+    merged = model_index.merge_result(README, result, "net")
     head, tail = README.split("---\n\n")
     assert merged.startswith(head + "model-index:\n- name: net\n")
     assert merged.endswith("---\n\n" + tail)
     assert metadata(merged)["model-index"] == [{"name": "net", "results": [result]}]
-    assert model_index.merge(merged, result, "net") == merged
+    assert model_index.merge_result(merged, result, "net") == merged
 
 
 @pytest.mark.parametrize("text", [None, "", "# Net\n", "---\n---\n# Net\n"])
 def test_a_readme_without_metadata(result, text):
-    merged = model_index.merge(text, result, "net")
+    merged = model_index.merge_result(text, result, "net")
     assert metadata(merged) == {"model-index": [{"name": "net", "results": [result]}]}
     assert merged.endswith("# Net\n" if text else "---\n")
 
 
 def test_windows_line_ends_stay(result):
-    merged = model_index.merge(README.replace("\n", "\r\n"), result, "net")
-    assert merged.replace("\r\n", "\n") == model_index.merge(README, result, "net")
+    merged = model_index.merge_result(README.replace("\n", "\r\n"), result, "net")
+    assert merged.replace("\r\n", "\n") == model_index.merge_result(README, result, "net")
     assert merged.count("\n") == merged.count("\r\n")
 
 
@@ -193,7 +193,7 @@ def test_results_of_others_stay_and_ours_join_them(result):
     others = {"task": {"type": "t"}, "dataset": {"type": "d", "name": "D"}, "metrics": [{"type": "acc", "value": 1}]}
     index = yaml.safe_dump({"model-index": [{"name": "Net-7B", "results": [others]}]})
     text = f"---\nlicense: mit\n{index}# a comment\ntags: [a]\n---\nbody\n"
-    merged = model_index.merge(text, result, "net")
+    merged = model_index.merge_result(text, result, "net")
     assert metadata(merged) == {
         "license": "mit",
         "model-index": [{"name": "Net-7B", "results": [others, result]}],
@@ -205,14 +205,14 @@ def test_results_of_others_stay_and_ours_join_them(result):
 def test_an_earlier_state_is_replaced_and_anothers_is_not(result):
     metrics = [{**metric, "value": 1.0} for metric in result["metrics"]]
     earlier = {**result, "metrics": metrics}
-    there = model_index.merge(README, earlier, "net")
-    assert metadata(model_index.merge(there, result, "net"))["model-index"][0]["results"] == [result]
+    there = model_index.merge_result(README, earlier, "net")
+    assert metadata(model_index.merge_result(there, result, "net"))["model-index"][0]["results"] == [result]
     for foreign in (
         {**earlier, "source": {"url": "https://hf.co/datasets/somebody/else"}},
         {**earlier, "metrics": [{"type": "ra", "value": 1.0}]},
     ):
         with pytest.raises(UserError, match=r"README\.md: model-index: MMVU \(edition v1\) has"):
-            model_index.merge(model_index.merge(README, foreign, "net"), result, "net")
+            model_index.merge_result(model_index.merge_result(README, foreign, "net"), result, "net")
 
 
 @pytest.mark.parametrize(
@@ -220,19 +220,19 @@ def test_an_earlier_state_is_replaced_and_anothers_is_not(result):
 )
 def test_metadata_that_cannot_be_read(result, block):
     with pytest.raises(UserError, match=r"README\.md"):
-        model_index.merge(f"---\n{block}\n---\n", result, "net")
+        model_index.merge_result(f"---\n{block}\n---\n", result, "net")
 
 
 def test_metadata_that_cannot_be_edited(result):
     # one flow mapping over several lines: a line cannot be added to it
     with pytest.raises(UserError, match="cannot be edited line by line"):
-        model_index.merge("---\n{license: mit,\n tags: [a]}\n---\n", result, "net")
+        model_index.merge_result("---\n{license: mit,\n tags: [a]}\n---\n", result, "net")
 
 
 def test_the_entry_in_the_documentation_is_one_we_make(folder):
     document = (folders.ROOT / "docs" / "publishing.md").read_text()
     (shown,) = yaml.safe_load(re.search(r"```yaml\n(.*?)```", document, re.DOTALL)[1])
-    made = entries.build(read_run(folder), BENCHMARK, "https://huggingface.co/datasets/ORG/mmjudge-details")[0]
+    made = entries.build_entries(read_run(folder), BENCHMARK, "https://huggingface.co/datasets/ORG/mmjudge-details")[0]
     assert list(shown) == list(made)
     assert list(shown["dataset"]) == list(made["dataset"])
     assert list(shown["source"]) == list(made["source"])
@@ -245,4 +245,4 @@ def test_the_entry_in_the_documentation_is_one_we_make(folder):
 def test_an_old_huggingface_hub_is_named(folder, monkeypatch):
     monkeypatch.setitem(sys.modules, "huggingface_hub", types.ModuleType("huggingface_hub"))
     with pytest.raises(UserError, match="has no EvalResultEntry"):
-        entries.build(read_run(folder), BENCHMARK, None)
+        entries.build_entries(read_run(folder), BENCHMARK, None)

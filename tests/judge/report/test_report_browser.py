@@ -41,7 +41,7 @@ def run(tmp_path):
 
 def test_a_row(run, tmp_path):
     view = view_of(find("mmie"))
-    encoded, cut = browser.data([run], view, Album(tmp_path, 0), 10**9)
+    encoded, cut = browser.browser_data(browser.Shown([run], view, Album(tmp_path, 0)), 10**9)
     data = json.loads(encoded)
     assert cut == 4000
     assert len(data["rows"]) == 40
@@ -61,7 +61,9 @@ def test_a_row(run, tmp_path):
 def test_a_run_that_lacks_a_question(run, tmp_path):
     short = mmie(tmp_path / "short", 10)
     other = ("B", read_run(short), {})
-    data = json.loads(browser.data([run, other], view_of(find("mmie")), Album(tmp_path, 0), 10**9)[0])
+    data = json.loads(
+        browser.browser_data(browser.Shown([run, other], view_of(find("mmie")), Album(tmp_path, 0)), 10**9)[0]
+    )
     assert data["runs"] == ["A", "B"]
     assert data["rows"][10][5][1] is None
     assert data["rows"][9][5][1][2] is None  # answered, but B's folder keeps no samples
@@ -70,7 +72,7 @@ def test_a_run_that_lacks_a_question(run, tmp_path):
 def test_texts_are_cut_until_they_fit(run, tmp_path):
     view, sizes = view_of(find("mmie")), []
     for room in (10**9, 40_000, 20_000, 1):
-        encoded, cut = browser.data([run], view, Album(tmp_path, 0), room)
+        encoded, cut = browser.browser_data(browser.Shown([run], view, Album(tmp_path, 0)), room)
         assert len(json.loads(encoded)["rows"]) == 40
         if room > 1:
             assert len(encoded.encode()) <= room

@@ -47,7 +47,7 @@ def test_one_file_for_all_that_is_given(folders, tmp_path, capsys):
 
 def test_the_same_results_give_the_same_bytes(folders, tmp_path):
     given = [str(folder) for folder in folders.values()]
-    assert build.build(given, tmp_path / "a.html") == build.build(given, tmp_path / "b.html")
+    assert build.build_report(given, tmp_path / "a.html") == build.build_report(given, tmp_path / "b.html")
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,9 @@ def test_a_run_is_called_by_its_folder(tmp_path, path, benchmark, name):
 
 def test_names_are_given_or_told_apart(folders, tmp_path):
     twin = mmvu(tmp_path / "other" / "llava" / "mmvu")
-    entries = build.read([str(folders["llava"]), str(twin), f"My model={folders['qwen']}", str(folders["mmie"])])
+    entries = build.read_entries(
+        [str(folders["llava"]), str(twin), f"My model={folders['qwen']}", str(folders["mmie"])]
+    )
     assert [entry.name for entry in entries] == [str(folders["llava"])[-80:], str(twin)[-80:], "My model", "llava"]
 
 
@@ -89,13 +91,13 @@ def test_a_folder_that_cannot_be_read(tmp_path, capsys, break_it, message):
 def test_a_folder_without_samples_has_a_report_all_the_same(tmp_path):
     folder = mmvu(tmp_path / "run")
     (folder / "samples.jsonl").unlink()
-    page = build.build([str(folder)], tmp_path / "report.html")
+    page = build.build_report([str(folder)], tmp_path / "report.html")
     assert "questions and answers are not in the results folder" in page
 
 
 def test_runs_measured_differently_are_not_ranked(tmp_path):
     one, other = mmvu(tmp_path / "a"), mmvu(tmp_path / "b", edition="CVPR", right=0.9)
-    page = build.build([str(one), str(other)], tmp_path / "report.html")
+    page = build.build_report([str(one), str(other)], tmp_path / "report.html")
     assert "No ranking: these results may not be compared" in page
     assert "is better than" not in page
     assert "Is the difference real?" not in page

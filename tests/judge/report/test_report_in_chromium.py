@@ -67,7 +67,7 @@ def page():
 
 def report(out, *folders):
     out.parent.mkdir(parents=True, exist_ok=True)
-    text = build.build([str(folder) for folder in folders], out)
+    text = build.build_report([str(folder) for folder in folders], out)
     out.write_text(text, encoding="utf-8", errors="replace")
     return out
 

@@ -12,7 +12,7 @@ from mmvu_tasks.categories import EDITIONS
 
 
 def tables(name):
-    return published.read(view_of(find(name)).published)
+    return published.read_published(view_of(find(name)).published)
 
 
 def result(n=20103, **parts):

@@ -21,11 +21,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from judge.core.request import IMAGE_PLACEHOLDER
+from judge.core.thoughts import without_thoughts
 from mmie_tasks.records import Part
 
 FAILED = "[GENERATION_FAILED]"
 _SAVED = re.compile(r"Generated image saved to:[ \t]*(\S[^\n]*)")
-_THINK = re.compile(r"<(/?)think>")
 _IMAGE_KEYS = ("image", "path", "url", "image_url")
 
 
@@ -36,7 +36,7 @@ class _NotPartsError(ValueError):
 def parse(response: str | Sequence[Any] | None) -> tuple[Part, ...]:
     """Parts of a response, none of them empty; () where there is no answer. Never raises.
 
-    Reasoning in <think> tags is left out, after JSON was read: a tag inside a JSON string must not break it.
+    Thoughts are left out (`judge.core.thoughts`), after JSON was read: a tag inside a JSON string must not break it.
     """
     if response is None:
         return ()
@@ -51,27 +51,6 @@ def parse(response: str | Sequence[Any] | None) -> tuple[Part, ...]:
     return tuple(part for part in tidied if part.text or part.image)
 
 
-def without_reasoning(text: str) -> str:
-    """`text` without <think>…</think>, in linear time.
-
-    A lone closing tag ends a thought that began in the prompt: only what follows is kept. A thought that never ends
-    leaves nothing after it.
-    """
-    kept: list[str] = []
-    position, inside = 0, False
-    for tag in _THINK.finditer(text):
-        if tag[1]:
-            if not inside:
-                kept.clear()
-            position, inside = tag.end(), False
-        elif not inside:
-            kept.append(text[position : tag.start()])
-            inside = True
-    if not inside:
-        kept.append(text[position:])
-    return "".join(kept)
-
-
 def _as_text(value: Sequence[Any]) -> str:
     try:
         return json.dumps(value, default=str)
@@ -80,12 +59,12 @@ def _as_text(value: Sequence[Any]) -> str:
 
 
 def _tidy(part: Part) -> Part:
-    text = without_reasoning(part.text or "")
+    text = without_thoughts(part.text or "")
     return Part(text if text.strip() else None, part.image or None)
 
 
 def _from_text(response: str) -> list[Part]:
-    answer = without_reasoning(response)
+    answer = without_thoughts(response)
     for candidate in dict.fromkeys((response, answer)):
         if candidate.lstrip().startswith(("{", "[")):
             with contextlib.suppress(ValueError, RecursionError):  # no JSON, nested without end, or _NotPartsError
@@ -114,7 +93,7 @@ def _from_pair(text: Any, images: Any) -> list[Part]:
     if not isinstance(text, str | None) or not isinstance(images, list | None):
         raise _NotPartsError
     names = [_image_name(image) for image in images or []]
-    *before, last = without_reasoning(text or "").split(IMAGE_PLACEHOLDER, len(names))
+    *before, last = without_thoughts(text or "").split(IMAGE_PLACEHOLDER, len(names))
     marked = [Part(piece.strip(), name) for piece, name in zip(before, names, strict=False)]
     return [*marked, Part(last.strip() if marked else last, None), *(Part(None, name) for name in names[len(before) :])]
 

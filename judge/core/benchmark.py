@@ -113,7 +113,7 @@ class Benchmark(Protocol):
         ...
 
     def signature_parts(self, profile: Profile) -> Mapping[str, str]:
-        """Parts this benchmark adds to the signature, e.g. {"extraction": "careful-1"}."""
+        """Parts this benchmark adds to the signature, e.g. {"extraction": "careful-2"}."""
         ...
 
     def summarise(self, verdicts: Sequence[Verdict], dataset: Dataset | None) -> Summary:

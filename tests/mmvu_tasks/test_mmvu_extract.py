@@ -61,16 +61,16 @@ TABLE: tuple[tuple[str, str | None, str | None, str | None], ...] = (
     ("Final Answer: (D)", "D", "stated", None),
     ("The correct answer is option B: a man", "B", "stated", None),
     ("The correct option is: C) two people", "C", "stated", None),
-    ('{"answer": "C"}', "C", "stated", None),
+    ('{"answer": "C"}', "C", "json", None),
     ("answer = b", "B", "stated", None),
     ("The answer's B.", "B", "stated", "B"),
     ("No, the answer should be C.", "C", "stated", "C"),
     ("I'd go with C.", "C", "stated", "C"),
     ("I choose A", "A", "stated", "A"),
-    ("B is correct.", "B", "stated", "B"),
-    ("A is correct, since it quacks.", "A", "stated", "A"),
-    ("I think option b is the best answer", "B", "stated", None),
-    ("Between A and B, B is correct.", "B", "stated", "A"),
+    ("B is correct.", "B", "judged", "B"),
+    ("A is correct, since it quacks.", "A", "judged", "A"),
+    ("I think option b is the best answer", "B", "judged", None),
+    ("Between A and B, B is correct.", "B", "judged", "A"),
     ("A: B", "B", "stated", "B"),
     ("答案是B", "B", "stated", None),
     ("选 C。", "C", "stated", None),
@@ -110,30 +110,35 @@ TABLE: tuple[tuple[str, str | None, str | None, str | None], ...] = (
     ("He does not swim. D", "D", "closing", None),
     ("The question is odd.\n\n**B**", "B", "closing", None),
     ("Neither A nor B; C.", "C", "closing", "A"),
-    ("ASSISTANT: B", "B", "closing", "B"),
+    ("ASSISTANT: B", "B", "bare", "B"),
     ("The answer is A? No, B.", "B", "closing", "B"),
     # an option's text, the letter left out
     ("There are two people here", "C", "option_text", None),
     ("I see a man is running over the field", "B", "option_text", None),
-    ("Let me look.\n\n**C. two people**", "C", "option_text", None),
+    ("Let me look.\n\n**C. two people**", "C", "closing", None),
     ("It can't be confirmed from this picture.", "D", "option_text", None),
     # one label, the denied ones aside
-    ("Not A. B", "B", "only_label", "A"),
-    ("option b", "B", "only_label", None),
-    ("maybe B", "B", "only_label", "B"),
-    ("Option A is wrong. Option B fits.", "B", "only_label", "A"),
+    ("Not A. B", "B", "closing", "A"),
+    ("option b", "B", "leading", None),
+    ("maybe B", "B", "leading", "B"),
+    ("Option A is wrong. Option B fits.", "B", "judged", "A"),
+    # all others denied
+    ("Options A, B and D are wrong.", "C", "eliminated", "A"),
+    ("Not A, not B, not D", "C", "eliminated", "A"),
+    # one line that begins with a letter
+    ("I see.\nC. Two of them", "C", "line", None),
     # more than one letter and no conclusion
-    ("A or B", None, None, "A"),
-    ("C or possibly D", None, None, "C"),
-    ("Both A and D", None, None, "A"),
-    ("A B C D", None, None, "A"),
+    ("A or B", None, "leading", "A"),
+    ("C or possibly D", None, "leading", "C"),
+    ("Both A and D", None, "leading", "A"),
+    ("A B C D", None, "leading", "A"),
     ("The answer is A or B", None, "stated", "A"),
     ("The answer is A/B", None, "stated", None),
     ("Answer: A, B", None, "stated", "A"),
-    ("A and B is correct", None, "stated", "A"),
-    ("maybe B. maybe C.", None, "only_label", "B"),
-    ("We cannot choose between (A) and (C)", None, "only_label", None),
-    ("A. a duck.\nB. a man is running.\nC. two people\nD. It can't be confirmed.", None, "only_label", "A"),
+    ("A and B is correct", None, "judged", "A"),
+    ("maybe B. maybe C.", None, "leading", "B"),
+    ("We cannot choose between (A) and (C)", None, None, None),
+    ("A. a duck.\nB. a man is running.\nC. two people\nD. It can't be confirmed.", None, None, "A"),
     ("The options are a duck and two people", None, None, None),
     # denied
     ("The answer is not A.", None, None, "A"),
@@ -171,7 +176,7 @@ def test_table(answer: str, letter: str | None, rule: str | None, script: str | 
 
 
 def test_every_rule_decides_somewhere() -> None:
-    assert {rule for _, _, rule, _ in TABLE if rule} == {name for name, _ in extract.RULES}
+    assert {rule for _, _, rule, _ in TABLE if rule} == set(extract.RULES)
 
 
 @pytest.mark.parametrize(
@@ -221,10 +226,12 @@ def test_long_answers(unit: str) -> None:
 def test_any_text_has_an_outcome(text: str) -> None:
     letter, rule = careful(text, OPTIONS)
     assert letter in (None, *"ABCD")
-    assert rule in (None, *(name for name, _ in extract.RULES))
+    assert rule in (None, *extract.RULES)
     # no letter out of nothing: it stands in the answer, or an option's text does
     said = unicodedata.normalize("NFKC", text)
-    assert letter is None or letter in said.upper() or rule in ("verbatim", "option_text", "boxed", "tagged")
+    assert (
+        letter is None or letter in said.upper() or rule in ("verbatim", "option_text", "boxed", "tagged", "eliminated")
+    )
 
 
 @settings(max_examples=200, deadline=None)

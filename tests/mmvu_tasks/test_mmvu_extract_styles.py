@@ -1,0 +1,76 @@
+"""The extraction on answers in the styles of many models: labelled tables, and every question answered right."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from mmvu_tasks import demo
+from mmvu_tasks.benchmark import BENCHMARK
+from mmvu_tasks.extract import careful
+from mmvu_tasks.records import Record
+
+HERE = Path(__file__).parent
+SHARED = HERE.parents[2] / "shared" / "data"
+PUBLISHED = SHARED / "mmr-v1" / "MMR-benchmark.json"
+needs_shared = pytest.mark.skipif(not PUBLISHED.is_file(), reason="../shared/data is not beside the checkout")
+
+
+def lines(path: Path) -> list[dict[str, str]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+# Written for this project, in the manner of many models; "What is the man on the bench doing?"
+BENCH = ("He is reading a newspaper.", "He is feeding the birds.", "He is sleeping.", "There is no man on the bench.")
+
+
+@pytest.mark.parametrize("row", lines(HERE / "answers_as_written.jsonl"), ids=lambda row: ascii(row["response"][:40]))
+def test_answers_as_written(row: dict[str, str]) -> None:
+    assert careful(row["response"], BENCH).letter == row["letter"]
+
+
+@needs_shared
+def test_labelled_answers() -> None:
+    options = json.loads((SHARED / "mmvu-answers" / "options.json").read_text(encoding="utf-8"))
+    rows = lines(SHARED / "mmvu-answers" / "answers.jsonl")
+    assert len(rows) == 232
+    read = [
+        (row["response"], row["letter"], careful(row["response"], options[int(row["index"])]).letter) for row in rows
+    ]
+    assert [row for row in read if row[1] != row[2]] == []
+
+
+def styles() -> ModuleType:
+    """The functions (letter, options) → answer, a style each."""
+    place = SHARED / "mmvu-answers" / "styles.py"
+    spec = importlib.util.spec_from_file_location("styles", place)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def questions(*, published: bool) -> list[tuple[str, tuple[str, ...]]]:
+    """(right letter, option texts) of every question."""
+    dataset = BENCHMARK.load(SHARED / "mmr-v1" if published else demo.demo_dir())
+    assert all(isinstance(record, Record) for record in dataset.records)
+    return [(record.ground_truth, record.options) for record in dataset.records]
+
+
+@needs_shared
+@pytest.mark.parametrize("published", [False, True])
+def test_every_question_in_every_style(published: bool) -> None:
+    asked = questions(published=published)
+    assert len(asked) == (600 if published else 48)
+    missed = [
+        (name, right, careful(style(right, options), options))
+        for name, style in styles().STYLES.items()
+        for right, options in asked
+        if careful(style(right, options), options).letter != right
+    ]
+    assert missed == []

@@ -165,7 +165,7 @@ def read_statements(tokens: Tokens, *, verdicts: bool) -> Reading:
         ticks.get(place.start) or place.statement(first=number == 0, verdicts=verdicts and judged >= 2)
         for number, place in enumerate(places)
     ]
-    for number in _listed(places):
+    for number in _listed(signs, places):
         if found[number].strength < Strength.VERDICT and found[number].polarity in (
             Polarity.ASSERTED,
             Polarity.MENTIONED,
@@ -298,18 +298,23 @@ def _ticks(tokens: Tokens, places: Sequence[_Place]) -> dict[int, Statement]:
     return found
 
 
-def _listed(places: Sequence[_Place]) -> set[int]:
-    """The numbers of the places that repeat the options, A first, in their order or all four of them."""
+def _listed(signs: str, places: Sequence[_Place]) -> set[int]:
+    """The numbers of the places that repeat the options: A, B, C, … in order, or all four with nothing in between."""
     listed: set[int] = set()
-    for first, place in enumerate(places):
-        if place.letters != "A":
+    for first in range(len(places)):
+        if first in listed:
             continue
-        four = places[first : first + 4]
-        if all(other.item for other in four) and sorted(other.letters for other in four) == list("ABCD"):
-            listed.update(range(first, first + 4))
-        run = [first]
-        while len(run) < 8 and run[-1] + 1 < len(places) and places[run[-1] + 1].letters == "ABCDEFGH"[len(run)]:
-            run.append(run[-1] + 1)
-        if len(run) >= 3 and all(places[k].item or not places[k].before for k in run):
+        run, letters = [first], places[first].letters
+        for number in range(first + 1, min(first + 8, len(places))):
+            between = signs[places[number - 1].end : places[number].start]
+            in_order = places[number].letters == "ABCDEFGH"[len(letters) : len(letters) + 1]
+            if not (in_order or re.fullmatch("[s,:]?\n?", between)) or set(letters) & set(places[number].letters):
+                break
+            run.append(number)
+            letters += places[number].letters
+            if sorted(letters) == list("ABCD"):
+                break
+        ordered = letters == "ABCDEFGH"[: len(letters)] and len(run) >= 3
+        if (sorted(letters) == list("ABCD") or ordered) and all(places[k].item or not places[k].before for k in run):
             listed.update(run)
     return listed

@@ -131,7 +131,7 @@ TABLE: tuple[tuple[str, str | None, str | None, str | None], ...] = (
     ("A or B", None, "leading", "A"),
     ("C or possibly D", None, "leading", "C"),
     ("Both A and D", None, "leading", "A"),
-    ("A B C D", None, "leading", "A"),
+    ("A B C D", None, None, "A"),
     ("The answer is A or B", None, "stated", "A"),
     ("The answer is A/B", None, "stated", None),
     ("Answer: A, B", None, "stated", "A"),

@@ -102,6 +102,7 @@ class Session:
 
     @property
     def signature(self) -> Signature:
+        """What fixes the numbers of this task; without a judge's identity until the judge is loaded."""
         identity: Mapping[str, str] = {}
         if self.benchmark.judged:
             identity = self._engine.identity if self._engine is not None else {"judge": self.judge, "engine": "none"}

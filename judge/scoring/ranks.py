@@ -186,6 +186,7 @@ DONE, FAILED = "done", "failed"
 
 
 def say(text: str) -> None:
+    """A line on stderr, at once."""
     print(f"mmjudge: {text}", file=sys.stderr, flush=True)
 
 

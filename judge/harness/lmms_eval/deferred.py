@@ -71,6 +71,7 @@ class Item(dict[str, Any]):
         self._queue, self._pending, self._brief = queue, pending, brief
 
     def resolve(self) -> None:
+        """Fill in the verdict; whatever waits in the queue is decided with it."""
         if "verdict" in self:
             return
         if self._pending.verdict is None:

@@ -78,9 +78,11 @@ class Demo(lmms):
         return json.dumps({"text": "\n".join(lines), "images": images})
 
     def generate_until_multi_round(self, requests: Sequence[Any]) -> list[str]:
+        """Part of lmms-eval's interface; no task of the demo asks in rounds."""
         raise NotImplementedError("the demo has no rounds")
 
     def loglikelihood(self, requests: Sequence[Any]) -> list[tuple[float, bool]]:
+        """Part of lmms-eval's interface; no task of the demo asks for likelihoods."""
         raise NotImplementedError("a scripted model has no likelihoods")
 
 

@@ -75,9 +75,11 @@ class Replay(lmms):
         return self._ids[task, split]
 
     def generate_until_multi_round(self, requests: Sequence[Any]) -> list[str]:
+        """As `generate_until`: what was recorded is the answer after the last round."""
         return self.generate_until(requests)
 
     def loglikelihood(self, requests: Sequence[Any]) -> list[tuple[float, bool]]:
+        """Part of lmms-eval's interface; there is nothing to take likelihoods from."""
         raise NotImplementedError("recorded answers have no likelihoods")
 
 

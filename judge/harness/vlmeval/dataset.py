@@ -2,7 +2,7 @@
 
     evaluate("out/M/M_MMVU.xlsx")  ->  {"RA": 6.67, "MR": 74.03, "POS": 25.6, "NEG": 24.7}
 
-Nothing is read from the file but index and prediction, and by `predictions.read`. The scoring is `Session`, the one
+Nothing is read from the file but index and prediction, by `read_predictions`. The scoring is `Session`, the one
 that lmms-eval runs, so a number is the same in both; `results.json` and `verdicts.jsonl` go into `<file>_mmjudge/`.
 The judge is named by `--judge-args '{"judge": …, "device": …}'` or the environment (see `judge.harness.settings`); the
 chat model that run.py puts into the arguments of multiple-choice sets is ignored.
@@ -23,7 +23,7 @@ from judge.core.verdict import Verdict
 from judge.errors import UserError
 from judge.harness.session import Session
 from judge.harness.settings import Settings, read_settings
-from judge.harness.vlmeval.predictions import Prediction, read
+from judge.harness.vlmeval.predictions import Prediction, read_predictions
 
 FAILED = "Failed to obtain answer"
 """How VLMEvalKit's wrappers say that there is no answer."""
@@ -57,6 +57,7 @@ class BenchmarkDataset(ImageBaseDataset):
         return pandas.DataFrame({"index": range(len(ids)), "id": ids, "question": ids})
 
     def build_prompt(self, line: Any) -> list[dict[str, str]]:
+        """The message of a question, {"type", "value"} in order. line: a row of the dataset, or its index."""
         index = line if isinstance(line, int) else int(line["index"])
         return self.message(self.source.records[index])
 
@@ -64,7 +65,7 @@ class BenchmarkDataset(ImageBaseDataset):
         """Metrics of the headline, as plain floats. Raises UserError where answers could not be judged."""
         session = Session(self.dataset_name, self.BENCHMARK, self.source, _settings(judge_kwargs), self.judge)
         session.check()
-        rows = read(eval_file)
+        rows = read_predictions(eval_file)
         verdicts = self._verdicts(rows, session)
         file = Path(eval_file)
         session.publish(verdicts, file.with_name(f"{file.stem}_mmjudge"), self._answers(rows, session))

@@ -28,6 +28,7 @@ _HARMLESS = {None, "mode_infer"}
 
 
 def main() -> int:
+    """Run VLMEvalKit with the arguments of this process; the exit code says whether every dataset was scored."""
     started = datetime.datetime.now().astimezone()
     given = _given(sys.argv[1:])
     checkout = Path.cwd() / "run.py"

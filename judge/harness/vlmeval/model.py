@@ -38,6 +38,7 @@ class MMJudgeHF(BaseModel):
         self.max_new_tokens = max_new_tokens
 
     def generate_inner(self, message: list[dict[str, str]], dataset: str | None = None) -> str:
+        """The answer to one message, {"type", "value"} in order; greedy, without special tokens."""
         import torch
 
         content: list[dict[str, Any]] = []

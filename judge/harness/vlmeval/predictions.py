@@ -37,7 +37,7 @@ class Prediction:
     damage: str | None = None
 
 
-def read(path: str | Path) -> list[Prediction]:
+def read_predictions(path: str | Path) -> list[Prediction]:
     """Rows in file order. Raises UserError for a file that is no prediction table and for doubled indices."""
     path = Path(path)
     readers = {".xlsx": _xlsx, ".tsv": _tsv, ".csv": _tsv, ".json": _json, ".pkl": _refuse_pickle}

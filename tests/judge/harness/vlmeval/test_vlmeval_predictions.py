@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from judge.errors import UserError
-from judge.harness.vlmeval.predictions import CELL_LIMIT, read
+from judge.harness.vlmeval.predictions import CELL_LIMIT, read_predictions
 
 # not imported here: that takes ten seconds of every process that collects tests
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("vlmeval") is None, reason="ms-vlmeval is not installed")
@@ -54,7 +54,7 @@ def test_awkward_answers_come_back_as_they_were(tmp_path: Path, suffix: str) -> 
     # the csv module writes NUL from Python 3.11 on; before, VLMEvalKit falls back to a pickle
     without = "\x00" if suffix == "tsv" and sys.version_info < (3, 11) else None
     texts = [text for text in SURVIVORS if without is None or without not in text]
-    rows = read(dump(tmp_path, suffix, texts))
+    rows = read_predictions(dump(tmp_path, suffix, texts))
     assert [row.text for row in rows] == texts
     assert [row.index for row in rows] == list(range(len(texts)))
     assert not any(row.damage for row in rows)
@@ -62,19 +62,19 @@ def test_awkward_answers_come_back_as_they_were(tmp_path: Path, suffix: str) -> 
 
 @pytest.mark.parametrize(("suffix", "empty"), [("xlsx", None), ("tsv", ""), ("json", "")])
 def test_an_empty_answer_stays_empty(tmp_path: Path, suffix: str, empty: str | None) -> None:
-    (row,) = read(dump(tmp_path, suffix, [""]))
+    (row,) = read_predictions(dump(tmp_path, suffix, [""]))
     assert row.text == empty
 
 
 def test_a_text_that_the_writer_takes_for_a_link_to_a_file_is_damaged(tmp_path: Path) -> None:
-    (row,) = read(dump(tmp_path, "xlsx", ["external:c:/file"]))
+    (row,) = read_predictions(dump(tmp_path, "xlsx", ["external:c:/file"]))
     assert row.damage is not None
 
 
 @pytest.mark.parametrize("suffix", ["xlsx", "tsv", "json"])
 def test_a_long_answer_is_whole_or_said_to_be_cut(tmp_path: Path, suffix: str) -> None:
     text = "long " * 8_000  # 40,000 characters; an xlsx cell ends at 32,767
-    (row,) = read(dump(tmp_path, suffix, [text]))
+    (row,) = read_predictions(dump(tmp_path, suffix, [text]))
     if suffix == "xlsx":
         assert row.text == text[:CELL_LIMIT]
         assert row.damage is not None
@@ -101,7 +101,7 @@ def test_a_broken_file_is_named(tmp_path: Path, name: str, content: bytes, probl
     file = tmp_path / name
     file.write_bytes(content)
     with pytest.raises(UserError) as caught:
-        read(file)
+        read_predictions(file)
     assert problem in str(caught.value)
     assert str(file) in str(caught.value)
 
@@ -109,4 +109,4 @@ def test_a_broken_file_is_named(tmp_path: Path, name: str, content: bytes, probl
 def test_a_json_of_columns_is_read_too(tmp_path: Path) -> None:
     file = tmp_path / "a.json"
     file.write_text(json.dumps({"index": [3, 1], "prediction": ["A", None]}))
-    assert [(row.index, row.text) for row in read(file)] == [(3, "A"), (1, None)]
+    assert [(row.index, row.text) for row in read_predictions(file)] == [(3, "A"), (1, None)]

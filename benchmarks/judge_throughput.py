@@ -111,7 +111,7 @@ class Bench:
         clock = Clock(lengths, without_kernel=how.without_kernel)
         made._generator = functools.partial(clock.generator, made)  # type: ignore[method-assign]
         if not how.prefixes:
-            made._openings = lambda prompts: {}  # type: ignore[method-assign]
+            made._shared_prefixes = lambda prompts: {}  # type: ignore[method-assign]
         return made, clock
 
     def in_time(self) -> bool:

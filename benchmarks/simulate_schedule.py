@@ -2,7 +2,7 @@
 
     python benchmarks/simulate_schedule.py [--samples 20103] [--out FILE]
 
-No GPU was there when this was written. What is real is the policy: `judge.engines.scheduler.Schedule` orders, admits
+No GPU was there when this was written. What is real is the policy: `judge.engines.scheduler.Scheduler` orders, admits
 and refills, `judge.model.cache.SlotAllocator` gives out the cache. What is assumed is every time: a pass takes its
 operations and bytes (`roofline.py`) over the ceilings of one H200 (780 TF/s, 4.3 TB/s), each reached in part only
 (products 0.75, vision tower 0.60, prefill attention 0.45, decode 0.80), and a decode step no less than the host needs
@@ -31,7 +31,7 @@ from real_shape import SCALES, write_description
 from roofline import Ceilings, Shape, Work
 
 from judge.engines import Completion
-from judge.engines.scheduler import Planned, Ready, Schedule
+from judge.engines.scheduler import Limits, PreparedPrompt, Scheduler, WaitingPrompt
 from judge.model import generate
 from judge.model.cache import SlotAllocator
 
@@ -135,19 +135,16 @@ def simulate(
         made.append(Modelled(samples, shape, reached, tokens))
         return made[-1]
 
-    planned = [Planned(number, work.tiles, work.tokens) for number, work in enumerate(samples)]
+    planned = [WaitingPrompt(number, work.tiles, work.tokens) for number, work in enumerate(samples)]
     planned.sort(key=lambda item: (-item.tokens, item.number))
-    schedule = Schedule(
+    scheduler = Scheduler(
         planned,
-        lambda item: Ready(item.number, generate.ModelInput(range(samples[item.number].tokens))),
+        lambda item: PreparedPrompt(item.number, generate.ModelInput(range(samples[item.number].tokens))),
         generator,
         lambda number: Completion(str(number)),
-        tile_bytes=3 * 448**2,
-        max_new_tokens=MAX_NEW_TOKENS,
-        budget=budget,
-        most=most,
+        Limits(budget, MAX_NEW_TOKENS, tile_bytes=3 * 448**2, max_num_seqs=most),
     )
-    done = sorted(number for number, _ in schedule.run())
+    done = sorted(number for number, _ in scheduler.completions())
     assert done == list(range(len(samples)))  # everyone, once
     seconds = sum(part.seconds for part in made)
     # the least that could be: as many side by side as the memory holds

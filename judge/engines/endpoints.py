@@ -95,6 +95,7 @@ class Served:
 
     @property
     def is_vllm(self) -> bool:
+        """Whether it takes what vLLM has beyond the protocol."""
         return self.server.partition(" ")[0] == "vllm"
 
 
@@ -122,6 +123,7 @@ class Refused(Exception):  # noqa: N818 - an answer, not a fault
 
     @property
     def too_long(self) -> bool:
+        """Whether it says that the prompt does not fit its window."""
         return any(words in self.message for words in TOO_LONG)
 
 

@@ -18,10 +18,12 @@ TOKENIZER_VARIABLE = "MMJUDGE_TOKENIZER"
 
 
 def default_tokenizer() -> str | None:
+    """What `TOKENIZER_VARIABLE` names: the judge that endpoints serve, a folder or a repository; None where unset."""
     return os.environ.get(TOKENIZER_VARIABLE) or None
 
 
 def is_address(judge: str) -> bool:
+    """Whether a judge's name is one or more addresses of endpoints."""
     return judge.startswith(("http://", "https://"))
 
 

@@ -4,8 +4,8 @@
     engine.identity   {"judge": "MMIE/MMIE-Score@9e8d…", "weights": "5b1c…", "tiles": "12x448",
                        "decoding": "greedy-1024", "dtype": "bfloat16", "rope": "reference", "engine": "transformers"}
 
-Prompts are planned from the headers of their pictures, longest first, prepared ahead of the device and generated side
-by side within a budget of cached tokens; what a finished one leaves is filled at once (`judge.engines.scheduler`).
+Prompts are planned from the headers of their pictures, longest first, prepared ahead of the device, and run side by
+side while the cache has slots; those that a finished one releases are filled at once (`judge.engines.scheduler`).
 Nothing that only changes speed changes an answer in float32: see `judge.model.generate`. `engine.counters` says what
 was done (`judge.model.counters`). How it works, and what was not tried: docs/engine.md.
 """
@@ -24,7 +24,7 @@ from judge.core.request import Picture, Text
 from judge.core.rubric import Literal
 from judge.engines import DEFAULT_OPTIONS, MAX_TILES, Completion, EngineOptions, Prompt
 from judge.engines.devices import default_device
-from judge.engines.scheduler import Ready, Schedule, failed, plan
+from judge.engines.scheduler import Limits, PreparedPrompt, Scheduler, engine_error, plan_prompts
 from judge.errors import UserError
 from judge.io.image_paths import ImageRefused
 from judge.model import conversation, distribution, generate, images
@@ -37,7 +37,7 @@ ITEM_BYTES = {"float32": 4, "bfloat16": 2}
 
 # A quarter of this many prompts of 1,000 tokens at the real size fits the memory of a desktop machine.
 CPU_TOKENS = 16_384
-# Of a device's free memory: for activations and shared openings, and the share of the rest that is for cached tokens.
+# Of a device's free memory: for activations and shared prefixes, and the share of the rest that is for cached tokens.
 # By what is read, half of it would be nine tenths as fast; but a step should last longer than launching it takes.
 RESERVED_BYTES = 6 << 30
 CACHE_SHARE = 0.8
@@ -102,35 +102,36 @@ class LocalEngine:
         self._watch = distribution.score_tokens(tokenizer)
         self._ends = self._has_score if options.stop_at_score else None
         on_cpu = model.lm_head.weight.device.type == "cpu"
-        self._batch_size = options.batch_size
-        self._budget = options.cache_tokens or (CPU_TOKENS if on_cpu else self._tokens_that_fit())
+        self._max_num_seqs = options.batch_size
+        self._cache_tokens = options.cache_tokens or (CPU_TOKENS if on_cpu else self._tokens_that_fit())
 
     @property
     def identity(self) -> Mapping[str, str]:
+        """Parts of the signature, as in the module's example."""
         return self._identity
 
     def complete(self, prompts: Sequence[Prompt]) -> Iterator[tuple[int, Completion]]:
         """Completions as they are done, longest prompts first: what does not fit is found out early."""
-        planned, refused = plan(prompts, self.layout, MAX_TILES)
+        waiting, refused = plan_prompts(prompts, self.layout, MAX_TILES)
         yield from refused
-        openings = self._openings(prompts)
-        schedule = Schedule(
-            planned,
-            lambda item: self._prepare(item.number, prompts[item.number], openings),
+        prefixes = self._shared_prefixes(prompts)
+        limits = Limits(self._cache_tokens, self.max_new_tokens, 3 * self.layout.tile_size**2, self._max_num_seqs)
+        scheduler = Scheduler(
+            waiting,
+            lambda item: self._prepare(item.number, prompts[item.number], prefixes),
             self._generator,
             self._completion,
-            tile_bytes=3 * self.layout.tile_size**2,
-            max_new_tokens=self.max_new_tokens,
-            budget=self._budget,
-            most=self._batch_size,
-            counters=self.counters,
+            limits,
+            self.counters,
         )
         try:
-            yield from schedule.run()
+            yield from scheduler.completions()
         finally:
-            self._budget = schedule.budget
+            self._cache_tokens = scheduler.cache_tokens
 
-    def _prepare(self, number: int, prompt: Prompt, openings: Mapping[str, tuple[int, ...]]) -> Ready | Completion:
+    def _prepare(
+        self, number: int, prompt: Prompt, prefixes: Mapping[str, tuple[int, ...]]
+    ) -> PreparedPrompt | Completion:
         """Ids and tiles of one prompt, or why there are none."""
         described = self.layout
         try:
@@ -149,16 +150,17 @@ class LocalEngine:
         except ImageRefused as refused:
             return Completion(None, unscored=refused.reason, note=refused.message)
         except Exception as error:
-            return failed(error)
-        return Ready(number, generate.ModelInput(encoded.ids, together, openings.get(_opening(prompt), ())))
+            return engine_error(error)
+        prefix = prefixes.get(_prefix_text(prompt), ())
+        return PreparedPrompt(number, generate.ModelInput(encoded.ids, together, prefix))
 
-    def _openings(self, prompts: Sequence[Prompt]) -> dict[str, tuple[int, ...]]:
+    def _shared_prefixes(self, prompts: Sequence[Prompt]) -> dict[str, tuple[int, ...]]:
         """First words of a prompt → the ids it begins with as others do: those of the system line and the rubric.
 
-        An opening that goes on where a shorter one ends (the label of a picture that a question begins with) gets the
+        A prefix that goes on where a shorter one ends (the label of a picture that a question begins with) gets the
         ids of the shorter one. One that nobody shares is not there.
         """
-        counts = collections.Counter(filter(None, map(_opening, prompts)))
+        counts = collections.Counter(filter(None, map(_prefix_text, prompts)))
         shortest: dict[str, str] = {}
         for text in sorted(counts, key=len):
             shortest[text] = next((other for other in shortest if text.startswith(other)), text)
@@ -202,8 +204,8 @@ class LocalEngine:
 
 
 def tokens_that_fit(free: int, token: int) -> int:
-    """The budget for `free` bytes, where keys and values of a token take `token`; where memory is short, out of memory
-    halves it."""
+    """Slots of a cache in `free` bytes, where keys and values of a token take `token` bytes; where that was too much,
+    the scheduler halves it."""
     return int(CACHE_SHARE * max(free - RESERVED_BYTES, free / 4) / token)
 
 
@@ -231,7 +233,7 @@ def _tokenizer(folder: Path, described: original_layout.Layout) -> Tokenizer:
     return tokenizer
 
 
-def _opening(prompt: Prompt) -> str:
+def _prefix_text(prompt: Prompt) -> str:
     """The words of the protocol that a prompt begins with."""
     first = prompt.pieces[0] if prompt.pieces else None
     return first.text if isinstance(first, Literal) else ""

@@ -1,6 +1,7 @@
 """A prompt as messages for a server that turns text into tokens itself.
 
-    messages((Literal("### Question\\nImage-0: "), Picture(…), Literal("\\n### Answer\\n"), Text("A cat."), …), …)
+    said = message((Literal("### Question\\nImage-0: "), Picture(…), Literal("\\n### Answer\\n"), Text("A cat."), …))
+    chat(said, system)
     ->  [{"role": "system", "content": "你是由上海人工智能实验室…"},
          {"role": "user", "content": [
              {"type": "text", "text": "### Question\\nImage-0: <image>\\n### Answer\\nA cat.\\n### Feedback\\n"},
@@ -15,8 +16,8 @@ prompt of it.
 token or a heading of the protocol. A server gets a string, and its tokenizer sees `<|end|>` wherever it stands. So what
 spells a special token, an image placeholder or a heading is broken up with U+2060 (WORD JOINER, no width):
 `<|end|>` is sent as `<` U+2060 `|end|>`. A reader sees no difference; the judge sees other pieces than the engine in
-this process makes of it, and its score of such an answer may differ. `Messages.broken` counts these places, and
-the verdict says so.
+this process makes of it, and its score of such an answer may differ. `Message.broken` counts these
+spellings, and the verdict says so.
 
 **Pictures** go as the bytes of their files. Where a server might see other pixels than the judge (vLLM lays an alpha
 channel over white, where the judge drops it; others turn by EXIF; not all read every format), the judge's pixels go as
@@ -58,7 +59,7 @@ ORIENTATION = 0x0112
 
 @dataclasses.dataclass(frozen=True)
 class Message:
-    """The user's text, its pictures in order, and how many places of it were broken up."""
+    """The user's text, its pictures in order, and how many spellings in it were broken up."""
 
     text: str
     pictures: tuple[Path, ...]
@@ -76,9 +77,9 @@ def message(pieces: Sequence[Piece], special: Collection[str] = ()) -> Message:
             pictures.append(piece.path)
             parts.append(IMAGE_PLACEHOLDER)
         elif isinstance(piece, Text):
-            text, places = broken_up(piece.text, special)
+            text, spellings = broken_up(piece.text, special)
             parts.append(text)
-            broken += places
+            broken += spellings
         else:
             parts.append(piece.text)
     text = "".join(parts)
@@ -88,7 +89,7 @@ def message(pieces: Sequence[Piece], special: Collection[str] = ()) -> Message:
 
 
 def broken_up(text: str, special: Collection[str] = ()) -> tuple[str, int]:
-    """Untrusted text in which nothing spells a special token, a placeholder or a heading, and how many places did.
+    """Untrusted text in which nothing spells a special token, a placeholder or a heading, and how many spellings did.
 
     Without U+2060 it is the text that the judge would read (`judge.model.tokenizer.clean`).
     """

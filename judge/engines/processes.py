@@ -175,6 +175,7 @@ class Processes:
             )
 
     def close(self) -> None:
+        """End the processes; what they were judging is lost."""
         for worker in self._workers:
             worker.process.terminate()
             worker.process.join()

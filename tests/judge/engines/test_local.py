@@ -60,12 +60,12 @@ def test_the_same_tiles_whichever_thread_cuts_them(engine, pictures):
     for number, (paths, ready) in enumerate(zip(wishes, found, strict=True)):
         tiles = expected(engine, paths)
         assert ready.number == number
-        np.testing.assert_array_equal(ready.row.tiles, np.concatenate(tiles))
-        assert list(ready.row.ids).count(image) == sum(map(len, tiles)) * engine.layout.tokens_per_tile
+        np.testing.assert_array_equal(ready.input.tiles, np.concatenate(tiles))
+        assert list(ready.input.ids).count(image) == sum(map(len, tiles)) * engine.layout.tokens_per_tile
 
 
 def test_a_prompt_without_pictures_has_no_tiles(engine):
-    assert engine._prepare(0, prompt([]), {}).row.tiles is None
+    assert engine._prepare(0, prompt([]), {}).input.tiles is None
 
 
 @pytest.mark.parametrize(("name", "reason"), [("broken.png", "image_refused"), ("absent.png", "image_missing")])
@@ -93,4 +93,4 @@ def test_paths_are_data(engine, tmp_path):
         pytest.skip("this file system does not take such a name")
     Image.new("RGB", (30, 30), "red").save(folder / "x.png")
     side = engine.layout.tile_size
-    assert engine._prepare(0, prompt([folder / "x.png"]), {}).row.tiles.shape == (1, side, side, 3)
+    assert engine._prepare(0, prompt([folder / "x.png"]), {}).input.tiles.shape == (1, side, side, 3)

@@ -13,7 +13,7 @@ from PIL import Image
 from judge.core.request import Picture, Request, Text
 from judge.core.rubric import Literal
 from judge.engines import Completion, Prompt
-from judge.engines.scheduler import Planned, Ready, Schedule, plan
+from judge.engines.scheduler import Limits, PreparedPrompt, Scheduler, WaitingPrompt, plan_prompts
 from judge.model import generate
 from judge.model.cache import SlotAllocator
 from judge.model.counters import Counters
@@ -68,22 +68,22 @@ class Counting:
         return [(number, number) for number in done]
 
 
-def schedule(lengths, budget, trouble=lambda kind, numbers: None, log=None, **options):
-    planned = sorted((Planned(n, 0, length) for n, length in enumerate(lengths)), key=lambda p: (-p.tokens, p.number))
-    return Schedule(
+def schedule(lengths, budget, trouble=lambda kind, numbers: None, log=None, most=None, counters=None):
+    planned = sorted(
+        (WaitingPrompt(n, 0, length) for n, length in enumerate(lengths)), key=lambda p: (-p.tokens, p.number)
+    )
+    return Scheduler(
         planned,
-        lambda item: Ready(item.number, generate.ModelInput([0] * lengths[item.number])),
+        lambda item: PreparedPrompt(item.number, generate.ModelInput([0] * lengths[item.number])),
         lambda tokens: Counting(tokens, trouble, log),
         lambda number: Completion(str(number)),
-        tile_bytes=1,
-        max_new_tokens=NEW,
-        budget=budget,
-        **options,
+        Limits(budget, NEW, tile_bytes=1, max_num_seqs=most),
+        counters,
     )
 
 
 def results(made, count):
-    pairs = list(made.run())
+    pairs = list(made.completions())
     assert sorted(number for number, _ in pairs) == list(range(count))
     return [completion for _, completion in sorted(pairs, key=lambda pair: pair[0])]
 
@@ -111,7 +111,7 @@ def test_no_step_leaves_room_that_the_next_could_have(lengths, budget):
     """Refilled before every step: what waits does not fit into what is free."""
     log, made = [], schedule(lengths, budget)
     generators = []
-    made._make = lambda tokens: generators.append(Counting(tokens, log=log)) or generators[-1]
+    made._make_generator = lambda tokens: generators.append(Counting(tokens, log=log)) or generators[-1]
     results(made, len(lengths))
     order = sorted(range(len(lengths)), key=lambda n: (-lengths[n], n))
     (generator,) = generators
@@ -155,7 +155,7 @@ def test_out_of_memory_loses_nothing_but_what_does_not_fit_alone(lengths, limit,
             assert (completion.unscored, completion.note) == ("engine_error", "OutOfMemoryError: CUDA out of memory")
         else:
             assert completion.unscored is None
-    assert made.budget == max(1, 400 >> counters.out_of_memory)
+    assert made.cache_tokens == max(1, 400 >> counters.out_of_memory)
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def test_a_cache_that_cannot_be_had_is_tried_smaller(error):
     assert [completion.unscored for completion in found] == [None, None, "engine_error"]
     # 127 places are what the long one takes; without it, halving goes on from where it was
     assert sizes == [1600, 800, 400, 200, 127, 100]
-    assert made.budget == 100
+    assert made.cache_tokens == 100
 
 
 @given(
@@ -216,7 +216,7 @@ def test_a_lost_device_ends_the_run(monkeypatch):
             raise AcceleratorError("device-side assert")
 
     with pytest.raises(AcceleratorError):
-        list(schedule([5, 6, 7], 100, trouble).run())
+        list(schedule([5, 6, 7], 100, trouble).completions())
 
 
 def test_prompts_that_cannot_be_prepared_hold_nobody_up():
@@ -257,14 +257,12 @@ def test_tiles_are_let_go_whatever_happens(monkeypatch):
             out_of_memory()
 
     lengths = [20 + n % 9 for n in range(60)]
-    made = Schedule(
-        [Planned(n, 1, lengths[n]) for n in range(60)],
-        lambda item: Ready(item.number, generate.ModelInput([0] * lengths[item.number], Held())),
+    made = Scheduler(
+        [WaitingPrompt(n, 1, lengths[n]) for n in range(60)],
+        lambda item: PreparedPrompt(item.number, generate.ModelInput([0] * lengths[item.number], Held())),
         lambda tokens: Counting(tokens, trouble),
         lambda number: Completion(str(number)),
-        tile_bytes=1,
-        max_new_tokens=NEW,
-        budget=120,
+        Limits(120, NEW, tile_bytes=1),
     )
     found = results(made, 60)
     assert [n for n, completion in enumerate(found) if completion.unscored] == [7]
@@ -275,7 +273,7 @@ def test_tiles_are_let_go_whatever_happens(monkeypatch):
 
 def test_a_caller_that_stops_listening_ends_it():
     made = schedule([5] * 100, 30)
-    stream = made.run()
+    stream = made.completions()
     next(stream)
     stream.close()
     assert list(stream) == []
@@ -308,14 +306,14 @@ def test_planned_from_headers_longest_first(tmp_path, monkeypatch):
         prompt(),
         prompt(photo),
     ]
-    planned, refused = plan(prompts, Described, 12)
+    planned, refused = plan_prompts(prompts, Described, 12)
     # 4:3 13 tiles, 16:9 9, 512² 1; 13 letters of the heading are 4 tokens
     assert planned == [
-        Planned(2, 22, 4 + 22 * 256 + 4),
-        Planned(5, 13, 4 + 13 * 256 + 2),
-        Planned(1, 0, (13 + 3000) // 3),
-        Planned(0, 1, 4 + 256 + 2),
-        Planned(4, 0, 4),
+        WaitingPrompt(2, 22, 4 + 22 * 256 + 4),
+        WaitingPrompt(5, 13, 4 + 13 * 256 + 2),
+        WaitingPrompt(1, 0, (13 + 3000) // 3),
+        WaitingPrompt(0, 1, 4 + 256 + 2),
+        WaitingPrompt(4, 0, 4),
     ]
     ((number, completion),) = refused
     assert (number, completion.unscored) == (3, "image_missing")
@@ -323,4 +321,4 @@ def test_planned_from_headers_longest_first(tmp_path, monkeypatch):
 
 
 def test_nothing_to_plan():
-    assert plan([], Described, 12) == ([], [])
+    assert plan_prompts([], Described, 12) == ([], [])

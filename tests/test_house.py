@@ -304,9 +304,11 @@ def bare_verbs() -> Iterator[str]:
 
 # known: begin
 KNOWN: dict[str, tuple[str, ...]] = {
-    "too_long": (),
-    "undocumented": (),
-    "banned_words": ("mmvu_tasks/extract.py: places",),
+    "banned_words": (
+        "mmvu_tasks/extraction/option_texts.py: _places",
+        "mmvu_tasks/extraction/option_texts.py: places",
+        "mmvu_tasks/extraction/statements.py: places",
+    ),
 }
 # known: end
 """What is still over, by rule; it must shrink."""

@@ -26,8 +26,9 @@ def load_dataset(data: Path | None = None, *, images: bool = False) -> Dataset:
     """
     located = HUB.locate(data)
     found = records.read_records(located.file)
+    edition, note = records.edition_of(found, from_hub=located.commit is not None)
     dataset = Dataset(
-        source=Source(HUB.repo, located.revision, records.edition(len(found)), _note(found)),
+        source=Source(HUB.repo, located.revision, edition, "; ".join(filter(None, (note, _note(found)))) or None),
         records=found,
         image_root=located.file.parent,
     )

@@ -26,6 +26,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from judge.core.edition import UNKNOWN, Edition, content_hash, name_edition
 from judge.errors import UserError
 
 CATEGORIES = ("SA", "PBL", "MSR")
@@ -35,6 +36,8 @@ TITLES = {"SA": "Situational analysis", "PBL": "Project-based learning", "MSR": 
 PUBLISHED_COUNTS: Mapping[str, int] = {"SA": 5005, "PBL": 11482, "MSR": 3616}
 PUBLISHED_TOTAL = sum(PUBLISHED_COUNTS.values())  # 20,103
 EDITIONS: Mapping[str, int] = {"full": PUBLISHED_TOTAL}
+CONTENTS: Mapping[str, str] = {}
+"""`content` of the editions whose records have been seen. The dataset is gated: nobody has recorded its hash yet."""
 
 _FETCH_AGAIN = "fetch data.json again (see `mmjudge doctor`) or mend the record"
 
@@ -99,9 +102,20 @@ def category_of_label(label: str) -> str | None:
     return None
 
 
-def edition(count: int) -> str:
-    """The published edition of `count` records, or "unknown (count)"."""
-    return next((name for name, size in EDITIONS.items() if size == count), f"unknown ({count})")
+def edition_of(records: Sequence[Record], *, from_hub: bool) -> tuple[str, str | None]:
+    """(edition, note) of records: "full", or a name that begins with "unknown".
+
+    from_hub: whether they are a file of the benchmark's repository. note: what a reader must know about the name.
+    """
+    known = [Edition(name, size, CONTENTS.get(name)) for name, size in EDITIONS.items()]
+    name, note = name_edition(known, len(records), content(records), from_hub=from_hub)
+    return name or f"{UNKNOWN} ({len(records)})", note
+
+
+def content(records: Iterable[Record]) -> str:
+    """The hash that tells an edition by its ids, texts and names of pictures, in whatever order the records are."""
+    rows = ([record.id, *map(_plain, (record.question, record.answer))] for record in records)
+    return content_hash(sorted(rows, key=lambda row: str(row[0])))
 
 
 def read_records(path: Path) -> list[Record]:
@@ -177,6 +191,10 @@ def parts(content: Any, path: Path | str, id_: str, field: str, fix: str = _FETC
             )  # fmt: skip
         made.append(Part(text, image or None))
     return tuple(made)
+
+
+def _plain(said: Sequence[Part]) -> list[dict[str, str | None]]:
+    return [part.to_json() for part in said]
 
 
 def _from_row(row: Any, path: Path, index: int) -> Record:

@@ -13,6 +13,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
+from judge.core.edition import UNKNOWN, Edition, name_edition
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Category:
@@ -46,13 +48,14 @@ CATEGORIES = (
 NAMES = tuple(category.name for category in CATEGORIES)
 LEVELS = ("character", "attribute", "context")
 
-UNKNOWN = "unknown"
 EDITIONS: Mapping[str, Mapping[str, int]] = {
     "v1": {category.name: category.v1 for category in CATEGORIES},  # 300 pairs, June 2024
     "CVPR": {category.name: category.cvpr for category in CATEGORIES},  # 893 pairs, August 2024
 }
 SIZES: Mapping[str, int] = {name: 2 * sum(pairs.values()) for name, pairs in EDITIONS.items()}
 """Questions of each edition."""
+CONTENTS: Mapping[str, str] = {"v1": "9a952245c45fa5d95fd80e68bf6f96ec1f38bcdb3f6f1ce254917befb36c0f74"}
+"""`mmvu_tasks.records.content` of the editions whose records have been seen: of v1, the file of `@b85b573`."""
 
 _BY_KEY = {category.key: category for category in CATEGORIES}
 # `calculation.py` of the same repository looks for this spelling.
@@ -64,22 +67,26 @@ def category_of(id_: str) -> Category | None:
     return _BY_KEY.get("/".join(id_.split("/")[:2]))
 
 
-def edition_of(pairs: Mapping[str, int]) -> tuple[str, str | None]:
-    """(edition, note) from pairs per category name: "v1" has 300 pairs, "CVPR" 893, else "unknown".
+def edition_of(pairs: Mapping[str, int], content: str, *, from_hub: bool) -> tuple[str, str | None]:
+    """(edition, note) of records: "v1", "CVPR", or a name that begins with "unknown".
 
-    note: how the counts differ from the edition, or from the nearest one where the edition is unknown; else None.
+    pairs: how many there are, by category name. content: `mmvu_tasks.records.content`. from_hub: whether the records
+    are a file of the benchmark's repository. note: how an edition that is not recognised by its content differs from
+    the nearest one, None where there is nothing to say.
     """
     total = sum(pairs.values())
-    sizes = {name: sum(counts.values()) for name, counts in EDITIONS.items()}
+    known = [Edition(name, size, CONTENTS.get(name)) for name, size in SIZES.items()]
+    edition, note = name_edition(known, 2 * total, content, from_hub=from_hub)
+    if edition is not None and note is None:
+        return edition, None
+    sizes = {name: size // 2 for name, size in SIZES.items()}
     nearest = min(sizes, key=lambda name: abs(sizes[name] - total))
-    differing = [
+    differing = ", ".join(
         f"{name} {pairs.get(name, 0)} for {published}"
         for name, published in EDITIONS[nearest].items()
         if pairs.get(name, 0) != published
-    ]
-    if sizes[nearest] != total:
-        known = ", ".join(f"{name} has {size}" for name, size in sizes.items())
-        return UNKNOWN, f"{total} pairs: no published edition ({known}); against {nearest}: {', '.join(differing)}"
-    if differing:
-        return nearest, f"{total} pairs as in {nearest}, but not in the same categories: {', '.join(differing)}"
-    return nearest, None
+    )
+    if edition is None:
+        counts = ", ".join(f"{name} has {size}" for name, size in sizes.items())
+        return UNKNOWN, f"{total} pairs: no published edition ({counts}); against {nearest}: {differing}"
+    return edition, f"{note}; not in the same categories: {differing}" if differing else note

@@ -18,6 +18,7 @@ from pathlib import Path
 from PIL import Image
 
 from judge.core.benchmark import Dataset, Source
+from judge.core.edition import UNKNOWN
 from judge.errors import UserError
 from judge.io.hub_dataset import HubData, Located
 from judge.io.image_paths import ImageRefused, below
@@ -43,8 +44,10 @@ def load_dataset(data: Path | None = None, *, images: bool = False) -> Dataset:
     """
     located = HUB.locate(data)
     found = records.read_records(located.file)
-    edition, note = categories.edition_of(records.pairs_per_category(found))
-    repo = HUB.repo if located.commit or edition != categories.UNKNOWN else "local"
+    from_hub = located.commit is not None
+    pairs, content = records.pairs_per_category(found), records.content(found)
+    edition, note = categories.edition_of(pairs, content, from_hub=from_hub)
+    repo = HUB.repo if from_hub or not edition.startswith(UNKNOWN) else "local"
     return Dataset(
         source=Source(repo, located.revision, edition, note),
         records=found,

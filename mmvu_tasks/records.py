@@ -21,6 +21,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from judge.core.edition import content_hash
 from judge.errors import UserError
 from mmvu_tasks.categories import CATEGORIES, NAMES, category_of
 
@@ -110,6 +111,11 @@ def pairs_per_category(records: Iterable[Record]) -> dict[str, int]:
     halves = Counter((record.id, record.category) for record in records)
     counts = Counter(category for (_, category), found in halves.items() if found == 2)
     return {name: counts[name] for name in NAMES if counts[name]}
+
+
+def content(records: Iterable[Record]) -> str:
+    """The hash that tells an edition by its ids and texts, in their order; names of pictures are not part of it."""
+    return content_hash([record.id, record.question, record.ground_truth, record.question_type] for record in records)
 
 
 def _from_row(row: Any, index: int, path: Path) -> Record:

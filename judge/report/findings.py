@@ -102,7 +102,8 @@ def cautions(name: str, result: Mapping[str, Any]) -> list[str]:
     edition = (result.get("dataset") or {}).get("edition") or "unknown"
     if edition.startswith("unknown"):
         said.append(
-            f"{name}: these questions are no published edition of the benchmark. The numbers stand for themselves only."
+            f"{name}: these questions are not known to be a published edition of the benchmark. The numbers stand for "
+            "themselves only."
         )
     unscored = result["unscored"]
     if (unscored.get("rate") or 0) > MANY_UNSCORED:

@@ -1,5 +1,6 @@
 """data.json and the to-eval layout: what is read, what is refused and by which words."""
 
+import dataclasses
 import json
 
 import pytest
@@ -162,10 +163,29 @@ def test_a_file_that_is_no_json_is_named(tmp_path, text):
     assert str(path) in str(error.value)
 
 
-def test_edition_by_count():
+def made_up(count):
+    return [Record(f"SA-{number}", "SA", None, (Part("Q", None),), ()) for number in range(count)]
+
+
+def test_as_many_questions_are_not_the_edition():
     # 5005 + 11482 + 3616 = 20103
-    assert records.edition(20103) == "full"
-    assert records.edition(12) == "unknown (12)"
+    found = made_up(20103)
+    unknown, note = records.edition_of(found, from_hub=False)
+    assert unknown == "unknown (size matches full)"
+    assert note == f"size matches full, content unknown: SHA-256 of ids and texts {records.content(found)}"
+    assert records.edition_of(found, from_hub=True) == ("full", note)
+    assert records.edition_of(found[:12], from_hub=True) == ("unknown (12)", None)
+
+
+def test_a_recorded_edition_is_known_wherever_it_lies(monkeypatch):
+    found = made_up(20103)
+    monkeypatch.setattr(records, "CONTENTS", {"full": records.content(found)})
+    assert records.edition_of(found[::-1], from_hub=False) == ("full", None)  # the order is nobody's concern
+    changed = [*found[:-1], dataclasses.replace(found[-1], answer=(Part("A", None),))]
+    assert records.edition_of(changed, from_hub=True) == (
+        "unknown (size matches full)",
+        "size matches full, content differs",
+    )
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ import pytest
 from mmvu_sample import PUBLISHED, needs_published, pair, row, write
 
 from judge.errors import UserError
-from mmvu_tasks import records
-from mmvu_tasks.categories import CATEGORIES, EDITIONS, NAMES, edition_of
+from mmvu_tasks import location, records
+from mmvu_tasks.categories import CATEGORIES, CONTENTS, EDITIONS, NAMES, edition_of
 from mmvu_tasks.records import Record, parse_question
 
 FOUR = ("one", "two", "three", "four")
@@ -188,19 +188,40 @@ def test_half_a_pair_is_no_pair(tmp_path: Path) -> None:
 
 def test_editions() -> None:
     assert [sum(EDITIONS[name].values()) for name in ("v1", "CVPR")] == [300, 893]
-    assert edition_of(EDITIONS["v1"]) == ("v1", None)
-    assert edition_of(EDITIONS["CVPR"]) == ("CVPR", None)
+    assert edition_of(EDITIONS["v1"], CONTENTS["v1"], from_hub=False) == ("v1", None)
+    unseen = "size matches CVPR, content unknown: SHA-256 of ids and texts ab"
+    assert edition_of(EDITIONS["CVPR"], "ab", from_hub=True) == ("CVPR", unseen)
+    assert edition_of(EDITIONS["CVPR"], "ab", from_hub=False) == ("unknown (size matches CVPR)", unseen)
     one_less = {**EDITIONS["CVPR"], "Shape": 71}
-    assert edition_of(one_less) == (
+    assert edition_of(one_less, "ab", from_hub=True) == (
         "unknown",
         "892 pairs: no published edition (v1 has 300, CVPR has 893); against CVPR: Shape 71 for 72",
     )
     moved = {**EDITIONS["v1"], "Shape": 23, "Number": 25}
-    assert edition_of(moved) == (
-        "v1",
-        "300 pairs as in v1, but not in the same categories: Number 25 for 24, Shape 23 for 24",
+    assert edition_of(moved, "ab", from_hub=True) == (
+        "unknown (size matches v1)",
+        "size matches v1, content differs; not in the same categories: Number 25 for 24, Shape 23 for 24",
     )
-    assert edition_of({})[0] == "unknown"
+    assert edition_of({}, "ab", from_hub=False)[0] == "unknown"
+
+
+@needs_published
+@pytest.mark.parametrize("field", ["question", "id", "ground_truth", "question_type"])
+def test_v1_with_one_word_changed_is_not_v1(tmp_path: Path, field: str) -> None:
+    rows = json.loads(PUBLISHED.read_text())
+    other = {"question": rows[0]["question"] + " ", "id": "character/character/x"}
+    rows[0][field] = other.get(field) or next(one[field] for one in rows if one[field] != rows[0][field])
+    write(tmp_path, rows)
+    source = location.load_dataset(tmp_path).source
+    assert source.edition.startswith("unknown")
+    assert source.repo == "local"
+
+
+@needs_published
+def test_the_name_of_a_picture_and_the_layout_of_the_file_change_no_edition(tmp_path: Path) -> None:
+    rows = [{**one, "image": one["image"].replace(".jpg", ".png")} for one in json.loads(PUBLISHED.read_text())]
+    write(tmp_path, rows)
+    assert location.load_dataset(tmp_path).source.edition == "v1"
 
 
 def test_categories_are_twelve_on_three_levels() -> None:

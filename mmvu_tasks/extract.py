@@ -99,7 +99,7 @@ def _decide(reading: Reading, text: str, options: Sequence[str]) -> Found:
     1. What stands before a correction is taken back, once something else is claimed after it.
     2. The last statement ("the answer is C"); final ones before others.
     3. What is judged right ("C is correct"), then verdicts in a list, if they agree.
-    4. The first words, unless the last ones differ; the last conclusion ("so C"); a sentence that is a letter.
+    4. The first words, unless the last ones differ; a conclusion ("so C"); a sentence that is a letter.
     5. The one option that is not denied.
     6. The one option whose text is repeated; the one letter that begins a line.
     """
@@ -115,7 +115,7 @@ def _decide(reading: Reading, text: str, options: Sequence[str]) -> Found:
         closing = alone[-1:] if reading.ending else []
         return _agreed([*leading, *closing]), "leading"
     if concluded := [claim for claim in claims if claim.strength is Strength.CONCLUDED]:
-        return _one(concluded[-1].letters), "conclusion"
+        return _agreed(concluded), "conclusion"
     if alone:
         return _agreed(alone), "closing"
     denied = {letter for said in reading.statements if said.polarity is Polarity.DENIED for letter in said.letters}

@@ -12,6 +12,7 @@ never ends leaves nothing after it. One scan over the text; time grows with its 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 
@@ -19,13 +20,14 @@ class Family(NamedTuple):
     """One way to mark thoughts, as patterns without regard to case.
 
     opens: begins a thought. closes: ends it, and stands alone where the beginning was in the prompt. ends: ends it, and
-    means nothing outside a thought of this family.
+    means nothing outside a thought of this family. first: the beginning counts at the very start of the text only.
     """
 
     name: str
     opens: str
     closes: str
     ends: str | None = None
+    first: bool = False
 
 
 _TAGS = (
@@ -33,11 +35,9 @@ _TAGS = (
     "rationale", "reflection", "reflect", "self_reflection", "analysis", "scratchpad", "inner_monologue",
     "inner_thoughts", "chain_of_thought", "cot", "longcat_think",
 )  # fmt: skip
-_FINAL_CHANNEL = r"(?:<\|end\|>)?(?:<\|start\|>)?(?:assistant)?<\|channel\|>final[^<>\n]{0,40}<\|message\|>"
+"""<think>, also with a prefix (<seed:think>): DeepSeek-R1, Qwen, GLM, Nemotron, EXAONE, Granite, Seed, MiniMax, …"""
 
 FAMILIES = (
-    # DeepSeek-R1, Qwen, GLM, Nemotron, EXAONE, Granite, Seed, MiniMax, R1-like research models: <think>, <seed:think>
-    *(Family(tag, rf"<(?:[a-z]{{1,12}}:)?{tag}>", rf"</(?:[a-z]{{1,12}}:)?{tag}>") for tag in _TAGS),
     Family("kimi", "◁think▷", "◁/think▷"),
     Family("magistral", r"\[think\]", r"\[/think\]"),
     Family("begin_of", r"<\|begin_of_(?:thought|thinking|think)\|>", r"<\|end_of_(?:thought|thinking|think)\|>"),
@@ -46,20 +46,35 @@ FAMILIES = (
     Family("bars_start", r"<\|?(?:think|thought)_start\|?>", r"<\|?(?:think|thought)_end\|?>"),
     Family("medgemma", r"<unused94>(?:thought)?", "<unused95>"),
     Family("gemma", r"<\|channel>thought", r"<channel\|>"),
-    Family("harmony", r"<\|channel\|>(?:analysis|commentary)[^<>\n]{0,40}<\|message\|>", _FINAL_CHANNEL, r"<\|end\|>"),
+    Family(
+        "harmony",
+        r"<\|channel\|>(?:analysis|commentary)[^<>\n]{0,40}<\|message\|>",
+        r"(?:<\|end\|>)?(?:<\|start\|>)?(?:assistant)?<\|channel\|>final[^<>\n]{0,40}<\|message\|>",
+        r"<\|end\|>",
+    ),
     # harmony after a decoding that leaves special marks out; the case is part of the mark
-    Family("harmony_plain", r"\A\s{0,9}(?-i:analysis(?=[A-Z\"']))", r"(?-i:assistantfinal(?!ly\b))"),
-    Family("granite", r"\A\s{0,9}here is my thought process:", r"here is my response:"),
-    Family("apriel", r"\A\s{0,9}here are my reasoning steps:", r"\[begin final response\]"),
+    Family("harmony_plain", r"(?-i:analysis(?=[A-Z\"']))", r"(?-i:assistantfinal(?!ly\b))", first=True),
+    Family("granite", r"here is my thought process:", r"here is my response:", first=True),
+    Family("apriel", r"here are my reasoning steps:", r"\[begin final response\]", first=True),
 )
+
+
+def _mark(families: Sequence[tuple[int, Family]], *, first: bool) -> str:
+    """One alternative a mark; the group's name is its kind and the family's number."""
+    sources = []
+    for number, family in families:
+        if family.first == first:
+            sources.append(rf"(?P<o{number}>{family.opens})")
+        if not first:
+            sources.append(rf"(?P<c{number}>{family.closes})")
+            sources.extend([rf"(?P<e{number}>{family.ends})"] if family.ends else [])
+    return "|".join(sources)
+
+
+_FIRST = re.compile(rf"\s*(?:{_mark(list(enumerate(FAMILIES)), first=True)})", re.IGNORECASE)
 _MARK = re.compile(
-    r"(?=[<\[◁\sAHah])(?:"  # nothing else begins a mark
-    + "|".join(
-        f"(?P<o{number}>{family.opens})|(?P<c{number}>{family.closes})"
-        + (f"|(?P<e{number}>{family.ends})" if family.ends else "")
-        for number, family in enumerate(FAMILIES)
-    )
-    + ")",
+    rf"<(?P<end>/?)(?:[a-z]{{1,12}}:)?(?P<tag>{'|'.join(_TAGS)})>"
+    rf"|(?=[<\[◁ah])(?:{_mark(list(enumerate(FAMILIES)), first=False)})",
     re.IGNORECASE,
 )
 
@@ -72,9 +87,12 @@ def without_thoughts(text: str) -> str:
 def spoken(text: str) -> list[str]:
     """The stretches of `text` between thoughts, in order; [text] where there are none, [] where all is thought."""
     kept: list[str] = []
-    position, inside = 0, ""  # the number of the family whose thought we are in
-    for mark in _MARK.finditer(text):
-        kind, family = (mark.lastgroup or " ")[0], (mark.lastgroup or " ")[1:]
+    position, inside = 0, ""  # the name of the family whose thought we are in
+    begun = _FIRST.match(text)
+    if begun:
+        position, inside = begun.end(), (begun.lastgroup or "o")[1:]
+    for mark in _MARK.finditer(text, position):
+        kind, family = _kind(mark)
         if kind == "o" and not inside:
             kept.append(text[position : mark.start()])
             inside = family
@@ -86,3 +104,11 @@ def spoken(text: str) -> list[str]:
     if not inside:
         kept.append(text[position:])
     return [stretch for stretch in kept if stretch]
+
+
+def _kind(mark: re.Match[str]) -> tuple[str, str]:
+    """("o" opens, "c" closes or "e" ends, the family)."""
+    if mark["tag"]:
+        return ("c" if mark["end"] else "o"), mark["tag"].lower()
+    name = mark.lastgroup or "o"
+    return name[0], name[1:]

@@ -15,7 +15,7 @@ import unicodedata
 
 from judge.core.thoughts import spoken
 
-HEAD, TAIL = 4_000, 8_000
+HEAD, TAIL = 2_000, 6_000
 
 # letters in the dress of another alphabet: 🅰, 🅲, Ⓒ by NFKC; Cyrillic and Greek look-alikes; Arabic ones by their order
 _DRESSED: dict[int, str | None] = {start + k: chr(65 + k) for start in (0x1F150, 0x1F170) for k in range(8)}
@@ -55,7 +55,7 @@ _BULLET = re.compile(r"^(?:[-•·>#+]{1,6} |\d{1,2}[.)] |#{1,6})+", re.MULTILIN
 _QA = re.compile(r"^A: ?(?=\W?[A-H]\W{0,2}\Z)", re.MULTILINE)  # Q: … A: C
 _FENCE = re.compile(r"```[a-z]{0,12}\n?")
 
-_BOXED = re.compile(r"\\f?boxed ?\{[{(\[ ]{0,4}([^{}\n]{0,200})")
+_BOXED = re.compile(r"\\(?:boxed|fbox) ?\{[{(\[ ]{0,4}([^{}\n]{0,200})")
 _BOX_TOKENS = re.compile(r"<\|begin_of_box\|>([^<]{0,300})", re.IGNORECASE)
 _TAGGED = re.compile(
     r"<(?:final[_ ]?answer|answer|conclusion|final|choice|option|solution)>((?:[^<]|<(?!/?[a-z_]{4,}>)){0,300})",
@@ -79,7 +79,7 @@ def parts(answer: str) -> list[str]:
     text = _without_thoughts(answer)
     text = _ROLE.sub("", _shortened(text), count=1).strip()
     text = html.unescape(text).translate(_DRESSED)
-    text = unicodedata.normalize("NFKC", text)
+    text = _shortened(unicodedata.normalize("NFKC", text))
     text = _ALONE.sub(lambda match: match[0].translate(_LATIN), text)
     following = _NEXT.search(text, 1)
     pieces = [text[: following.start()], text[following.start() :]] if following else [text]

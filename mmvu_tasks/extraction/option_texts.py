@@ -12,7 +12,7 @@ from collections.abc import Sequence
 LETTERS = "ABCD"
 _SHORT_FORMS = re.compile(r"\b(it|that|there|he|she|what|who|here)'s\b|\b(they|we|you)'re\b")
 _NOT_BEFORE = re.compile(
-    r"(?:\b(?:not|no|never|neither|nor|without|than|isn't|aren't|of)|n't)(?: (?:an?|the|any|that|in))? \Z|不是? ?\Z"
+    r"(?:\b(?:not|no|never|neither|nor|without|than|isn't|aren't|of|or|either)|n't)(?: (?:an?|the|any|that|in))? \Z|不是? ?\Z"
 )
 _NUMBERS = {
     word: str(number)
@@ -76,7 +76,7 @@ def _stands(option: str, whole: str) -> int | None:
     if option in ("yes", "no"):  # common words: only as the answer's first one
         return 0 if re.match(rf"{option}(?:[,.;:!]|\Z)", whole) else None
     # "2" is neither in "-2" nor in "2.5"
-    places = re.finditer(rf"(?<![\w\-])(?<!\d[.,])(?<!- (?=\d)){re.escape(option)}(?!\w|[.,]\d)", whole)
+    places = re.finditer(rf"(?<![\w\-])(?<!\d[.,])(?<!- (?=\d)){re.escape(option)}(?!\w|[.,]\d| or\b)", whole)
     undenied = [
         place.start() for place in places if not _NOT_BEFORE.search(whole[max(0, place.start() - 20) : place.start()])
     ]

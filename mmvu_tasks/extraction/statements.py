@@ -18,7 +18,7 @@ from typing import NamedTuple
 from mmvu_tasks.extraction.languages import Kind
 from mmvu_tasks.extraction.tokens import Tokens
 
-MOST = 400
+MOST = 200
 _REACH = 40  # signs read before a letter, and after it
 
 
@@ -84,20 +84,20 @@ def _signs(pattern: str, *, at_end: bool = False) -> re.Pattern[str]:
 
 
 # --- before the letter ---
-_FILL = "[filler right may it final option]"
 _ANSWER_IS = _signs(
     "(?: (?:answer|option) [^letter no]{0,16} [is colon]"
     " [is colon may filler right final it option think because so comma answer]{0,9}"
     r"| answer [filler option choose final right]{0,4}"
-    r"| (?:^|[comma so but]) [filler]{0,2} right [is colon] [filler option colon right]{0,4})",
+    "| (?:^|[comma so but]) [filler it option right]{0,5} [right fits] [filler option]{0,3} [is colon]"
+    " [filler option colon right]{0,4})",
     at_end=True,
 )
 _FINAL_IS = _signs("final [filler right]{0,2} [answer option]", at_end=False)
-_CHOICE = _signs("[choose] [filler it option right colon]{0,5}", at_end=True)
+_CHOICE = _signs("[choose] [filler it option right colon is]{0,5}", at_end=True)
 _WAIT = _signs("wait [comma it is may filler wait no yes think so but stop other]{0,6}", at_end=True)
 _CONCLUSION = _signs(
     "(?: so [filler right it is may think colon comma option answer other]{0,5}"
-    "| it [filler]{0,2} [is may]{1,3} [filler right it option colon]{0,4}"
+    "| it [filler]{0,2} [is may]{1,3} [filler right it option colon is]{0,4}"
     "| think [filler it is may option right comma]{0,5} | [fits so] [filler option right]{0,4}"
     "| but [filler it is may comma option]{0,4}"
     "| (?:^|[comma]) [filler but]{0,2} [is] [filler may is it option right]{0,4})",
@@ -122,7 +122,7 @@ _MORE = "[filler option it may]"
 _NOT_WRONG = _signs(rf"{_MORE}{{0,3}} [is]{{0,2}} not [filler is]{{0,3}} [wrong discard]")
 _WRONG = _signs(
     rf"(?: [option filler]{{0,2}} denied"
-    rf"| [comma]? [but]? {_MORE}{{0,4}} [is may]{{0,3}} [filler may is]{{0,4}} "
+    rf"| [comma]? [but]? {_MORE}{{0,4}} [is may]{{0,3}} [filler may is every]{{0,4}} "
     r"(?: wrong | discard (?![letter option]) )"
     rf"| [comma]? [but]? {_MORE}{{0,4}} [is may]{{0,3}} [filler may is]{{0,3}} not [filler is may]{{0,4}}"
     rf" (?: [right fits answer wrong] | [stop comma line asked] | $ | because | but | so )"
@@ -139,12 +139,12 @@ _MIGHT = _signs("[filler it option]{0,3} may")
 _IF_AFTER = _signs("[^letter]{0,12} may [^letter]{0,12} if")
 _IF_NEXT = _signs("[^letter comma]{0,8} if")
 _VERDICT_NEXT = _signs("[filler so but]{0,2} it")
-_INTRODUCES = _signs("(?: $ | [stop comma colon line so and because choose it filler asked] | text | [right wrong] )")
 _YES = _signs("[stop colon is comma]{0,3} (?: yes | right (?= [stop comma line colon] | $))")
 _NO = _signs(
     "[stop colon is comma]{0,3} (?: no | wrong (?= [stop comma line colon] | $) | not (?= [stop comma line] | $))"
 )
 _GROUP = _signs("letter (?: (?: comma? and comma? | comma ) [option filler]{0,2} letter | letter )*")
+_WONDERING = _signs("[filler it think not comma but wait option]*")
 _BOUNDARY = re.compile(r"[s?\n¶]")
 _LEAD = _signs("[yes no option filler comma stop line colon and]{0,6}")
 _ENDS = _signs("text? (?: [stop line asked] | $ )")
@@ -235,12 +235,16 @@ class _Place:
 
     def _claim(self, *, first: bool, verdicts: bool) -> tuple[Polarity, Strength]:
         before, after = self.before, self.after
+        if len(self.letters) >= len("ABCD"):
+            return Polarity.LISTED, Strength.NAMED
         if exception := self._exception():
             return exception, Strength.JUDGED
         if _NOT_WRONG.match(after):
             return Polarity.MENTIONED, Strength.NAMED
         if _WRONG.match(after) or _DENIAL.search(before) or _WRONG.match(self.verdict):
             return Polarity.DENIED, Strength.JUDGED
+        if after == "?" and _WONDERING.fullmatch(before):
+            return Polarity.ASSERTED, Strength.NAMED  # "Not sure, maybe B?"
         if after.endswith("?") or _SUPPOSITION.search(before) or self._conditional():
             return Polarity.SUPPOSED, Strength.NAMED
         if _ANSWER_IS.search(before):
@@ -268,7 +272,7 @@ class _Place:
 
     def _exception(self) -> Polarity | None:
         """ "Everything but C is wrong" chooses C, "all except C are right" does not."""
-        others = re.match("[Eqf,cP]*[Eq][Eqf,cP]*", self.after)
+        others = re.match("f*[Eq][Eqf,cP]*", self.after)
         before = _EXCEPTION.search(self.before)
         if not (before or others):
             return None
@@ -301,7 +305,7 @@ def _ticks(tokens: Tokens, places: Sequence[_Place]) -> dict[int, Statement]:
 def _listed(signs: str, places: Sequence[_Place]) -> set[int]:
     """The numbers of the places that repeat the options: A, B, C, … in order, or all four with nothing in between."""
     listed: set[int] = set()
-    for first in range(len(places)):
+    for first, place in enumerate(places):
         if first in listed:
             continue
         run, letters = [first], places[first].letters

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from mmvu_tasks.extraction.languages import Kind, read_languages
 
@@ -54,7 +55,7 @@ _ENDINGS = {"'s": "c", "'d": "w", "'ll": "f", "'re": "P", "'m": "c", "n't": "x"}
 _SCAN = re.compile(
     rf"(?P<text>[{_TEXTS}])"
     r"|\((?P<bracketed>[a-hA-H])\)"
-    rf"|(?<!{_LETTER})(?<![A-Za-z]['\-&])(?<!(?<![A-Za-z])[A-Z]\.)(?<!N/)(?P<label>[A-Ha-h])"
+    rf"|(?<!{_LETTER})(?<![A-Za-z]['\-])(?<![I-Zi-z]&)(?<!(?<![A-Za-z])[A-Z]\.)(?<!N/)(?P<label>[A-Ha-h])"
     rf"(?!{_LETTER})(?:{_SUFFIX}|(?!['\-]{_LETTER}|\.[A-Za-z]\.|[+#°%^=]| ?\d))"
     rf"|(?P<characters>{'|'.join(map(re.escape, _CHARACTERS))})"
     rf"|(?P<word>{_LETTER}+(?:'{_LETTER}+)*)"
@@ -86,8 +87,7 @@ def read_tokens(text: str, options: Sequence[str]) -> Tokens:
     return Tokens(signs, tuple(token.letter for token in found), tuple(token.item for token in found))
 
 
-@dataclass(frozen=True)
-class _Token:
+class _Token(NamedTuple):
     sign: str
     letter: str = ""
     word: str = ""
@@ -160,7 +160,7 @@ def _signs_of(word: str) -> str:
 
 
 _SMALL_WORDS = {"a": Kind.FILLER.value, "e": Kind.AND.value}  # an article; Portuguese and Italian "and"
-_SMALL = re.compile(r"(?:^|[\n¶])l(?=[a:]|s?\Z)|(?<=[ncPvkm:rRt])f{0,4}l(?=[\nscPwxeR,?:a¶]|\Z)")
+_SMALL = re.compile(r"(?:^|[\n¶])l(?=[a:]|s?\Z)|^l(?=[,cPR])|(?<=[ncPvkm:rRt])f{0,4}l(?=[\nscPwxeR,?:a¶]|\Z)")
 
 
 def _without_articles(found: list[_Token]) -> list[_Token]:
@@ -173,8 +173,8 @@ def _without_articles(found: list[_Token]) -> list[_Token]:
     small = {match.end() - 1 for match in _SMALL.finditer("".join(token.sign for token in kept))}
     for k, token in enumerate(kept):
         if token.sign == _MAYBE:
-            sure = k in small and not (token.letter == "A" and token.lowered)
-            kept[k] = replace(token, sign=LABEL) if sure else _Token(_SMALL_WORDS.get(token.word, OTHER))
+            sure = k in small and not (token.letter in "AEFGH" and token.lowered)
+            kept[k] = token._replace(sign=LABEL) if sure else _Token(_SMALL_WORDS.get(token.word, OTHER))
     return kept
 
 

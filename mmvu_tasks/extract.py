@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from mmvu_tasks.extraction import clean, option_texts
 from mmvu_tasks.extraction.statements import Polarity, Reading, Statement, Strength, read_statements
-from mmvu_tasks.extraction.tokens import read_tokens
+from mmvu_tasks.extraction.tokens import LABEL, read_tokens
 
 VERSION = "careful-2"
 LETTERS = ("A", "B", "C", "D")
@@ -90,7 +90,10 @@ def _said(text: str, options: Sequence[str]) -> Found:
     if letter := option_texts.same(text, options):
         return letter, "verbatim"
     verdicts = not any(_YES_OR_NO.match(option) for option in options)
-    return _decide(read_statements(read_tokens(text, options), verdicts=verdicts), text, options)
+    tokens = read_tokens(text, options)
+    lettered = tokens if LABEL in tokens.signs else tokens.with_texts_as_letters()
+    letter, rule = _decide(read_statements(lettered, verdicts=verdicts), text, options)
+    return letter, "option_text" if letter and lettered is not tokens else rule
 
 
 def _decide(reading: Reading, text: str, options: Sequence[str]) -> Found:
@@ -122,7 +125,8 @@ def _decide(reading: Reading, text: str, options: Sequence[str]) -> Found:
     left = set(LETTERS) - denied
     if len(left) == 1:
         return left.pop(), "eliminated"
-    if letter := option_texts.repeated(text, options):
+    letter = option_texts.repeated(text, options)
+    if letter and letter not in denied:
         return letter, "option_text"
     if items := [claim for claim in claims if claim.strength is Strength.NAMED]:
         return _agreed(items), "line"

@@ -1,6 +1,6 @@
 """Whose text an answer repeats, where it names no letter.
 
-said("I can see three people, but only one person has a computer.", options)    the option "Only one person …"
+repeated("I can see three people, but only one person has a computer.", options)    -> the option "Only one person …"
 """
 
 from __future__ import annotations
@@ -11,27 +11,31 @@ from collections.abc import Sequence
 
 LETTERS = "ABCD"
 _SHORT_FORMS = re.compile(r"\b(it|that|there|he|she|what|who|here)'s\b|\b(they|we|you)'re\b")
+_WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+_NUMBERS = {word: str(number) for number, word in enumerate(_WORDS)}
+_NUMBER = re.compile(rf"\b(?:{'|'.join(_WORDS)})\b")
 _NOT_BEFORE = re.compile(
-    r"(?:\b(?:not|no|never|neither|nor|without|than|isn't|aren't|of|or|either)|n't)(?: (?:an?|the|any|that|in))? \Z|不是? ?\Z"
+    r"(?:\b(?:not|no|never|neither|nor|without|than|isn't|aren't|of|or|either|minus|negative|option|choice|step)|n't)"
+    r"(?: (?:an?|the|any|that|in))? \Z|不是? ?\Z"
 )
-_NUMBERS = {
-    word: str(number)
-    for number, word in enumerate(
-        ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
-    )
-}
-_NUMBER = re.compile(rf"\b(?:{'|'.join(_NUMBERS)})\b")
+_SUPPOSED_BEFORE = re.compile(r"\b(?:if|whether|unless|would|could|might|may)\b[^.,;!?]*\Z")
 _SUBJECT = re.compile(r"(?:it|they|he|she|this|that|there|these|those)(?: (?:is|are|was|were))? ")
-_LAST = re.compile(r"[.!?:;,=\n] ?[^.!?;:,=\n]{0,200}\Z")
+_SET_APART = re.compile(r"(?:[=≈→] ?|\b(?:but|however|so|therefore|thus|hence|actually)\b[^.!?\n]{0,40})\Z")
+_YES_OR_NO = re.compile(r"(?:(?:the |my )?(?:correct )?answer(?: is|:) )?(yes|no)(?=[,.;:!]|\Z)")
 
 
 def same(text: str, options: Sequence[str]) -> str | None:
-    """The one option whose text is the whole answer."""
+    """The one option whose text is the whole answer, numbers in words or in digits; a number alone may begin the text."""
+    whole = _counted(text)
     for form in (_folded, _counted):
-        whole = form(text)
-        found = [letter for letter, option in zip(LETTERS, options, strict=True) if whole and form(option) == whole]
+        found = [letter for letter, option in zip(LETTERS, options, strict=True) if form(option) == form(text) != ""]
         if found:
             return found[0] if len(found) == 1 else None
+    if whole.isdecimal():
+        found = [
+            letter for letter, option in zip(LETTERS, options, strict=True) if _counted(option).split(" ")[0] == whole
+        ]
+        return found[0] if len(found) == 1 else None
     return None
 
 
@@ -39,22 +43,22 @@ def repeated(text: str, options: Sequence[str]) -> str | None:
     """The one option whose text stands in the answer, undenied; the one said last after "but" or "=" of several.
 
     A text inside a longer option's text does not count. Of options that begin with yes or no, the answer's first word
-    chooses where it fits one only; where no text stands as it is, texts without their subject count ("are sitting")."""
+    chooses where it fits one only; where no text stands as it is, texts with their numbers in digits count, and texts
+    without their subject ("are sitting"), of two words or more.
+    """
     whole, texts = _folded(text), [_folded(option) for option in options]
     places = _places(whole, texts)
-    if len(places) == 1:
-        return next(iter(places))
     if places:
         return _preferred(whole, places)
-    first = re.match(r"(yes|no)(?=[,.;:!]|\Z)", whole)
-    if first:
-        fitting = [
-            letter for letter, option in zip(LETTERS, texts, strict=True) if re.match(rf"{first[1]}\b[,.;]?", option)
-        ]
-        return fitting[0] if len(fitting) == 1 else None
-    cores = [_core(option) for option in texts]
-    places = _places(whole, cores)
-    return next(iter(places)) if len(places) == 1 else None
+    if first := _YES_OR_NO.match(whole):
+        fitting = [letter for letter, option in zip(LETTERS, texts, strict=True) if re.match(rf"{first[1]}\b", option)]
+        if len(fitting) == 1:
+            return fitting[0]
+    counted = [_counted(option) if " " in option else "" for option in texts]
+    for said, forms in ((_counted(text), counted), (whole, [_core(option) for option in texts])):
+        if places := _places(said, forms):
+            return next(iter(places)) if len(places) == 1 else None
+    return None
 
 
 def _places(whole: str, texts: Sequence[str]) -> dict[str, int]:
@@ -73,25 +77,22 @@ def _places(whole: str, texts: Sequence[str]) -> dict[str, int]:
 
 
 def _stands(option: str, whole: str) -> int | None:
+    """The last place where the text is claimed: not denied, not asked, not one of two."""
     if option in ("yes", "no"):  # common words: only as the answer's first one
         return 0 if re.match(rf"{option}(?:[,.;:!]|\Z)", whole) else None
     # "2" is neither in "-2" nor in "2.5"
-    places = re.finditer(rf"(?<![\w\-])(?<!\d[.,])(?<!- (?=\d)){re.escape(option)}(?!\w|[.,]\d| or\b)", whole)
-    undenied = [
-        place.start() for place in places if not _NOT_BEFORE.search(whole[max(0, place.start() - 20) : place.start()])
-    ]
-    return undenied[-1] if undenied else None
+    pattern = rf"(?<![\w\-])(?<!\d[.,])(?<!- (?=\d)){re.escape(option)}(?!\w|[.,]\d| or\b|\?)"
+    for place in reversed(list(re.finditer(pattern, whole))[-50:]):
+        before = whole[max(0, place.start() - 60) : place.start()]
+        if not _NOT_BEFORE.search(before) and not _SUPPOSED_BEFORE.search(before):
+            return place.start()
+    return None
 
 
 def _preferred(whole: str, places: dict[str, int]) -> str | None:
-    """The text said last, where "=" leads to it or the sentence says "but"."""
+    """The one text, or of several the one said last, where "=" leads to it or the sentence says "but"."""
     last = max(places, key=places.__getitem__)
-    before = whole[: places[last]]
-    return (
-        last
-        if re.search(r"(?:[=≈→] ?|\b(?:but|however|so|therefore|thus|hence|actually)\b[^.!?\n]{0,40})\Z", before[-60:])
-        else None
-    )
+    return last if len(places) == 1 or _SET_APART.search(whole[max(0, places[last] - 60) : places[last]]) else None
 
 
 def _folded(text: str) -> str:

@@ -305,7 +305,7 @@ def _ticks(tokens: Tokens, places: Sequence[_Place]) -> dict[int, Statement]:
 def _listed(signs: str, places: Sequence[_Place]) -> set[int]:
     """The numbers of the places that repeat the options: A, B, C, … in order, or all four with nothing in between."""
     listed: set[int] = set()
-    for first, place in enumerate(places):
+    for first in range(len(places)):
         if first in listed:
             continue
         run, letters = [first], places[first].letters

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from mmvu_tasks.extraction.languages import Kind, read_languages
@@ -78,6 +78,10 @@ class Tokens:
     signs: str
     letters: tuple[str, ...]
     items: tuple[bool, ...]
+
+    def with_texts_as_letters(self) -> Tokens:
+        """Option texts that stand apart read as the letters they belong to."""
+        return replace(self, signs=self.signs.replace(TEXT, LABEL))
 
 
 def read_tokens(text: str, options: Sequence[str]) -> Tokens:
@@ -192,8 +196,11 @@ _AFTER_LABEL = re.compile(r"(?<!\w)[A-Ha-h](?:[.):,\-\]\"'\s]{1,4}|\Z)\Z")
 
 def _masked(text: str, options: Sequence[str]) -> str:
     """Option texts left out after a letter, and one sign where they stand apart; elsewhere they stay."""
-    texts = {_key(option): number for number, option in reversed(list(enumerate(options)))}
-    known = sorted((said for said in texts if len(said) > 1), key=len, reverse=True)
+    keys = [_key(option) for option in options]
+    texts = {
+        key: number for number, key in enumerate(keys) if keys.count(key) == 1
+    }  # a text of two options is neither's
+    known = sorted({key for key in keys if len(key) > 1}, key=len, reverse=True)
     if not known:
         return text
     sources = "|".join(r"\s{1,3}".join(map(re.escape, said.split(" "))) for said in known)
@@ -205,7 +212,7 @@ def _masked(text: str, options: Sequence[str]) -> str:
         stop = "." if "." in match["end"] and not _GOES_ON.match(text, match.end()) else ""
         if _AFTER_LABEL.search(before):
             return stop
-        closed = not after or not (after.isalnum() or after == " ") or (stop and after == " ")
+        closed = not (after.isalnum() or after == " ") or bool(match["end"]) or bool(_GOES_ON.match(text, match.end()))
         opened = before.rstrip(" ")[-1:] in ("", "\n", ".", ":", ",", "(", "?", "!") or before.endswith(
             (" is ", " be ")
         )

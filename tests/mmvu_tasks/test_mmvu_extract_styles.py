@@ -6,6 +6,7 @@ import importlib.util
 import json
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -20,17 +21,18 @@ PUBLISHED = SHARED / "mmr-v1" / "MMR-benchmark.json"
 needs_shared = pytest.mark.skipif(not PUBLISHED.is_file(), reason="../shared/data is not beside the checkout")
 
 
-def lines(path: Path) -> list[dict[str, str]]:
+def lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-# Written for this project, in the manner of many models; "What is the man on the bench doing?"
+# Written for this project, in the manner of many models; "What is the man on the bench doing?" where a row has no
+# options of its own.
 BENCH = ("He is reading a newspaper.", "He is feeding the birds.", "He is sleeping.", "There is no man on the bench.")
 
 
 @pytest.mark.parametrize("row", lines(HERE / "answers_as_written.jsonl"), ids=lambda row: ascii(row["response"][:40]))
-def test_answers_as_written(row: dict[str, str]) -> None:
-    assert careful(row["response"], BENCH).letter == row["letter"]
+def test_answers_as_written(row: dict[str, Any]) -> None:
+    assert careful(row["response"], row.get("options", BENCH)).letter == row["letter"]
 
 
 @needs_shared
@@ -38,9 +40,7 @@ def test_labelled_answers() -> None:
     options = json.loads((SHARED / "mmvu-answers" / "options.json").read_text(encoding="utf-8"))
     rows = lines(SHARED / "mmvu-answers" / "answers.jsonl")
     assert len(rows) == 232
-    read = [
-        (row["response"], row["letter"], careful(row["response"], options[int(row["index"])]).letter) for row in rows
-    ]
+    read = [(row["response"], row["letter"], careful(row["response"], options[row["index"]]).letter) for row in rows]
     assert [row for row in read if row[1] != row[2]] == []
 
 

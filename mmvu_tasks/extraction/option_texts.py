@@ -25,7 +25,7 @@ _YES_OR_NO = re.compile(r"(?:(?:the |my )?(?:correct )?answer(?: is|:) )?(yes|no
 
 
 def same(text: str, options: Sequence[str]) -> str | None:
-    """The one option whose text is the whole answer, numbers in words or in digits; a number alone may begin the text."""
+    """The one option whose text is the whole answer, numbers in words or digits; or its number."""
     whole = _counted(text)
     for form in (_folded, _counted):
         found = [letter for letter, option in zip(LETTERS, options, strict=True) if form(option) == form(text) != ""]

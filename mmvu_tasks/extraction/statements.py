@@ -110,7 +110,7 @@ _DENIAL = _signs(
 )
 _SUPPOSITION = _signs(
     "(?: supposed [^comma letter no]{0,8} | people [^comma]{0,4} may [choose think is filler it answer option]{1,6}"
-    "| (?:^|[comma but so]) [but so filler because]{0,2} if (?!comma) [^so]*"
+    "| (?:^|[comma but so]) [but so filler because]{0,2} if (?! comma | .* comma [so but] ) .*"
     "| if [filler it answer option is may right]{0,6} )",
     at_end=True,
 )

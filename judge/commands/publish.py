@@ -3,8 +3,10 @@
     mmjudge publish out/mmvu --model ORG/NAME --details ORG/mmjudge-details           # shows all that would be sent
     mmjudge publish out/mmvu --model ORG/NAME --details ORG/mmjudge-details --push    # sends it
 
-The numbers go to the model as a pull request, verdicts and responses to a dataset repository of yours. Sending twice
-changes nothing. Exit codes: 0; 2 for what may not be published, what is in the way, and what the Hub refuses.
+What a reader would take for something else (replayed feedback, another judge, a part of the questions, …) is refused
+until `--allow REASON,…` says that it is meant. The numbers go to the model as a pull request, verdicts and responses to
+a dataset repository of yours. Sending twice changes nothing. Exit codes: 0; 2 for what may not be published, what is in
+the way, and what the Hub refuses.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from judge.commands import options
 from judge.core.benchmark import find
 from judge.publish import details, plan
 from judge.publish.hub import Hub, Repo
-from judge.publish.ready import refuse_unready
+from judge.publish.ready import ALLOWABLE, refuse_unready
 from judge.results.run_folder import read_run
 
 
@@ -28,20 +30,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--model-index", action="store_true", help="the numbers in the metadata of the model's README.md, too")
     add("--push", action="store_true", help="send it; without this, show what would be sent")
     options.add(parser, "--max-unscored", help="refuse above this share (default: 5%%)")
+    add("--allow", type=_reasons, default=frozenset(), metavar="REASON[,REASON…]",
+        help="publish in spite of these, which the notes then name: "
+        + "; ".join(f"{name}, {about}" for name, about in ALLOWABLE.items()))  # fmt: skip
 
 
 def run(args: argparse.Namespace) -> int:
     measured = read_run(args.folder)
     benchmark = find(measured.results["benchmark"])
-    refuse_unready(measured, benchmark, args.max_unscored)
+    overruled = refuse_unready(measured, benchmark, args.max_unscored, args.allow)
     hub = Hub()
     model = Repo("model", args.model)
     dataset = Repo("dataset", args.details) if args.details else None
     for repo in (model, dataset):
         if repo is not None:
             hub.check(repo)
-    target = plan.Target(model, dataset, index=args.model_index)
+    target = plan.Target(model, dataset, index=args.model_index, allowed=[reason.name for reason in overruled])
     planned = plan.make_plan(hub, measured, benchmark, target, offline=not args.push)
+    for reason in overruled:
+        print(f"allowed, {reason.name}: {reason.problem}")
     print(hub.hide(plan.show_plan(planned)))
     if dataset is not None:
         _advise(measured.folder, benchmark.repo)
@@ -51,6 +58,15 @@ def run(args: argparse.Namespace) -> int:
     else:
         print("nothing was sent; add --push to send it")
     return 0
+
+
+def _reasons(text: str) -> frozenset[str]:
+    names = frozenset(text.split(","))
+    if unknown := sorted(names - set(ALLOWABLE)):
+        raise argparse.ArgumentTypeError(
+            f"{', '.join(map(repr, unknown))}: no such reason; known: {', '.join(ALLOWABLE)}"
+        )
+    return names
 
 
 def _advise(folder: Path, questions: str) -> None:

@@ -27,6 +27,7 @@ import yaml
 from judge.core.benchmark import Benchmark
 from judge.core.signature import Signature
 from judge.errors import UserError
+from judge.publish.ready import edition_of
 from judge.results.run_folder import Run
 
 FOLDER = ".eval_results"
@@ -41,10 +42,11 @@ def file_of(benchmark: Benchmark) -> str:
     return f"{FOLDER}/{benchmark.name}.yaml"
 
 
-def build_entries(run: Run, benchmark: Benchmark, source_url: str | None) -> list[Entry]:
+def build_entries(run: Run, benchmark: Benchmark, source_url: str | None, allowed: Sequence[str] = ()) -> list[Entry]:
     """One entry for every headline metric. source_url: where the details are, None where they are nowhere.
 
-    Raises UserError where huggingface_hub is too old.
+    allowed: names of the reasons that stood against publishing and were overruled. Raises UserError where
+    huggingface_hub is too old.
     """
     try:
         from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml
@@ -56,12 +58,12 @@ def build_entries(run: Run, benchmark: Benchmark, source_url: str | None) -> lis
     entries = [
         EvalResultEntry(
             dataset_id=benchmark.repo,
-            task_id=f"{benchmark.name}_{dataset['edition']}_{metric}".lower(),
+            task_id=task_of(run, metric, allowed),
             value=rounded(run.estimate(metric)["value"]),
             dataset_revision=dataset["revision"] if COMMIT.fullmatch(dataset["revision"] or "") else None,
             source_url=source_url,
             source_name=SOURCE_NAME if source_url else None,
-            notes=notes(run, metric),
+            notes=notes(run, metric, allowed),
         )
         for metric in benchmark.headline
     ]
@@ -73,13 +75,21 @@ def rounded(value: float) -> float:
     return round(value, 4)
 
 
-def notes(run: Run, metric: str) -> str:
+def task_of(run: Run, metric: str, allowed: Sequence[str] = ()) -> str:
+    """ "mmvu_cvpr_ra": what is not the whole of a published edition has a task of its own, "mmvu_unknown_ra"."""
+    part = "_part" if "subset" in allowed else ""
+    edition = re.sub(r"[^a-z0-9]+", "_", edition_of(run).lower()).strip("_")
+    return f"{run.results['benchmark']}_{edition}{part}_{metric}".lower()
+
+
+def notes(run: Run, metric: str, allowed: Sequence[str] = ()) -> str:
     """What the number needs beside it, the signature last."""
     estimate, unscored = run.estimate(metric), run.results["unscored"]
     return (
         f"{metric} {estimate['value']:.2f}, 95% interval {estimate['ci_low']:.2f} to {estimate['ci_high']:.2f}, "
-        f"n {estimate['n']}; edition {run.results['dataset']['edition']}; unscored {100 * unscored['rate']:.1f}%; "
-        f"signature: {run.results['signature']}"
+        f"n {estimate['n']}; edition {edition_of(run)}; unscored {100 * unscored['rate']:.1f}%; "
+        + (f"not as published systems: {', '.join(allowed)}; " if allowed else "")
+        + f"signature: {run.results['signature']}"
     )
 
 

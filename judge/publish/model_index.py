@@ -16,6 +16,7 @@ Format: https://huggingface.co/docs/hub/model-cards; classes: `huggingface_hub.E
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import yaml
@@ -24,6 +25,7 @@ from judge.core.benchmark import Benchmark
 from judge.core.signature import Signature
 from judge.errors import UserError
 from judge.publish import entries
+from judge.publish.ready import edition_of
 from judge.results.run_folder import Run
 
 FILE = "README.md"
@@ -33,13 +35,15 @@ _BLOCK = re.compile(r"\A(\s*---[^\S\n]*\n)(.*?)(^---[^\S\n]*$)", re.DOTALL | re.
 """What the Hub takes for metadata: between the first line of three dashes and the next."""
 
 
-def build_result(run: Run, benchmark: Benchmark, source_url: str | None) -> dict[str, Any]:
-    """One result with a metric for every headline number."""
+def build_result(run: Run, benchmark: Benchmark, source_url: str | None, allowed: Sequence[str] = ()) -> dict[str, Any]:
+    """One result with a metric for every headline number; parameters as of `entries.build_entries`."""
     from huggingface_hub import EvalResult
     from huggingface_hub.repocard_data import eval_results_to_model_index
 
     dataset = run.results["dataset"]
     found = []
+    name = f"{benchmark.title} ({'part of ' if 'subset' in allowed else ''}edition {edition_of(run)})"
+    differing = {"not_as_published": ", ".join(allowed)} if allowed else {}
     for metric in benchmark.headline:
         estimate = run.estimate(metric)
         interval = [entries.rounded(estimate[end]) for end in ("ci_low", "ci_high")]
@@ -47,12 +51,17 @@ def build_result(run: Run, benchmark: Benchmark, source_url: str | None) -> dict
             EvalResult(
                 task_type=TASK,
                 dataset_type=benchmark.repo,
-                dataset_name=f"{benchmark.title} (edition {dataset['edition']})",
+                dataset_name=name,
                 dataset_revision=dataset["revision"] if entries.COMMIT.fullmatch(dataset["revision"] or "") else None,
                 metric_type=metric.lower(),
                 metric_name=metric,
                 metric_value=entries.rounded(estimate["value"]),
-                metric_args={"interval": interval, "n": estimate["n"], "signature": run.results["signature"]},
+                metric_args={
+                    "interval": interval,
+                    "n": estimate["n"],
+                    **differing,
+                    "signature": run.results["signature"],
+                },
                 source_url=source_url,
                 source_name=entries.SOURCE_NAME if source_url else None,
             )

@@ -23,6 +23,7 @@ from judge.errors import UserError
 from judge.publish import details, entries, model_index
 from judge.publish.details import Digests, File
 from judge.publish.hub import LOGIN, Head, Hub, PullRequest, Repo, UnreachableError
+from judge.publish.ready import edition_of
 from judge.results.run_folder import Run
 
 Merge = Callable[[str | None], str]
@@ -64,11 +65,16 @@ class Detail:
 
 @dataclasses.dataclass(frozen=True)
 class Target:
-    """Where a run goes. dataset: for its details, None for none. index: the model's `model-index` as well."""
+    """Where a run goes, and as what.
+
+    dataset: for its details, None for none. index: the model's `model-index` as well. allowed: names of the reasons
+    that stood against publishing and were overruled.
+    """
 
     model: Repo
     dataset: Repo | None
     index: bool
+    allowed: Sequence[str] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,8 +112,9 @@ def make_plan(hub: Hub, run: Run, benchmark: Benchmark, target: Target, *, offli
         raise UserError(f"{model}: there is no such repository, or this account may not see it", fix=LOGIN)
     files = details.detail_files(run, folder) if dataset else []
     return Plan(
-        title=f"Add {benchmark.title} {run.results['dataset']['edition']} results",
+        title=f"Add {benchmark.title} {edition_of(run)} results",
         description=f"Measured with mmjudge on {run.results['n']} questions.\n\nSignature: `{run.results['signature']}`"
+        + (f"\n\nNot as published systems: {', '.join(target.allowed)}" if target.allowed else "")
         + (f"\n\nVerdicts and responses: {url}" if url else ""),
         model=model,
         model_head=head,
@@ -179,10 +186,10 @@ def diff(path: str, old: str | None, new: str) -> list[str]:
 
 def _merges(run: Run, benchmark: Benchmark, url: str | None, target: Target) -> dict[str, Merge]:
     """What is to be in the model's repository, by path."""
-    path, ours = entries.file_of(benchmark), entries.build_entries(run, benchmark, url)
+    path, ours = entries.file_of(benchmark), entries.build_entries(run, benchmark, url, target.allowed)
     merges: dict[str, Merge] = {path: lambda text: entries.merge_entries(text, ours, path)}
     if target.index:
-        result = model_index.build_result(run, benchmark, url)
+        result = model_index.build_result(run, benchmark, url, target.allowed)
         merges[model_index.FILE] = lambda text: model_index.merge_result(text, result, target.model.id.split("/")[-1])
     return merges
 

@@ -59,14 +59,22 @@ class Table:
         found = [system.categories.get(name, {}).get(category) for name in names for system in self.systems]
         return sorted(value for value in found if value is not None)
 
+    def differences(self, parts: Mapping[str, str]) -> dict[str, tuple[str, str | None]]:
+        """Parts of a run's signature that are not as here, name → (here, in the run); None where the run lacks it."""
+        found = {name: parts.get(name) for name in self.requires}
+        return {
+            name: (wanted, found[name])
+            for name, wanted in self.requires.items()
+            if found[name] != wanted and not str(found[name]).startswith(f"{wanted}@")
+        }
+
     def against(self, result: Mapping[str, Any]) -> list[str]:
         """What keeps these systems from being compared with a run, one phrase each; [] where nothing does."""
-        parts = Signature.parse(result["signature"]).parts
-        reasons = []
-        for name, wanted in self.requires.items():
-            found = parts.get(name)
-            if found is None or (found != wanted and not found.startswith(f"{wanted}@")):
-                reasons.append(f"{name} is {wanted} there, {'unknown' if found is None else found} here")
+        differing = self.differences(Signature.parse(result["signature"]).parts)
+        reasons = [
+            f"{name} is {wanted} there, {'unknown' if found is None else found} here"
+            for name, (wanted, found) in differing.items()
+        ]
         if not reasons and result["n"] != self.answers:
             reasons.append(f"{self.answers:,} questions were answered there, {result['n']:,} here")
         return reasons

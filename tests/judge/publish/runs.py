@@ -6,10 +6,12 @@ import json
 from pathlib import Path
 
 from judge.core.benchmark import Source
+from judge.core.signature import Signature
 from judge.core.verdict import Verdict
 from judge.results.result import build_result
-from judge.results.run_folder import RunFolder
+from judge.results.run_folder import Run, RunFolder, read_run
 from judge.scoring.pipeline import make_signature
+from mmie_tasks.benchmark import BENCHMARK as MMIE
 from mmvu_tasks.benchmark import BENCHMARK
 from mmvu_tasks.categories import CATEGORIES
 
@@ -48,3 +50,22 @@ def write(folder: Path, made: list[Verdict] | None = None, edition: str | None =
     (folder / "verdicts.jsonl").write_text(rows)
     RunFolder(folder).write_results(result)
     return folder
+
+
+def mmie(folder: Path, **changed: str | None) -> Run:
+    """A folder of six answers to MMIE, measured as the published systems were but for `changed` parts; None: absent."""
+    measured = {
+        "benchmark": "mmie",
+        "edition": "full",
+        "profile": "reference",
+        "rubric": "official@1a2b3c4d",
+        "judge": "MMIE/MMIE-Score@9e8d7c6b",
+    }
+    parts = {name: value for name, value in {**measured, **changed}.items() if value is not None}
+    made = [Verdict(f"{kind}-{number}", "judge", number, None, kind) for kind in MMIE.categories for number in (3, 5)]
+    source = Source(MMIE.repo, "local:0123456789ab", parts["edition"]) if "edition" in parts else None
+    result = build_result(MMIE, made, None, source, Signature(parts))
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "verdicts.jsonl").write_text("".join(json.dumps(verdict.to_json()) + "\n" for verdict in made))
+    RunFolder(folder).write_results(result)
+    return read_run(folder)

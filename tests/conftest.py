@@ -1,16 +1,19 @@
-"""Nothing here depends on time or on how busy the machine is."""
+"""Nothing here depends on time, on how busy the machine is, or on whose shell it is run from."""
 
 import http.server
-import os
+import shutil
+import tempfile
 import threading
 from collections.abc import Iterator
 
 import pytest
+import surroundings
 from hypothesis import HealthCheck, settings
 
-# Threads of models this small wait for each other: on a busy machine ten times as long. Set before torch is imported,
-# and inherited by every command that a test starts.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+CACHE = tempfile.mkdtemp(prefix="mmjudge-tests-cache-")
+
+# before torch, the harnesses and the Hub's client are imported, which read the environment once
+ASKED = surroundings.settle(CACHE)
 
 # property tests are about outcomes, never about time
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -20,6 +23,16 @@ settings.load_profile("untimed")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What starts the harnesses takes longest: first, so that no process is left alone with it at the end."""
     items.sort(key=lambda item: not {"harness", "examples"} & set(item.path.parts))
+
+
+def pytest_configure() -> None:
+    """Undo PYTHONWARNINGS: here, for pytest brings the filters back after it has read this file."""
+    surroundings.forget_warnings(ASKED)
+
+
+def pytest_unconfigure() -> None:
+    """Take away the stand-in for the user's cache."""
+    shutil.rmtree(CACHE, ignore_errors=True)
 
 
 @pytest.fixture

@@ -77,7 +77,7 @@ def _read(part: str, options: Sequence[str]) -> Found:
 
 def _marked(inside: Sequence[str], options: Sequence[str]) -> str | None:
     """The last place set apart that can be read."""
-    for text in reversed(inside):
+    for text in reversed(inside[-20:]):
         letter, rule = _said(clean.plain(text), options)
         if rule is not None:
             return letter

@@ -74,7 +74,7 @@ def _mark(families: Sequence[tuple[int, Family]], *, first: bool) -> str:
 _FIRST = re.compile(rf"\s*(?:{_mark(list(enumerate(FAMILIES)), first=True)})", re.IGNORECASE)
 _MARK = re.compile(
     rf"<(?P<end>/?)(?:[a-z]{{1,12}}:)?(?P<tag>{'|'.join(_TAGS)})>"
-    rf"|(?=[<\[◁ah])(?:{_mark(list(enumerate(FAMILIES)), first=False)})",
+    rf"|(?=[\[◁ah]|<[|/tuc])(?:{_mark(list(enumerate(FAMILIES)), first=False)})",
     re.IGNORECASE,
 )
 

@@ -45,7 +45,8 @@ _ROLE = re.compile(
 _TEX = re.compile(r"\\(?!(?:boxed|fbox|times|to|rightarrow)\b)[a-zA-Z]{1,15} ?(?=\{)|\\[\[\]()]|\\[ ,;!]")
 _TEX_ARROW = re.compile(r"\\(?:to|rightarrow|Rightarrow|implies|longrightarrow)\b")
 _STRUCK = re.compile(r"~~[^~\n]{1,200}~~|<(del|strike)>[^<\n]{1,200}</\1>", re.IGNORECASE)
-_HTML = re.compile(r"(?!\A<[A-H]>\Z)</?[a-zA-Z][^<>\n]{0,60}>")
+_HTML = re.compile(r"</?[a-zA-Z][^<>\n]{0,60}>")
+_ANGLED = re.compile(r"<([A-H])>")
 _EMPHASIS = re.compile(r"[*`$]|__|(?<!\w)_|_(?!\w)|~~")
 _QUOTED_QUESTION = re.compile(r"[\"“][^\"“”\n]{3,200}\?[\"”]")
 _BLANKS = re.compile(r"[^\S\n]+")
@@ -58,7 +59,7 @@ _FENCE = re.compile(r"```[a-z]{0,12}\n?")
 _BOXED = re.compile(r"\\(?:boxed|fbox) ?\{[{(\[ ]{0,4}([^{}\n]{0,200})")
 _BOX_TOKENS = re.compile(r"<\|begin_of_box\|>([^<]{0,300})", re.IGNORECASE)
 _TAGGED = re.compile(
-    r"<(?:final[_ ]?answer|answer|conclusion|final|choice|option|solution)>((?:[^<]|<(?!/?[a-z_]{4,}>)){0,300})",
+    r"<(?:final[_ ]?answer|answer|conclusion|final|choice|option|solution)>([^<]{0,300}(?:<(?!/?[a-z_]{4,}>)[^<]{0,300}){0,5})",
     re.IGNORECASE,
 )
 _KEY = (
@@ -108,7 +109,8 @@ def plain(part: str) -> str:
     """Words, stops and signs only: no markup, bullets, end tokens or quoted questions; blanks single."""
     text = _FENCE.sub("", _STRUCK.sub(" ", part))
     text = _TEX_ARROW.sub("→", _TEX.sub("", _CONTROL.sub(" ", text)))
-    text = _EMPHASIS.sub("", _HTML.sub(" ", text.strip())).replace("|", " ").replace("\\boxed", "")
+    text = _ANGLED.sub(r" \1 ", text) if "</" not in text else text
+    text = _EMPHASIS.sub("", _HTML.sub(" ", text)).replace("|", " ").replace("\\boxed", "")
     text = _QUOTED_QUESTION.sub("", text)
     text = _MORE_LINES.sub("\n\n", _LINES.sub("\n", _BLANKS.sub(" ", text)))
     return _QA.sub("Answer: ", _BULLET.sub("", text).strip())

@@ -3,9 +3,8 @@
     "The answer is C. Option A would be right only if they ran."
         Statement("C", ASSERTED, STATED, 0), Statement("A", SUPPOSED, MENTIONED, 1)
 
-Patterns are over the signs of `tokens`, with the names of `Kind` for signs and blanks for reading; what a letter's
-sentence says before it is matched at its end, what it says after it at its beginning. Of an answer with more than
-`MOST` places, the first quarter of them and the last are read.
+What a letter's sentence says before it and after it is held against `grammar`. Of an answer with more than `MOST`
+places, the first quarter of them and the last are read.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ from collections.abc import Sequence
 from enum import Enum, IntEnum
 from typing import NamedTuple
 
+from mmvu_tasks.extraction import grammar
 from mmvu_tasks.extraction.languages import Kind
 from mmvu_tasks.extraction.tokens import Tokens
 
@@ -63,103 +63,17 @@ class Reading(NamedTuple):
     ending: bool
 
 
-_NAMES = {kind.name.lower(): kind.value for kind in Kind}
-_NAMES["is"] = "cP"
-_NAMES |= {
-    "letter": "L",
-    "text": "T",
-    "stop": "s",
-    "asked": "?",
-    "line": "\n¶",
-    "comma": ",",
-    "colon": ":",
-    "other": "o",
-}
-
-
-def _signs(pattern: str, *, at_end: bool = False) -> re.Pattern[str]:
-    """A pattern over signs from one over the names of kinds; `[is may]` is a class, `{0,4}` and `(?!…)` as in `re`."""
-    source = re.sub(r"[a-z]{2,}", lambda match: re.escape(_NAMES[match[0]]), pattern)
-    return re.compile(source.replace(" ", "") + (r"\Z" if at_end else ""))
-
-
-# --- before the letter ---
-_ANSWER_IS = _signs(
-    "(?: (?:answer|option) [^letter no]{0,16} [is colon]"
-    " [is colon may filler right final it option think because so comma answer]{0,9}"
-    r"| answer [filler option choose final right]{0,4}"
-    "| (?:^|[comma so but]) [filler it option right]{0,5} [right fits] [filler option]{0,3} [is colon]"
-    " [filler option colon right]{0,4})",
-    at_end=True,
-)
-_FINAL_IS = _signs("final [filler right]{0,2} [answer option]", at_end=False)
-_CHOICE = _signs("[choose] [filler it option right colon is]{0,5}", at_end=True)
-_WAIT = _signs("wait [comma it is may filler wait no yes think so but stop other]{0,6}", at_end=True)
-_CONCLUSION = _signs(
-    "(?: so [filler right it is may think colon comma option answer other]{0,5}"
-    "| it [filler]{0,2} [is may]{1,3} [filler right it option colon is]{0,4}"
-    "| think [filler it is may option right comma]{0,5} | [fits so] [filler option right]{0,4}"
-    "| but [filler it is may comma option]{0,4}"
-    "| (?:^|[comma]) [filler but]{0,2} [is] [filler may is it option right]{0,4})",
-    at_end=True,
-)
-_DENIAL = _signs(
-    "(?: [not instead] [filler think it may is choose right answer option colon discard]{0,8}"
-    "| [wrong discard] [filler it think may not]{0,4} [answer option options]{0,2} [it filler is colon may]{0,5})",
-    at_end=True,
-)
-_SUPPOSITION = _signs(
-    "(?: supposed [^comma letter no]{0,8} | people [^comma]{0,4} may [choose think is filler it answer option]{1,6}"
-    "| (?:^|[comma but so]) [but so filler because]{0,2} if (?! comma | .* comma [so but] ) .*"
-    "| if [filler it answer option is may right]{0,6} )",
-    at_end=True,
-)
-_EXCEPTION = _signs("(?: [every none] [^letter]{0,4} [except but] | except) [filler option comma]{0,2}", at_end=True)
-_EITHER = _signs("^ [filler option it think yes no comma stop may but so wait]*")
-
-# --- after it ---
-_MORE = "[filler option it may]"
-_NOT_WRONG = _signs(rf"{_MORE}{{0,3}} [is]{{0,2}} not [filler is]{{0,3}} [wrong discard]")
-_WRONG = _signs(
-    rf"(?: [option filler]{{0,2}} denied"
-    rf"| [comma]? [but]? {_MORE}{{0,4}} [is may]{{0,3}} [filler may is every]{{0,4}} "
-    r"(?: wrong | discard (?![letter option]) )"
-    rf"| [comma]? [but]? {_MORE}{{0,4}} [is may]{{0,3}} [filler may is]{{0,3}} not [filler is may]{{0,4}}"
-    rf" (?: [right fits answer wrong] | [stop comma line asked] | $ | because | but | so )"
-    rf"| [colon] [filler it is colon]{{0,4}} (?: wrong | not [filler is]{{0,3}} [right fits]) )"
-)
-_RIGHT = _signs(
-    rf"(?: [option comma]? [it]? {_MORE}{{0,3}} [is]{{1,3}} [filler is may option colon]{{0,5}}"
-    r" (?: right | fits | answer )"
-    rf"| {_MORE}{{0,4}} fits | [filler option]{{0,3}} right (?= [stop comma line right because so but asked] | $ )"
-    rf"| [filler option]{{0,2}} [is filler]{{0,2}} chosen | [is may] (?= [stop] | $ )"
-    rf"| [colon] [filler it is]{{0,3}} (?: fits | right (?! [other option answer filler] )))"
-)
-_MIGHT = _signs("[filler it option]{0,3} may")
-_IF_AFTER = _signs("[^letter]{0,12} may [^letter]{0,12} if")
-_IF_NEXT = _signs("[^letter comma]{0,8} if")
-_VERDICT_NEXT = _signs("[filler so but]{0,2} it")
-_YES = _signs("[stop colon is comma]{0,3} (?: yes | right (?= [stop comma line colon] | $))")
-_NO = _signs(
-    "[stop colon is comma]{0,3} (?: no | wrong (?= [stop comma line colon] | $) | not (?= [stop comma line] | $))"
-)
-_GROUP = _signs("letter (?: (?: comma? and comma? | comma ) [option filler]{0,2} letter | letter )*")
-_WONDERING = _signs("[filler it think not comma but wait option]*")
-_BOUNDARY = re.compile(r"[s?\n¶]")
-_LEAD = _signs("[yes no option filler comma stop line colon and]{0,6}")
-_ENDS = _signs("text? (?: [stop line asked] | $ )")
-_TICKED = _signs("[^letter line]{0,40}? (tick | cross)")
-
-
 def read_statements(tokens: Tokens, *, verdicts: bool) -> Reading:
     """verdicts: whether a "yes" or "no" after a letter judges it (no option of the question is itself a yes or no)."""
     signs = tokens.signs
     places = [
-        _Place(tokens, start, end) for match in _GROUP.finditer(signs) for start, end in _split(tokens, *match.span())
+        _Place(tokens, start, end)
+        for match in grammar.GROUP.finditer(signs)
+        for start, end in _split(tokens, *match.span())
     ]
     if len(places) > MOST:
         places = places[: MOST // 4] + places[-(MOST - MOST // 4) :]
-    judged = sum(bool(_YES.match(place.after) or _NO.match(place.after)) for place in places)
+    judged = sum(place.yes or place.no for place in places)
     ticks = _ticks(tokens, places)
     found = [
         ticks.get(place.start) or place.statement(first=number == 0, verdicts=verdicts and judged >= 2)
@@ -184,25 +98,27 @@ def _split(tokens: Tokens, start: int, end: int) -> list[tuple[int, int]]:
         return [(start, end)]
     if Kind.AND.value in signs[start:last] and tokens.letters[end - 1] in tokens.letters[start : last + 1]:
         return [(start, last + 1), (end - 1, end)]  # between B and C, B is right
+    if grammar.INSTEAD_OF.search(_before(signs, start)) and Kind.AND.value not in signs[start:end]:
+        return [(start, start + 1), (end - 1, end)]  # rather than A, B
     after = _after(signs, end)
-    wrong = _WRONG.match(after)
+    wrong = grammar.WRONG.match(after)
     together = Kind.AND.value in signs[start:end]
-    if re.match("f*P", after) or not (wrong or (_RIGHT.match(after) and not together)):
+    if re.match("f*P", after) or not (wrong or (grammar.RIGHT.match(after) and not together)):
         return [(start, end)]
     before = _before(signs, start)
-    if together and not (_ANSWER_IS.search(before) or _CHOICE.search(before)):
+    if together and not (grammar.ANSWER_IS.search(before) or grammar.CHOICE.search(before)):
         return [(start, end)]
     return [(start, last + 1), (end - 1, end)]
 
 
 def _before(signs: str, start: int) -> str:
-    return _BOUNDARY.split(signs[max(0, start - _REACH) : start])[-1]
+    return grammar.BOUNDARY.split(signs[max(0, start - _REACH) : start])[-1]
 
 
 def _after(signs: str, end: int) -> str:
     """Up to the end of the sentence, its sign included."""
     reach = signs[end : end + _REACH]
-    boundary = _BOUNDARY.search(reach)
+    boundary = grammar.BOUNDARY.search(reach)
     return reach[: boundary.end()] if boundary else reach
 
 
@@ -220,13 +136,15 @@ class _Place:
         self.letters = "".join(sorted(set(filter(None, tokens.letters[start:end]))))
         self.item = tokens.items[start]
         self.verdict = self._next_sentence(tokens.signs, end)  # "Option A: he reads. This is wrong."
+        self.yes = bool(grammar.YES.match(self.after) or grammar.YES.match(self.verdict))
+        self.no = bool(grammar.NO.match(self.after) or grammar.NO.match(self.verdict))
 
     def _next_sentence(self, signs: str, end: int) -> str:
         """The sentence after this one, where this one begins with the letter and that one goes on about it."""
         if not re.fullmatch("[fmt,]*", self.before) or not self.after.endswith("s") or "L" in self.after:
             return ""
         following = _after(signs, end + len(self.after))
-        return following if _VERDICT_NEXT.match(following) else ""
+        return following if grammar.VERDICT_NEXT.match(following) else ""
 
     def statement(self, *, first: bool, verdicts: bool) -> Statement:
         polarity, strength = self._claim(first=first, verdicts=verdicts)
@@ -239,27 +157,33 @@ class _Place:
             return Polarity.LISTED, Strength.NAMED
         if exception := self._exception():
             return exception, Strength.JUDGED
-        if _NOT_WRONG.match(after):
+        if grammar.NOT_WRONG.match(after):
             return Polarity.MENTIONED, Strength.NAMED
-        if _WRONG.match(after) or _DENIAL.search(before) or _WRONG.match(self.verdict):
+        if grammar.WRONG.match(after) or grammar.DENIAL.search(before) or grammar.WRONG.match(self.verdict):
             return Polarity.DENIED, Strength.JUDGED
-        if after == "?" and _WONDERING.fullmatch(before):
+        if after == "?" and grammar.WONDERING.fullmatch(before):
             return Polarity.ASSERTED, Strength.NAMED  # "Not sure, maybe B?"
-        if after.endswith("?") or _SUPPOSITION.search(before) or self._conditional():
+        if (
+            (after.endswith("?") and not (self.item and not before))
+            or grammar.SUPPOSITION.search(before)
+            or self._conditional()
+        ):
             return Polarity.SUPPOSED, Strength.NAMED
-        if _ANSWER_IS.search(before):
-            return Polarity.ASSERTED, Strength.FINAL if _FINAL_IS.search(before) else Strength.STATED
-        if _CHOICE.search(before) or _WAIT.search(before):
+        if grammar.ANSWER_IS.search(before):
+            return Polarity.ASSERTED, Strength.FINAL if grammar.FINAL_IS.search(before) else Strength.STATED
+        if grammar.CHOICE.search(before) or grammar.WAIT.search(before):
             return Polarity.ASSERTED, Strength.STATED
-        if _RIGHT.match(after) or _RIGHT.match(self.verdict):
-            return Polarity.ASSERTED, Strength.CONCLUDED if _MIGHT.match(after) else Strength.JUDGED
-        if verdicts and (_YES.match(after) or _NO.match(after)):
-            return (Polarity.ASSERTED if _YES.match(after) else Polarity.DENIED), Strength.VERDICT
-        if first and self.fully and _LEAD.fullmatch(self.lead):
+        if grammar.RIGHT.match(after) or grammar.RIGHT.match(self.verdict):
+            return Polarity.ASSERTED, Strength.CONCLUDED if grammar.MIGHT.match(after) else Strength.JUDGED
+        if self.no and len(self.letters) > 1:
+            return Polarity.DENIED, Strength.VERDICT
+        if verdicts and (self.yes or self.no):
+            return (Polarity.ASSERTED if self.yes else Polarity.DENIED), Strength.VERDICT
+        if first and self.fully and grammar.LEAD.fullmatch(self.lead) and not grammar.DESCRIBED.match(after):
             return Polarity.ASSERTED, Strength.LEADING
-        if _CONCLUSION.search(before):
+        if grammar.CONCLUSION.search(before):
             return Polarity.ASSERTED, Strength.CONCLUDED
-        if _ENDS.match(after) and (_EITHER.fullmatch(before) or before.endswith((",", ":"))):
+        if grammar.ENDS.match(after) and (grammar.EITHER.fullmatch(before) or before.endswith((",", ":"))):
             return Polarity.ASSERTED, Strength.ALONE
         if self.item and not before:
             return Polarity.ASSERTED, Strength.NAMED
@@ -268,20 +192,20 @@ class _Place:
     def _conditional(self) -> bool:
         """ "would be C if his eyes were closed" """
         may = Kind.MAY.value in self.before
-        return bool(_IF_AFTER.match(self.after) or (may and _IF_NEXT.match(self.after)))
+        return bool(grammar.IF_AFTER.match(self.after) or (may and grammar.IF_NEXT.match(self.after)))
 
     def _exception(self) -> Polarity | None:
         """ "Everything but C is wrong" chooses C, "all except C are right" does not."""
         others = re.match("f*[Eq][Eqf,cP]*", self.after)
-        before = _EXCEPTION.search(self.before)
+        before = grammar.EXCEPTION.search(self.before)
         if not (before or others):
             return None
         after = self.after[others.end() :] if others else self.after
         if before and re.search("[xO]", self.before):
-            return Polarity.ASSERTED if _RIGHT.match(after) or Kind.NOT.value in self.before else Polarity.DENIED
-        if _WRONG.match(after):
+            return Polarity.ASSERTED if grammar.RIGHT.match(after) or Kind.NOT.value in self.before else Polarity.DENIED
+        if grammar.WRONG.match(after):
             return Polarity.ASSERTED
-        return Polarity.DENIED if _RIGHT.match(after) else None
+        return Polarity.DENIED if grammar.RIGHT.match(after) else None
 
 
 def _ticks(tokens: Tokens, places: Sequence[_Place]) -> dict[int, Statement]:
@@ -295,7 +219,7 @@ def _ticks(tokens: Tokens, places: Sequence[_Place]) -> dict[int, Statement]:
         if ahead:
             mark = re.search(r"([YW])[fm:]{0,3}\Z", tokens.signs[max(0, place.start - 4) : place.start])
         else:
-            mark = _TICKED.match(tokens.signs[place.end : place.end + 60])
+            mark = grammar.TICKED.match(tokens.signs[place.end : place.end + 60])
         if mark:
             polarity = Polarity.ASSERTED if mark[1] == Kind.TICK.value else Polarity.DENIED
             found[place.start] = Statement(place.letters, polarity, Strength.VERDICT, place.start)

@@ -191,7 +191,7 @@ def _joined_lines(signs: str) -> str:
 
 
 _GOES_ON = re.compile(r" ?(?:[-–—:=→✅❌✓✗✔✘×√]|\((?![A-H]\)))")
-_AFTER_LABEL = re.compile(r"(?<!\w)[A-Ha-h](?:[.):,\-\]\"'\s]{1,4}|\Z)\Z")
+_AFTER_LABEL = re.compile(r"(?<!\w)[A-Ha-h](?:[.):,(\-\]\"'\s]{1,4}|\Z)\Z")
 
 
 def _masked(text: str, options: Sequence[str]) -> str:

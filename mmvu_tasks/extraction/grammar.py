@@ -1,0 +1,103 @@
+"""How claims are worded: patterns over the signs of `tokens`, the same for all languages.
+
+    WRONG matches after the letter in "A is wrong", "A不对", "A ist falsch": "ce", "e", "ce"
+
+`signs` reads the names of `Kind` for their signs, and leaves out blanks: `[is may]` is a class, `{0,4}` and `(?!…)` are
+as in `re`. Patterns of what comes before a letter end there, patterns of what follows begin there; repetition is bounded.
+"""
+
+from __future__ import annotations
+
+import re
+
+from mmvu_tasks.extraction.languages import Kind
+
+_NAMES = {kind.name.lower(): kind.value for kind in Kind}
+_NAMES["is"] = "cP"
+_NAMES |= {
+    "letter": "L",
+    "text": "T",
+    "stop": "s",
+    "asked": "?",
+    "line": "\n¶",
+    "comma": ",",
+    "colon": ":",
+    "other": "o",
+}
+
+
+def signs(pattern: str, *, at_end: bool = False) -> re.Pattern[str]:
+    """A pattern over signs from one over the names of kinds; `[is may]` is a class, `{0,4}` and `(?!…)` as in `re`."""
+    source = re.sub(r"[a-z]{2,}", lambda match: re.escape(_NAMES[match[0]]), pattern)
+    return re.compile(source.replace(" ", "") + (r"\Z" if at_end else ""))
+
+
+# --- before the letter ---
+ANSWER_IS = signs(
+    "(?: (?:answer|option) [^letter no]{0,16} [is colon]"
+    " [is colon may filler right final it option think because so comma answer]{0,9}"
+    r"| answer [filler option choose final right]{0,4}"
+    "| (?:^|[comma so but]) [filler it option right]{0,5} [right fits] [filler option]{0,3} [is colon]"
+    " [filler option colon right]{0,4})",
+    at_end=True,
+)
+FINAL_IS = signs("final [filler right]{0,2} [answer option]", at_end=False)
+CHOICE = signs("[choose] [filler it option right colon is]{0,5}", at_end=True)
+WAIT = signs("wait [comma it is may filler wait no yes think so but stop other]{0,6}", at_end=True)
+CONCLUSION = signs(
+    "(?: so [filler right it is may think colon comma option answer other]{0,5}"
+    "| it [filler]{0,2} [is may]{1,3} [filler right it option colon is]{0,4}"
+    "| think [filler it is may option right comma]{0,5} | [fits so] [filler option right]{0,4}"
+    "| but [filler it is may comma option]{0,4}"
+    "| (?:^|[comma]) [filler but may]{0,3} [is] [filler may is it option right]{0,4}"
+    "| (?:^|[comma]) [filler]{0,2} right [filler option]{0,2})",
+    at_end=True,
+)
+DENIAL = signs(
+    "(?: [not instead] [filler think it may is choose right answer option colon discard]{0,8}"
+    "| [wrong discard] [filler it think may not]{0,4} [answer option options]{0,2} [it filler is colon may]{0,5})",
+    at_end=True,
+)
+SUPPOSITION = signs(
+    "(?: supposed [^comma letter no]{0,8} | people [^comma]{0,4} may [choose think is filler it answer option]{1,6}"
+    "| (?:^|[comma but so]) [but so filler because]{0,2} if (?! comma | .* comma [so but] ) .*"
+    "| if [filler it answer option is may right]{0,6} | (?:^|[comma]) because [option filler]{0,2} )",
+    at_end=True,
+)
+EXCEPTION = signs("(?: [every none] [^letter]{0,4} [except but] | except) [filler option comma]{0,2}", at_end=True)
+EITHER = signs("^ [filler option it think yes no comma stop may but so wait]*")
+
+# --- after it ---
+MORE = "[filler option it may]"
+NOT_WRONG = signs(rf"{MORE}{{0,3}} [is]{{0,2}} not [filler is]{{0,3}} [wrong discard]")
+WRONG = signs(
+    rf"(?: [option filler]{{0,2}} denied"
+    rf"| [comma]? [but]? {MORE}{{0,4}} [is may]{{0,3}} [filler may is every]{{0,4}} "
+    r"(?: wrong | discard (?![letter option]) )"
+    rf"| [comma]? [but]? {MORE}{{0,4}} [is may]{{0,3}} [filler may is]{{0,3}} not [filler is may]{{0,4}}"
+    rf" (?: [right fits answer wrong] | [stop comma line asked] | $ | because | but | so )"
+    rf"| [colon] [filler it is colon]{{0,4}} (?: wrong | not [filler is]{{0,3}} [right fits]) )"
+)
+RIGHT = signs(
+    rf"(?: [option comma]? [it]? {MORE}{{0,3}} [is]{{1,3}} [filler is may option colon]{{0,5}}"
+    r" (?: right | fits | answer )"
+    rf"| {MORE}{{0,4}} fits | [filler option]{{0,3}} right (?= [stop comma line right because so but asked] | $ )"
+    rf"| [filler option]{{0,2}} [is filler]{{0,2}} chosen | [is may] (?= [stop] | $ )"
+    rf"| [colon] [filler it is]{{0,3}} (?: fits | right (?! [other option answer filler] )))"
+)
+MIGHT = signs("[filler it option]{0,3} may")
+IF_AFTER = signs("[^letter]{0,12} may [^letter]{0,12} if")
+IF_NEXT = signs("[^letter comma]{0,8} if")
+VERDICT_NEXT = signs("(?: [filler so but]{0,2} it | yes | no )")
+YES = signs("[stop colon is comma so]{0,3} (?: yes | right (?= [stop comma line colon] | $))")
+NO = signs(
+    "[stop colon is comma so]{0,3} (?: no | wrong (?= [stop comma line colon] | $) | not (?= [stop comma line] | $))"
+)
+GROUP = signs("letter (?: (?: comma? and comma? | comma ) [option filler]{0,2} letter | letter )*")
+DESCRIBED = signs("[filler]{0,2} [may not]")
+INSTEAD_OF = signs("instead [filler option]{0,3}", at_end=True)
+WONDERING = signs("[filler it think not comma but wait option]*")
+BOUNDARY = re.compile(r"[s?\n¶]")
+LEAD = signs("[yes no option filler comma stop line colon and]{0,6}")
+ENDS = signs("text? (?: [stop line asked] | $ )")
+TICKED = signs("[^letter line]{0,40}? (tick | cross)")

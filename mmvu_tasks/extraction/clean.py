@@ -59,7 +59,8 @@ _FENCE = re.compile(r"```[a-z]{0,12}\n?")
 _BOXED = re.compile(r"\\(?:boxed|fbox) ?\{[{(\[ ]{0,4}([^{}\n]{0,200})")
 _BOX_TOKENS = re.compile(r"<\|begin_of_box\|>([^<]{0,300})", re.IGNORECASE)
 _TAGGED = re.compile(
-    r"<(?:final[_ ]?answer|answer|conclusion|final|choice|option|solution)>([^<]{0,300}(?:<(?!/?[a-z_]{4,}>)[^<]{0,300}){0,5})",
+    r"<(?:final[_ ]?answer|answer|conclusion|final|choice|option|solution)>"
+    r"([^<]{0,300}(?:<(?!/?[a-z_]{4,}>)[^<]{0,300}){0,5})",
     re.IGNORECASE,
 )
 _KEY = (

@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test browser check fix clean
+.PHONY: demo test browser check fix constraints clean
 
 demo: .venv/ready
 	HF_HUB_OFFLINE=1 PATH="$(CURDIR)/$(BIN):$$PATH" bash examples/demo.sh out/demo
@@ -22,10 +22,15 @@ check: .venv/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python maintain/constraints.py
 
 fix: .venv/ready
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# After `.venv/bin/python -m pip install --upgrade …`: the versions of .venv become those of the release.
+constraints: .venv/ready
+	$(BIN)/python maintain/constraints.py --write
 
 # One pip command: lmms-eval and ms-vlmeval only resolve together (README, "Both harnesses in one environment").
 .venv/ready: pyproject.toml constraints.txt

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from judge.core.benchmark import Answer, Dataset, Profile, Summary
+from judge.core.failure import failed_call
 from judge.core.metric import Metric, headline
 from judge.core.request import Request
 from judge.core.rubric import Rubric
@@ -69,7 +70,12 @@ class MMIE:
     def _one(
         self, answer: Answer, id_: str, record: Record | None, dataset: Dataset | None, profile: Profile, bare: bool
     ) -> Request | Verdict:
-        parts = answered(answer, id_)
+        unscored = failed_call(answer.response)
+        if unscored == "call_failed" and profile == "reference":
+            unscored = None  # an answer like any other to the official scorer
+        parts = () if unscored else answered(answer, id_)
+        if unscored and record is not None:
+            return judging.undecided(record, unscored, judging.known_details(record))
         if not bare:
             assert record is not None  # `assess` and `join` see to it
             asked = dataset.image_root if answer.record is None and dataset is not None else None
@@ -78,13 +84,15 @@ class MMIE:
         category = record.category if record else records.category_of_id(id_)
         if category is None:
             raise UserError("names no category (SA, PBL, MSR)", record=id_, field="id", fix="give --data")
+        if unscored:
+            return Verdict(id_, "judge", None, unscored, category)
         return judging.bare(id_, category, parts, profile, record.field if record else None)
 
     def rubric(self, name: str) -> Rubric:
         return rubrics.rubric(name)
 
     def signature_parts(self, profile: Profile) -> Mapping[str, str]:
-        return {"responses": "1"}
+        return {"responses": "2"}
 
     def summarise(self, verdicts: Sequence[Verdict], dataset: Dataset | None) -> Summary:
         return summarise(verdicts, dataset)

@@ -7,8 +7,9 @@
 - an item that holds more than four pictures is left out (unscored: dropped_by_protocol);
 - the correct answer is the first text of the reference, and only for MSR.
 
-`strict` passes on everything. A picture that is not there leaves the item unscored (image_missing), as does an answer
-with nothing in it (empty_answer); what does not fit the judge's window is the engine's to say (request_too_long).
+`strict` passes on everything. A picture that is not there leaves the item unscored (image_missing). An answer with
+nothing in it (empty_answer) or with an address for a picture (image_address) gets the worst score; what does not fit
+the judge's window is the engine's to say (`judge.core.failure` has the whole table).
 
 In both, an image outside its root is never opened: the item is unscored (image_refused).
 """
@@ -21,7 +22,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from judge.core.benchmark import Profile
+from judge.core.failure import MODEL
 from judge.core.request import Picture, Request, Segment, Text
+from judge.core.scale import JUDGE_SCALE
 from judge.core.verdict import Verdict
 from judge.io.image_paths import ImageRefused, below
 from mmie_tasks.location import HUB
@@ -41,26 +44,35 @@ def build_request(
 
     root, answer_root: folders that image names of the question and of the answer are relative to.
     """
-    details = {"field": record.field} if record.field is not None else {}
-    if record.multiple_choice:
-        details["form"] = "multiple choice"
+    details = known_details(record)
     make = _reference if profile == "reference" else _strict
     try:
         return make(record, answer, root, answer_root, dict(details))
     except ImageRefused as refused:
-        return unscored(record, refused.reason, {**details, "note": refused.message})
+        return undecided(record, refused.reason, {**details, "note": refused.message})
+
+
+def known_details(record: Record) -> dict[str, object]:
+    """What verdicts on answers to `record` say of the question: its field and its form."""
+    details: dict[str, object] = {"field": record.field} if record.field is not None else {}
+    if record.multiple_choice:
+        details["form"] = "multiple choice"
+    return details
 
 
 def bare(id_: str, category: str, answer: Sequence[Part], profile: Profile, field: str | None) -> Request | Verdict:
     """A request that nobody reads: for an engine that replays what a judge has said."""
     details: dict[str, object] = {"field": field} if field is not None else {}
     if profile == "strict" and not answer:
-        return Verdict(id_, "judge", None, "empty_answer", category, details=details)
+        return Verdict(id_, "judge", JUDGE_SCALE.lowest, None, category, details=details, failure="empty_answer")
     return Request(id_, category, (), (), details=details)
 
 
-def unscored(record: Record, reason: str, details: dict[str, object]) -> Verdict:
-    """The verdict on an answer that cannot be judged. reason: a code of `judge.core.verdict`."""
+def undecided(record: Record, reason: str, details: dict[str, object]) -> Verdict:
+    """The verdict on an answer that is not put before the judge. reason: a code of `judge.core.failure`."""
+    if reason in MODEL:
+        worst = JUDGE_SCALE.lowest
+        return Verdict(record.id, "judge", worst, None, record.category, details=details, failure=reason)
     return Verdict(record.id, "judge", None, reason, record.category, details=details)
 
 
@@ -71,7 +83,7 @@ def locate(name: str, root: Path) -> Picture:
     Raises ImageRefused.
     """
     if _URL.match(name):
-        raise ImageRefused("image_refused", "an image must be a file below the image root, not an address")
+        raise ImageRefused("image_address", "an image must be a file below the image root, not an address")
     relative = name
     for base in (root.absolute(), root.resolve()) if os.path.isabs(name) else ():
         if name.startswith(f"{base}/"):
@@ -86,8 +98,12 @@ def _strict(
     record: Record, answer: Sequence[Part], root: Path, answer_root: Path, details: dict[str, object]
 ) -> Request | Verdict:
     if not any((part.text and part.text.strip()) or part.image for part in answer):
-        return unscored(record, "empty_answer", details)
-    question = [segment for part in record.question for segment in _segments(part, root)]
+        return undecided(record, "empty_answer", details)
+    try:
+        question = [segment for part in record.question for segment in _segments(part, root)]
+    except ImageRefused as refused:
+        reason = "image_refused" if refused.reason == "image_address" else refused.reason  # the data's fault
+        raise ImageRefused(reason, refused.message) from None
     answered = [segment for part in answer for segment in _segments(part, answer_root)]
     truth = "\n".join(part.text for part in record.answer if part.text) if record.category == "MSR" else None
     return _request(record, question, answered, truth or None, details)
@@ -110,7 +126,7 @@ def _reference(
             break
     if count > MOST_PICTURES:
         note = f"{count} question images; the official scorer leaves out items with more than {MOST_PICTURES}"
-        return unscored(record, "dropped_by_protocol", {**details, "note": note})
+        return undecided(record, "dropped_by_protocol", {**details, "note": note})
     if left:
         details["steps_judged"] = f"{len(answer) - left} of {len(answer)}"
     if skipped:
@@ -126,7 +142,7 @@ def _segments(part: Part, root: Path, skipped: list[str] | None = None) -> list[
         try:
             segments.append(locate(part.image, root))
         except ImageRefused as refused:
-            if skipped is None or refused.reason != "image_missing":
+            if skipped is None or refused.reason == "image_refused":
                 raise
             skipped.append(part.image)
     return segments

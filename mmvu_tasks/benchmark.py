@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from judge.core.benchmark import Answer, Dataset, Profile, Summary
+from judge.core.failure import failed_call
 from judge.core.metric import Metric, headline
 from judge.core.request import Request
 from judge.core.rubric import Rubric
@@ -84,24 +85,29 @@ BENCHMARK = MMVU()
 def verdict(record: Record, response: str | Sequence[Mapping[str, object]] | None) -> Verdict:
     """What the rule makes of one response; parts are read as their texts, a line each.
 
-    An absent or blank response is unscored, not wrong; one in which no option can be read is wrong (score 0, reason
-    "no_option"), as the protocol has it. `score_reference` is what the published extraction makes of it.
+    A blank response is wrong: the model failed. One in which no option can be read is wrong as well (score 0, reason
+    "no_option"), as the protocol has it. Where the call failed, there is no score. `score_reference` is what the
+    published extraction makes of whatever stands in the file: blanks and failure texts are wrong answers to it.
     """
-    text = response if isinstance(response, str) else "\n".join(str(p["text"]) for p in response or () if p.get("text"))
+    parts = response if isinstance(response, list) else ()
+    text = response if isinstance(response, str) else "\n".join(str(p["text"]) for p in parts if p.get("text"))
+    unscored = failed_call(response)
+    if unscored == "call_failed" and text.strip() in record.options:
+        unscored = None  # an option may be called "None"
     details: dict[str, object] = {"type": record.question_type, "level": record.level}
-    if not text.strip():
-        return Verdict(record.id, "rule", None, "empty_answer", record.category, record.index, details=details)
-    found, reference = extract.careful(text, record.options), extract.reference(text)
-    details |= {
-        "letter": found.letter,
-        "rule": found.rule,
-        "letter_reference": reference,
-        "score_reference": int(reference == record.ground_truth),
-    }
-    if found.letter is None:
+    score, failure = None, None
+    if unscored is None and not text.strip():
+        score, failure = 0, "empty_answer"
+    elif unscored is None:
+        found = extract.careful(text, record.options)
+        details |= {"letter": found.letter, "rule": found.rule}
+        score = int(found.letter == record.ground_truth)
+    if unscored != "not_answered":  # something stands in the file
+        reference = extract.reference(text)
+        details |= {"letter_reference": reference, "score_reference": int(reference == record.ground_truth)}
+    if details.get("letter", "") is None:
         details["reason"] = NO_OPTION
-    score = int(found.letter == record.ground_truth)
-    return Verdict(record.id, "rule", score, None, record.category, record.index, details=details)
+    return Verdict(record.id, "rule", score, unscored, record.category, record.index, details=details, failure=failure)
 
 
 def _find(answer: Answer, records: Sequence[Record], known: set[str]) -> Record:

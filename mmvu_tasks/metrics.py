@@ -34,7 +34,7 @@ def pair_units(verdicts: Sequence[Verdict], *, reference: bool) -> list[Unit]:
         first.setdefault(verdict.id, position)
     return [
         Unit(pair.id, pair.category, OUTCOMES.index(pair.outcome(reference=reference)), first[pair.id])
-        for pair in join(verdicts).pairs
+        for pair in join(verdicts, reference=reference).pairs
     ]
 
 
@@ -46,10 +46,8 @@ def question_units(kind: str, verdicts: Sequence[Verdict], *, reference: bool) -
     units = []
     for position, verdict in enumerate(verdicts):
         if verdict.details["type"] == kind:
-            outcome = None
-            if verdict.score is not None:
-                half = half_of(verdict)
-                outcome = int(half.right_reference if reference else half.right)
+            right = half_of(verdict).under(reference=reference)
+            outcome = None if right is None else int(right)
             name = f"{verdict.id} (index {verdict.index})"
             units.append(Unit(name, verdict.category or "", outcome, position, cluster=verdict.id))
     return units
@@ -93,7 +91,7 @@ METRICS = (*_four(reference=False), *map(_of_reference, _four(reference=True)))
 
 
 def summarise(verdicts: Sequence[Verdict], dataset: Dataset | None) -> Summary:
-    """All metrics. A pair counts when both its halves are scored; a question, when it is. The rest is counted in
+    """All metrics. A pair counts when both its halves have a score; a question, when it has. The rest is counted in
     `extra["pairs"]` and said in the notes. dataset None: unanswered pairs go unmentioned."""
     joined = join(verdicts)
     categories = {name: [v for v in verdicts if v.category == name] for name in NAMES}
@@ -102,12 +100,13 @@ def summarise(verdicts: Sequence[Verdict], dataset: Dataset | None) -> Summary:
         metrics=estimates(METRICS, verdicts),
         categories={name: estimates(METRICS, of) for name, of in categories.items()},
         groups={"level": {name: estimates(METRICS, of) for name, of in levels.items()}},
-        extra=_extra(joined, [verdict for verdict in verdicts if verdict.score is not None]),
+        extra=_extra(joined, verdicts),
         notes=_notes(joined, verdicts, dataset),
     )
 
 
-def _extra(joined: Joined, scored: Sequence[Verdict]) -> dict[str, object]:
+def _extra(joined: Joined, verdicts: Sequence[Verdict]) -> dict[str, object]:
+    scored = [verdict for verdict in verdicts if verdict.score is not None]
     no_option = sum(verdict.details.get("reason") == NO_OPTION for verdict in scored)
     return {
         "pairs": {
@@ -115,7 +114,7 @@ def _extra(joined: Joined, scored: Sequence[Verdict]) -> dict[str, object]:
             "alone": len(joined.alone),
             "unscored": len(joined.unscored),
             "outcomes": dict(count_outcomes(joined.pairs)),
-            "outcomes_reference": dict(count_outcomes(joined.pairs, reference=True)),
+            "outcomes_reference": dict(count_outcomes(join(verdicts, reference=True).pairs, reference=True)),
         },
         # a share like `unscored.rate`, of the scored answers
         NO_OPTION: {"n": no_option, "rate": no_option / len(scored) if scored else None},

@@ -28,12 +28,16 @@ OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Half:
-    """One scored question of a pair. question_type: "POS" or "NEG"; right: under the careful extraction;
-    right_reference: under the reference extraction."""
+    """One question of a pair. question_type: "POS" or "NEG"; right: under the careful extraction, None where it has no
+    score; right_reference: under the reference extraction, None where the file had nothing for it."""
 
     question_type: str
-    right: bool
-    right_reference: bool
+    right: bool | None
+    right_reference: bool | None
+
+    def under(self, *, reference: bool) -> bool | None:
+        """Whether it is right under one of the two extractions."""
+        return self.right_reference if reference else self.right
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -52,7 +56,7 @@ class Pair:
 
     def outcome(self, *, reference: bool = False) -> Outcome:
         """Which of its questions are right. reference: under the reference extraction."""
-        right = [half for half in self.halves if (half.right_reference if reference else half.right)]
+        right = [half for half in self.halves if half.under(reference=reference)]
         if len(right) == 1:
             return "PN" if right[0].question_type == "POS" else "NP"
         return "PP" if right else "NN"
@@ -68,8 +72,11 @@ class Joined:
     unscored: tuple[str, ...]
 
 
-def join(verdicts: Iterable[Verdict]) -> Joined:
-    """Verdicts of the rule, in any order, as pairs in order of first appearance."""
+def join(verdicts: Iterable[Verdict], *, reference: bool = False) -> Joined:
+    """Verdicts of the rule, in any order, as pairs in order of first appearance.
+
+    reference: whole pairs are then those of which the file had an answer to both questions, whatever it was.
+    """
     found: dict[str, list[Verdict]] = {}
     for verdict in verdicts:
         found.setdefault(verdict.id, []).append(verdict)
@@ -79,18 +86,23 @@ def join(verdicts: Iterable[Verdict]) -> Joined:
             raise ValueError(f"{len(halves)} verdicts for {id_}: a pair has two questions")
         if len(halves) == 1:
             alone.append(id_)
-        elif any(half.score is None for half in halves):
+            continue
+        first, second = (half_of(verdict) for verdict in halves)
+        if None in (first.under(reference=reference), second.under(reference=reference)):
             unscored.append(id_)
         else:
-            first, second = (half_of(verdict) for verdict in halves)
             pairs.append(Pair(id_, halves[0].category or "", str(halves[0].details["level"]), (first, second)))
     return Joined(tuple(pairs), tuple(alone), tuple(unscored))
 
 
 def half_of(verdict: Verdict) -> Half:
-    """A scored verdict as half of a pair."""
-    details = verdict.details
-    return Half(str(details["type"]), verdict.score == 1, details["score_reference"] == 1)
+    """A verdict as half of a pair."""
+    right, reference = verdict.score, verdict.details.get("score_reference")
+    return Half(
+        str(verdict.details["type"]),
+        None if right is None else right == 1,
+        None if reference is None else reference == 1,
+    )
 
 
 def count_outcomes(pairs: Sequence[Pair], *, reference: bool = False) -> Mapping[Outcome, int]:

@@ -63,7 +63,7 @@ class Toy:
     def _assess(self, answer: Answer, dataset: Dataset | None, bare: bool) -> Request | Verdict:
         name = answer.id if answer.id is not None or dataset is None else dataset.records[answer.index]
         if not answer.response:
-            return Verdict(name, "judge", None, "empty_answer", "T", details={"note": "nothing"})
+            return Verdict(name, "judge", None, "no_response", "T", details={"note": "nothing"})
         if bare:
             return Request(name, "T", (), ())
         parts = [{"text": answer.response}] if isinstance(answer.response, str) else answer.response

@@ -58,7 +58,7 @@ def collect_items(
             else:
                 left_out.append((model, item))
     if not items:
-        reasons = ", ".join(sorted({verdict.unscored or "" for _, verdict in left_out}))
+        reasons = ", ".join(sorted({verdict.reason or "" for _, verdict in left_out}))
         raise UserError(f"no answer can be scored ({reasons})", file=files[0][1])
     return items, left_out
 

@@ -60,8 +60,8 @@ def run(args: argparse.Namespace) -> int:
     if args.n is not None:
         items = draw_items(items, args.n, args.seed)
     session = Session(order_items(items, annotator, args.seed), rubric, store, annotator)
-    for reason, count in sorted(Counter(verdict.unscored for _, verdict in left_out).items(), key=str):
-        ids = [f"{verdict.id} ({model})" for model, verdict in left_out if verdict.unscored == reason]
+    for reason, count in sorted(Counter(verdict.reason for _, verdict in left_out).items(), key=str):
+        ids = [f"{verdict.id} ({model})" for model, verdict in left_out if verdict.reason == reason]
         print(f"left out, {reason}: {count} ({', '.join(ids[:NAMED])}{', …' if count > NAMED else ''})")
     with Server(session, args.port) as server:
         print(f"{len(items)} answers, {session.scored()} of them scored by {annotator}; Ctrl-C ends")

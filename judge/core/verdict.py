@@ -5,9 +5,11 @@
      "expected": 3.95, "entropy": 1.319}
     {"id": "attribute/number/04", "index": 272, "by": "rule", "category": "Number", "score": 0, "unscored": null,
      "details": {"letter": "B", "letter_reference": null, "type": "POS", "score_reference": 0}}
+    {"id": "SA-17", "by": "judge", "score": 0, "unscored": null, "category": "SA", "failure": "empty_answer"}
 
-*Unscored* is a value with a reason code, never 0, never -1, never dropped. `score` is an integer on the
-benchmark's scale: what a judge gives is on `JUDGE_SCALE`, a rule says 1 for right and 0 for wrong.
+*Unscored* is a value with a reason code, never 0, never -1, never dropped; where the model itself failed, the score is
+the worst there is, and `failure` says why (`judge.core.failure`). `score` is an integer on the benchmark's scale: what
+a judge gives is on `JUDGE_SCALE`, a rule says 1 for right and 0 for wrong.
 """
 
 from __future__ import annotations
@@ -17,31 +19,12 @@ import math
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from judge.core.scale import JUDGE_SCALE
-
-# Why an answer has no score. The order is the order of tables.
-REASONS: Mapping[str, str] = {
-    "empty_answer": "the response holds neither text nor image",
-    "response_damaged": "the file of predictions lost part of the response",
-    "dropped_by_protocol": "the reference protocol leaves this item out",
-    "image_missing": "an image of the request is not on disk",
-    "image_refused": "an image is broken, too large or outside the image root",
-    "request_too_long": "the prompt exceeds the judge's window",
-    "no_score_line": "the judge's output has no score line",
-    "ambiguous_score": "the score line holds no single number",
-    "out_of_range": f"the score is not an integer from {JUDGE_SCALE}",
-    "truncated": "the judge ran into the token limit before its score",
-    "no_feedback": "the replay file has no feedback for this id",
-    "engine_error": "the engine failed on this request",
-}
-
-PASSING = frozenset({"engine_error"})
-"""Reasons that say nothing about the answer, only about that attempt: whoever repeats the run judges it again."""
+from judge.core.failure import MODEL, PASSING, UNSCORED
 
 
 @dataclasses.dataclass(frozen=True)
 class Verdict:
-    """One decision. Exactly one of `score` and `unscored` is None.
+    """One decision. Exactly one of `score` and `unscored` is None; `failure` goes with a score.
 
     score_probs: probabilities of the scores of `JUDGE_SCALE` at the score position, where the engine gives them; they,
     `expected` and `entropy` are never part of the official number. details: what a benchmark adds (extracted letter,
@@ -59,12 +42,20 @@ class Verdict:
     score_probs: tuple[float, ...] | None = None
     details: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     key: str | None = None
+    failure: str | None = None
 
     def __post_init__(self) -> None:
         if (self.score is None) == (self.unscored is None):
             raise ValueError(f"verdict {self.id}: give either a score or a reason, not both and not neither")
-        if self.unscored is not None and self.unscored not in REASONS:
+        if self.unscored is not None and self.unscored not in UNSCORED:
             raise ValueError(f"verdict {self.id}: unknown reason {self.unscored!r}")
+        if self.failure is not None and (self.failure not in MODEL or self.score is None):
+            raise ValueError(f"verdict {self.id}: {self.failure!r} is no failure of a model that has a score")
+
+    @property
+    def reason(self) -> str | None:
+        """What went wrong, if anything: why there is no score, or why it is the worst."""
+        return self.failure or self.unscored
 
     @property
     def stands(self) -> bool:

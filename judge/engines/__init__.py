@@ -12,7 +12,7 @@ replay     recorded feedback from a file
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from judge.core.request import Picture, Request
@@ -72,8 +72,8 @@ class Completion:
     """What an engine gave back for one prompt.
 
     text: the generated text, stop token cut off. stopped: the stop token was reached (False: token limit).
-    score_probs: probabilities of 0…6 at the score position, or None. unscored: a reason code of `judge.core.verdict`
-    where there is no text to parse (image refused, request too long, engine error, no feedback); `note` says more.
+    score_probs: probabilities of 0…6 at the score position, or None. unscored: a reason of `judge.core.failure` where
+    there is no text to parse (image refused, answer too long, engine error, no feedback); `note` says more.
     """
 
     text: str | None
@@ -101,6 +101,18 @@ class Engine(Protocol):
         ...
 
 
-def rough_length(prompt: Prompt) -> int:
-    """Good enough to put like beside like before any picture is opened: one picture is some 2,000 tokens."""
-    return sum(8_000 if isinstance(piece, Picture) else len(piece.text) for piece in prompt.pieces)
+def rough_length(pieces: Iterable[Piece]) -> int:
+    """In characters, good enough to put like beside like unopened: one picture is some 2,000 tokens."""
+    return sum(8_000 if isinstance(piece, Picture) else len(piece.text) for piece in pieces)
+
+
+def without_answer(prompt: Prompt) -> tuple[Piece, ...]:
+    """The message without the answer's texts and pictures: what the judge reads whatever the model answers."""
+    answer = {id(segment) for segment in prompt.request.answer}
+    return tuple(piece for piece in prompt.pieces if id(piece) not in answer)
+
+
+def too_long(length: int, room: int, without: int) -> Completion:
+    """A prompt that does not fit, in tokens: the answer's doing, unless even the prompt without it does not fit."""
+    reason = "answer_too_long" if without <= room else "request_too_long"
+    return Completion(None, unscored=reason, note=f"{length} tokens, room for {room}")

@@ -12,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from judge.engines import MAX_NEW_TOKENS, MAX_TILES, Completion, Prompt
+from judge.engines import MAX_NEW_TOKENS, MAX_TILES, Completion, Prompt, too_long, without_answer
 from judge.engines.endpoints import Kind, Served
 from judge.engines.messages import Message, chat, message, prompt_length
 from judge.io.image_paths import ImageRefused
@@ -79,24 +79,26 @@ class ChatRequests:
             said = message(prompt.pieces, special)
             if judge is None:
                 return ChatRequest(said, self.max_new_tokens)
-            size = judge.layout.tile_size
-            tiles = [
-                images.count_tiles(*images.read_image_size(path), size, max_num=MAX_TILES) for path in said.pictures
-            ]
-            length = prompt_length(said.text, tiles, judge.layout.tokens_per_tile, judge.tokenizer, judge.system)
+            length = self._length(said, judge)
         except ImageRefused as refused:
             return Completion(None, unscored=refused.reason, note=refused.message)
         except Exception as error:
             return Completion(None, unscored="engine_error", note=f"{type(error).__name__}: {error}")
         room = judge.layout.window - self.max_new_tokens
         if length > room:
-            return Completion(None, unscored="request_too_long", note=f"{length} tokens, room for {room}")
+            return too_long(length, room, self._length(message(without_answer(prompt), special), judge))
         if not self.split:
             return ChatRequest(said, self.max_new_tokens, length)
         left = judge.short_window - length
         if left <= 0:
             return ChatRequest(said, self.max_new_tokens, length, "long")
         return ChatRequest(said, min(self.max_new_tokens, left), length, "short")
+
+    def _length(self, said: Message, judge: ServedJudge) -> int:
+        """Tokens of the judge's prompt around a message. Raises ImageRefused."""
+        size = judge.layout.tile_size
+        tiles = [images.count_tiles(*images.read_image_size(path), size, max_num=MAX_TILES) for path in said.pictures]
+        return prompt_length(said.text, tiles, judge.layout.tokens_per_tile, judge.tokenizer, judge.system)
 
     def body(self, request: ChatRequest) -> dict[str, Any]:
         """The request as JSON. Raises ImageRefused.

@@ -27,7 +27,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 
-from judge.engines import Completion, Prompt, rough_length
+from judge.engines import Completion, Prompt, rough_length, without_answer
 from judge.engines.chat_request import ChatRequest, ChatRequests
 from judge.engines.endpoints import Address, Client, Failed, Kind, Refused, Reply, Served
 from judge.errors import UserError
@@ -99,7 +99,7 @@ class Dispatch:
     ) -> None:
         """Starts asking at once. connections: requests under way at one endpoint."""
         self._endpoints, self._requests, self._pace = endpoints, requests, pace
-        order = sorted(range(len(prompts)), key=lambda number: rough_length(prompts[number]), reverse=True)
+        order = sorted(range(len(prompts)), key=lambda number: rough_length(prompts[number].pieces), reverse=True)
         self._waiting: dict[Kind | None, collections.deque[_Task]] = {None: collections.deque()}
         self._waiting[None].extend(_Task(number, prompts[number]) for number in order)
         self._left = len(prompts)  # tasks without a completion
@@ -201,7 +201,7 @@ class Dispatch:
         except ImageRefused as refused:
             return Completion(None, unscored=refused.reason, note=refused.message)
         except Refused as refused:
-            return self._refused(refused, request, endpoint)
+            return self._refused(refused, task.prompt, endpoint)
         except Failed as failed:
             if self._stopped:
                 return None
@@ -238,7 +238,7 @@ class Dispatch:
             note="; ".join(notes) or None,
         )
 
-    def _refused(self, refused: Refused, request: ChatRequest, endpoint: Endpoint) -> Completion | None:
+    def _refused(self, refused: Refused, prompt: Prompt, endpoint: Endpoint) -> Completion | None:
         with self._changed:
             if refused.of_the_endpoint:
                 self._drop(endpoint, str(refused))
@@ -246,7 +246,10 @@ class Dispatch:
             endpoint.refused += not refused.too_long
             if endpoint.answered == 0 and endpoint.refused >= FIRST_REFUSALS:
                 self._drop(endpoint, f"it refused {endpoint.refused} requests and answered none: {refused}")
-        reason = "request_too_long" if refused.too_long else "engine_error"
+        reason = "engine_error"
+        if refused.too_long:  # whose tokens nobody has counted here
+            mostly_answer = 2 * rough_length(without_answer(prompt)) <= rough_length(prompt.pieces)
+            reason = "answer_too_long" if mostly_answer else "request_too_long"
         return Completion(None, unscored=reason, note=f"{endpoint.address}: {refused}")
 
     def _misread(self, note: str, task: _Task, endpoint: Endpoint) -> Completion | None:

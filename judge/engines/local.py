@@ -21,8 +21,8 @@ import numpy as np
 
 from judge.core import score_text
 from judge.core.request import Picture, Text
-from judge.core.rubric import Literal
-from judge.engines import DEFAULT_OPTIONS, MAX_TILES, Completion, EngineOptions, Prompt
+from judge.core.rubric import Literal, Piece
+from judge.engines import DEFAULT_OPTIONS, MAX_TILES, Completion, EngineOptions, Prompt, too_long, without_answer
 from judge.engines.devices import default_device
 from judge.engines.scheduler import Limits, PreparedPrompt, Scheduler, engine_error, plan_prompts
 from judge.errors import UserError
@@ -144,8 +144,8 @@ class LocalEngine:
             )
             room = described.window - self.max_new_tokens
             if len(encoded.ids) > room:
-                note = f"{len(encoded.ids)} tokens, room for {room}"
-                return Completion(None, unscored="request_too_long", note=note)
+                without = self._length(without_answer(prompt), dict(zip(paths, map(len, tiles), strict=True)))
+                return too_long(len(encoded.ids), room, without)
             together = np.concatenate(tiles) if tiles else None
         except ImageRefused as refused:
             return Completion(None, unscored=refused.reason, note=refused.message)
@@ -153,6 +153,12 @@ class LocalEngine:
             return engine_error(error)
         prefix = prefixes.get(_prefix_text(prompt), ())
         return PreparedPrompt(number, generate.ModelInput(encoded.ids, together, prefix))
+
+    def _length(self, pieces: Sequence[Piece], tiles: Mapping[Path, int]) -> int:
+        """Tokens of a prompt. tiles: how many its pictures have, by path."""
+        counts = [tiles[piece.path] for piece in pieces if isinstance(piece, Picture)]
+        encoded = conversation.encode_prompt(self.tokenizer, pieces, counts, self.layout.tokens_per_tile, self._system)
+        return len(encoded.ids)
 
     def _shared_prefixes(self, prompts: Sequence[Prompt]) -> dict[str, tuple[int, ...]]:
         """First words of a prompt → the ids it begins with as others do: those of the system line and the rubric.

@@ -91,7 +91,7 @@ class Processes:
     def complete(self, prompts: Sequence[Prompt]) -> Iterator[tuple[int, Completion]]:
         """Completions as any process has them. Raises UserError when the last process has died."""
         waiting = collections.deque(
-            sorted(range(len(prompts)), key=lambda number: rough_length(prompts[number]), reverse=True)
+            sorted(range(len(prompts)), key=lambda number: rough_length(prompts[number].pieces), reverse=True)
         )
         suspects: collections.deque[int] = collections.deque()
         deaths: collections.Counter[int] = collections.Counter()

@@ -13,7 +13,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from judge.core.verdict import REASONS
+from judge.core.failure import MODEL, UNSCORED
 from judge.engines import Completion, Prompt
 from judge.errors import UserError
 
@@ -57,8 +57,8 @@ class Replay:
                 fix='one object a line: {"id": "PBL-1", "feedback": "…### Score\\n4"}',
             ) from error
         if feedback is None:
-            reason = row.get("unscored")
-            known = reason if isinstance(reason, str) and reason in REASONS else "no_feedback"
+            reason = row.get("failure") or row.get("unscored")
+            known = reason if isinstance(reason, str) and reason in {*MODEL, *UNSCORED} else "no_feedback"
             self._feedback[name] = Completion(None, unscored=known)
         else:
             self._feedback[name] = Completion(feedback, stopped=row.get("unscored") != "truncated")

@@ -109,7 +109,7 @@ def load_material(recipe: Recipe, benchmark: Benchmark) -> Material:
             if isinstance(item, Request):
                 judged[key] = Judged(key, item, tuple(given[key]))
             else:
-                dropped.append((key, item.unscored or "decided_by_rule"))
+                dropped.append((key, item.reason or "decided_by_rule"))
     if not judged:
         raise UserError("holds no answer that can be judged", file=recipe.data, fix=_shown(dropped))
     return _split(recipe, judged, sorted(set(dropped) - {(key, "no_response") for key in answers}))

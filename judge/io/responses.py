@@ -11,6 +11,7 @@ here it is only read, and a file that is not what it looks like is refused with 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -72,7 +73,7 @@ def parse_answer(row: dict[str, Any], position: Position, root: Path) -> Answer:
     index = _index(row, "index", position) if row.get("index") is not None else None
     if "response" not in row:
         raise position.error("is missing; a model that gave nothing has null", field="response")
-    response = row["response"]
+    response = _null_for_nan(row["response"])
     if isinstance(response, list):
         response = _parts(response, "response", position)
     elif not isinstance(response, str | None):
@@ -86,7 +87,7 @@ def _sample(row: dict[str, Any], position: Position, root: Path) -> Answer:
         raise position.error("is missing", field="filtered_resps")
     # lmms-eval leaves `resps` out where the filters changed nothing, and unwraps lists of one
     field = "filtered_resps" if "filtered_resps" in row else "resps"
-    response = row.get(field)
+    response = _null_for_nan(row.get(field))
     while isinstance(response, list) and len(response) == 1:
         response = response[0]
     if isinstance(response, list):
@@ -114,6 +115,11 @@ def _to_eval(path: Path, root: Path) -> Iterator[Answer]:
         elif not isinstance(answer, str | None):
             raise position.error(f"is {kind_of(answer)}; it is text, a list of parts or null", field="answer")
         yield Answer(name, None, answer, root, record=record, where=str(position))
+
+
+def _null_for_nan(value: Any) -> Any:
+    """NaN, which spreadsheets turn an empty cell into and Python's JSON can spell, as null."""
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def _index(row: dict[str, Any], field: str, position: Position) -> int:

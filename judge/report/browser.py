@@ -20,8 +20,9 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from judge.core.failure import MODEL, UNSCORED
 from judge.core.request import Picture, Text
-from judge.core.verdict import REASONS, Verdict
+from judge.core.verdict import Verdict
 from judge.io.presentation import View
 from judge.io.samples import Piece, Question, Sample
 from judge.report.pictures import Album
@@ -65,7 +66,7 @@ def browser_data(shown: Shown, room: int) -> tuple[str, int]:
             {
                 "runs": [name for name, _, _ in runs],
                 "categories": categories,
-                "reasons": REASONS,
+                "reasons": {**UNSCORED, **MODEL},
                 "details": list(shown.view.details.values()),
                 "pictures": shown.album.addresses,
                 "rows": rows,
@@ -110,7 +111,7 @@ def _answer(verdict: Verdict, sample: Sample | None, shown: Shown, cut: int) -> 
     details = [shown.view.detail(verdict, name) for name in shown.view.details]
     return [
         verdict.score,
-        verdict.unscored,
+        verdict.reason,
         None if sample is None else _pieces(sample.answer, shown.album, cut),
         None if verdict.feedback is None else clip(verdict.feedback, cut),
         None if probs is None else [round(100 * share) for share in probs],

@@ -12,8 +12,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from judge.core.benchmark import Benchmark
+from judge.core.failure import MODEL, UNSCORED
 from judge.core.request import Picture, Text
-from judge.core.verdict import REASONS, Verdict
+from judge.core.verdict import Verdict
 from judge.errors import UserError
 from judge.io.presentation import Metric, View
 from judge.io.samples import Piece, Question, Sample
@@ -77,12 +78,13 @@ class Section:
     @property
     def unscored(self) -> list[tuple[str, str, list[int]]]:
         """(code, meaning, how many in every run), reasons that occur only."""
-        counts = [entry.result["unscored"].get("reasons", {}) for entry in self.entries]
-        return [
-            (reason, meaning, [int(count.get(reason, 0)) for count in counts])
-            for reason, meaning in REASONS.items()
-            if any(count.get(reason) for count in counts)
-        ]
+        return _counted(UNSCORED, [entry.result["unscored"].get("reasons", {}) for entry in self.entries])
+
+    @property
+    def failures(self) -> list[tuple[str, str, list[int]]]:
+        """As `unscored`: answers that count as the worst because the model failed."""
+        found = [entry.result.get("failures", {}).get("model", {}) for entry in self.entries]
+        return _counted(MODEL, [failed.get("reasons", {}) for failed in found])
 
     @property
     def notes(self) -> list[str]:
@@ -102,6 +104,15 @@ class Section:
         for entry in self.entries:
             names.setdefault(entry.result["signature"], []).append(entry.name)
         return [(", ".join(of), signature) for signature, of in names.items()]
+
+
+def _counted(reasons: Mapping[str, str], counts: Sequence[Mapping[str, int]]) -> list[tuple[str, str, list[int]]]:
+    """(code, meaning, how many in every run) of the reasons that occur in one."""
+    return [
+        (reason, meaning, [int(count.get(reason, 0)) for count in counts])
+        for reason, meaning in reasons.items()
+        if any(count.get(reason) for count in counts)
+    ]
 
 
 def section(benchmark: Benchmark, view: View, entries: Sequence[Entry], album: Album) -> Section:

@@ -4,6 +4,7 @@
      "metrics": {"score": {"value": 63.6, "ci_low": 51.2, "ci_high": 74.9, "n": 11}, "mean": {…}},
      "categories": {"SA": {"score": {…}, "mean": {…}}, …}, "groups": {"field": {"Health": {…}}},
      "unscored": {"n": 1, "rate": 0.083, "reasons": {"truncated": 1}, "categories": {"PBL": {"n": 1, "rate": 0.25}}},
+     "failures": {"model": {"n": 2, "rate": 0.167, "reasons": {"empty_answer": 2}}, "call": {…}, "judge": {…}},
      "bounds": {"all": {"unscored_at_0": 58.3, "unscored_at_6": 66.7, …}, "SA": {…}, …},
      "dataset": {"repo": "MMIE/MMIE", "revision": "4f0c…", "edition": "v1"}, "notes": [], "versions": {…}}
 
@@ -21,10 +22,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import judge
+from judge.core import failure
 from judge.core.benchmark import Benchmark, Dataset, Source
 from judge.core.estimate import Estimate
 from judge.core.signature import Signature
-from judge.core.verdict import REASONS, Verdict
+from judge.core.verdict import Verdict
 
 Result = dict[str, Any]
 
@@ -66,6 +68,7 @@ def build_result(
             "reasons": _reasons(verdicts),
             "categories": {name: _unscored(by_category.get(name, [])) for name in summary.categories},
         },
+        "failures": _failures(verdicts),
         "dataset": {
             "repo": source.repo if source is not None else benchmark.repo,
             "revision": source.revision if source is not None else None,
@@ -87,7 +90,18 @@ def _unscored(verdicts: Sequence[Verdict]) -> dict[str, Any]:
 
 def _reasons(verdicts: Sequence[Verdict]) -> dict[str, int]:
     counts = Counter(verdict.unscored for verdict in verdicts)
-    return {reason: counts[reason] for reason in REASONS if counts[reason]}
+    return {reason: counts[reason] for reason in failure.UNSCORED if counts[reason]}
+
+
+def _failures(verdicts: Sequence[Verdict]) -> dict[str, Any]:
+    """Who failed, and how often: {"model": {"n": 2, "rate": 0.01, "reasons": {…}}, "call": {…}, "judge": {…}}."""
+    counts = Counter(verdict.reason for verdict in verdicts)
+    failures = {}
+    for side, known in (("model", failure.MODEL), ("call", failure.CALL), ("judge", failure.JUDGE)):
+        reasons = {reason: counts[reason] for reason in known if counts[reason]}
+        n = sum(reasons.values())
+        failures[side] = {"n": n, "rate": n / len(verdicts) if verdicts else None, "reasons": reasons}
+    return failures
 
 
 def versions(packages: Iterable[str] = ()) -> dict[str, str]:

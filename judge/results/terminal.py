@@ -12,7 +12,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from judge.core.verdict import REASONS
+from judge.core.failure import MODEL, UNSCORED
 
 WIDTH = 100
 """Columns."""
@@ -43,7 +43,12 @@ def result_table(result: Mapping[str, Any], title: str, headline: Sequence[str])
             cells = "".join(_cells(metrics[name]) if name in metrics else " " * len(_HEAD) for name in first)
             lines.append(f"{category[:19]:<20}{cells}{_percent(unscored['categories'][category]['rate']):>11}")
     lines.append("")
-    lines += [f"unscored: {count} {reason} ({REASONS[reason]})" for reason, count in unscored["reasons"].items()]
+    lines += [f"unscored: {count} {reason} ({UNSCORED[reason]})" for reason, count in unscored["reasons"].items()]
+    failed = result.get("failures", {}).get("model", {})
+    lines += [
+        f"counted as the worst: {count} {reason} ({MODEL[reason]}; {_percent(count / result['n'])})"
+        for reason, count in failed.get("reasons", {}).items()
+    ]
     bounds = result.get("bounds", {}).get("all", {})
     ends = [(key.rpartition("_")[2], value) for key, value in bounds.items() if key.startswith("unscored_at_")]
     if unscored["n"] and ends:

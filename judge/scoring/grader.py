@@ -10,17 +10,20 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Iterator, Sequence
 
 from judge.core.benchmark import Profile
-from judge.core.request import Request
+from judge.core.failure import MODEL
+from judge.core.request import Picture, Request
 from judge.core.rubric import Rubric
+from judge.core.scale import JUDGE_SCALE
 from judge.core.score_text import parse_score
 from judge.core.signature import Signature
 from judge.core.verdict import Verdict
 from judge.engines import Completion, Engine, Prompt
 from judge.errors import UserError
+from judge.io.image_paths import ImageRefused
+from judge.model import images
 from judge.scoring.keys import request_key
 
 UNSIGNED = Signature({})
@@ -65,9 +68,13 @@ class Grader:
 
     def verdict(self, request: Request, completion: Completion, key: str | None = None) -> Verdict:
         """What `completion` says about `request`: a score, or the reason why there is none."""
-        score, reason = None, completion.unscored
+        score, reason, failure = None, completion.unscored, None
         if reason is None:
             score, reason = parse_score(completion.text or "", stopped=completion.stopped, profile=self.profile)
+        elif reason in MODEL:
+            score, reason, failure = JUDGE_SCALE.lowest, None, reason
+        elif reason == "image_refused" and _is_the_answers(request):
+            score, reason, failure = JUDGE_SCALE.lowest, None, "image_undecodable"
         probs = completion.score_probs
         return Verdict(
             id=request.id,
@@ -76,9 +83,10 @@ class Grader:
             unscored=reason,
             category=request.category,
             feedback=completion.text,
-            score_probs=probs if probs is not None and all(map(math.isfinite, probs)) else None,
+            score_probs=probs if probs is not None and _are_shares(probs) else None,
             details={} if completion.note is None else {"note": completion.note},
             key=key,
+            failure=failure,
         )
 
     def complete(self, requests: Sequence[Request]) -> Iterator[tuple[int, Completion]]:
@@ -106,3 +114,21 @@ class Grader:
         """The score of every request, in order; None where the judge gives none."""
         verdicts = dict(self.grade(requests))
         return [verdicts[position].score for position in range(len(requests))]
+
+
+def _is_the_answers(request: Request) -> bool:
+    """Whether the picture that was refused is one of the answer: every picture of the question can be decoded."""
+    if not any(isinstance(segment, Picture) for segment in request.answer):
+        return False
+    try:
+        for segment in request.question:
+            if isinstance(segment, Picture):
+                images.decode_image(segment.path)
+    except ImageRefused:
+        return False
+    return True
+
+
+def _are_shares(probs: Sequence[float]) -> bool:
+    """Whether an engine gave a probability for every score; NaN is none."""
+    return len(probs) == len(JUDGE_SCALE) and all(0 <= share <= 1 for share in probs)

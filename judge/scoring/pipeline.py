@@ -19,7 +19,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 import judge
-from judge.core import score_text
+from judge.core import failure, score_text
 from judge.core.benchmark import Benchmark, Profile, Source
 from judge.core.request import Request
 from judge.core.rubric import Rubric
@@ -76,6 +76,7 @@ def make_signature(
         if rubric is not None:
             parts["rubric"] = rubric.label
         parts |= {**(identity or {}), "parse": score_text.VERSION}
+    parts["failures"] = failure.VERSION
     parts |= {**benchmark.signature_parts(profile), "version": judge.__version__}
     return Signature({name: value.replace("|", "_").replace("\n", " ") for name, value in parts.items()})
 

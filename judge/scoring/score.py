@@ -183,7 +183,7 @@ def write_requests(
         if isinstance(item, Request):
             requests.append(item.to_json())
         else:
-            dropped.append({"id": item.id, "reason": item.unscored, "note": item.details.get("note")})
+            dropped.append({"id": item.id, "reason": item.reason, "note": item.details.get("note")})
     folder = RunFolder(out).make()
     write_json_lines(folder.requests, requests)
     write_json_lines(folder.dropped, dropped)

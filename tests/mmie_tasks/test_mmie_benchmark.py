@@ -89,7 +89,7 @@ def test_a_replay_needs_no_data():
     strict = BENCHMARK.assess(answers, None, "strict", bare=True)
     assert isinstance(strict[0], Request)
     assert isinstance(strict[1], Verdict)
-    assert strict[1].unscored == "empty_answer"
+    assert (strict[1].score, strict[1].failure) == (0, "empty_answer")
     with pytest.raises(UserError, match="names no category"):
         BENCHMARK.assess([answer("77")], None, "strict", bare=True)
     with pytest.raises(UserError, match="answered more than once"):
@@ -114,8 +114,9 @@ def test_a_bad_official_answer_is_named():
     ("response", "reference", "strict"),
     [
         ("", "", "empty_answer"),
-        (None, "", "empty_answer"),
-        ("[GENERATION_FAILED] out of memory", "", "empty_answer"),
+        ("[GENERATION_FAILED] out of memory", "", "call_failed"),
+        ("Failed to obtain answer via API.", "Failed to obtain answer via API.\n", "call_failed"),
+        ([{"text": "[LMMS_EVAL_BUDGET_EXCEEDED]", "image": None}], "[LMMS_EVAL_BUDGET_EXCEEDED]\n", "call_failed"),
         (" \n", "", "empty_answer"),
         ("A", "A\n", None),
     ],
@@ -125,7 +126,13 @@ def test_empty_answers(dataset, response, reference, strict):
     (found,) = BENCHMARK.assess([answer("SA-1", response)], dataset, "reference")
     assert found.answer_text() == reference
     (found,) = BENCHMARK.assess([answer("SA-1", response)], dataset, "strict")
-    assert getattr(found, "unscored", None) == strict
+    assert getattr(found, "reason", None) == strict
+
+
+@pytest.mark.parametrize("profile", ["reference", "strict"])
+def test_a_null_answer_is_no_answer(dataset, profile):
+    (found,) = BENCHMARK.assess([answer("SA-1", None)], dataset, profile)
+    assert (found.unscored, found.details) == ("no_response", {"field": "Literature"})
 
 
 def test_a_missing_question_image(tmp_path):

@@ -47,8 +47,8 @@ def test_reference_says_what_it_left_out():
 
 def test_strict_loses_nothing_in_silence():
     found = assess("strict")
-    unscored = {id_: verdict.unscored for id_, verdict in found.items() if isinstance(verdict, Verdict)}
-    assert unscored == {"PBL-3012": "image_missing", "PBL-3015": "empty_answer"}
+    reasons = {id_: verdict.reason for id_, verdict in found.items() if isinstance(verdict, Verdict)}
+    assert reasons == {"PBL-3012": "image_missing", "PBL-3015": "empty_answer"}
     for row in ROWS:
         request = found[row["id"]]
         if isinstance(request, Verdict):
@@ -82,8 +82,6 @@ def test_the_correct_answer_goes_to_msr_alone():
         "/etc/hostname",
         "link/outside.png",
         "images",
-        "https://example.org/a.png",
-        "data:image/png;base64,AAAA",
         "images/a\0.png",
         "x" * 5000,
         "..\\outside.png",
@@ -99,6 +97,25 @@ def test_an_image_outside_the_root_is_refused(tmp_path, profile, name):
     assert isinstance(found, Verdict)
     assert found.unscored == "image_refused"
     assert found.details["field"] == "Literature"
+
+
+@pytest.mark.parametrize("name", ["https://example.org/a.png", "data:image/png;base64,AAAA", "file:///etc/hostname"])
+def test_an_address_is_no_picture(tmp_path, name):
+    """A failure of the model; to the official scorer a file that is not there, which it skips."""
+    record = Record("SA-1", "SA", "Literature", (Part("Q", None),), ())
+    found = {
+        profile: judging.build_request(record, (Part("A", name),), profile, root=tmp_path, answer_root=tmp_path)
+        for profile in ("strict", "reference")
+    }
+    assert (found["strict"].score, found["strict"].failure) == (0, "image_address")
+    assert found["reference"].answer == (Text("A"),)
+    assert found["reference"].details["images_skipped"] == [name]
+
+
+def test_an_address_in_a_question_is_the_datas_fault(tmp_path):
+    record = Record("SA-1", "SA", "Literature", (Part("Q", "https://example.org/a.png"),), ())
+    found = judging.build_request(record, (Part("A", None),), "strict", root=tmp_path, answer_root=tmp_path)
+    assert (found.score, found.unscored) == (None, "image_refused")
 
 
 def test_an_absolute_name_inside_the_root_is_taken(tmp_path):
@@ -162,7 +179,7 @@ def test_no_response_reaches_a_file_outside(parts, profile):
     answer = responses.parse(json.dumps(parts))
     found = judging.build_request(record, answer, profile, root=GOLDEN, answer_root=GOLDEN)
     if isinstance(found, Verdict):
-        assert found.unscored in {"image_refused", "image_missing", "empty_answer"}
+        assert found.reason in {"image_refused", "image_missing", "image_address", "empty_answer"}
     else:
         assert found.pictures[0].name == "images/046.png"
         assert all(picture.path.is_relative_to(GOLDEN.resolve()) for picture in found.pictures)

@@ -60,11 +60,12 @@ def test_it_is_found_and_documented() -> None:
 
 # --- one answer ---
 
+WRONG_TO_REFERENCE = {"letter_reference": None, "score_reference": 0}
 WRONG_LETTER = {"letter": "A", "rule": "bare", "letter_reference": "A", "score_reference": 0}
 
 
 @pytest.mark.parametrize(
-    ("response", "score", "unscored", "details"),
+    ("response", "score", "reason", "details"),
     [
         ("B", 1, None, {"letter": "B", "rule": "bare", "letter_reference": "B", "score_reference": 1}),
         ("A", 0, None, WRONG_LETTER),
@@ -77,11 +78,15 @@ WRONG_LETTER = {"letter": "A", "rule": "bare", "letter_reference": "A", "score_r
          {"letter": None, "rule": None, "letter_reference": None, "score_reference": 0, "reason": "no_option"}),
         ("E", 0, None,
          {"letter": None, "rule": "bare", "letter_reference": None, "score_reference": 0, "reason": "no_option"}),
-        (None, None, "empty_answer", {}),
-        ("", None, "empty_answer", {}),
-        (" \n\t", None, "empty_answer", {}),
-        ([], None, "empty_answer", {}),
-        ([{"text": None, "image": "../../etc/passwd"}], None, "empty_answer", {}),
+        (None, None, "no_response", WRONG_TO_REFERENCE),
+        (float("nan"), None, "no_response", WRONG_TO_REFERENCE),
+        ("Failed to obtain answer via API.", None, "call_failed", WRONG_TO_REFERENCE),
+        ("[LMMS_EVAL_REQUEST_FAILED after 3 retries] X", None, "call_failed", WRONG_TO_REFERENCE),
+        ("[MMJUDGE_NOT_ANSWERED]", None, "not_answered", {}),
+        ("", 0, "empty_answer", WRONG_TO_REFERENCE),
+        (" \n\t", 0, "empty_answer", WRONG_TO_REFERENCE),
+        ([], 0, "empty_answer", WRONG_TO_REFERENCE),
+        ([{"text": None, "image": "../../etc/passwd"}], 0, "empty_answer", WRONG_TO_REFERENCE),
         ([{"text": "So", "image": None}, {"text": "B", "image": "x.png"}], 1, None,
          {"letter": "B", "rule": "closing", "letter_reference": None, "score_reference": 0}),
         ("<IMG_CONTEXT><|end|>### Score\n6 {question}", 0, None,
@@ -89,11 +94,11 @@ WRONG_LETTER = {"letter": "A", "rule": "bare", "letter_reference": "A", "score_r
     ],
 )  # fmt: skip
 def test_a_verdict(
-    small: Dataset, response: Any, score: int | None, unscored: str | None, details: dict[str, Any]
+    small: Dataset, response: Any, score: int | None, reason: str | None, details: dict[str, Any]
 ) -> None:
     made = verdict(small.records[0], response)
     assert (made.id, made.index, made.by, made.category) == ("attribute/shape/07", 0, "rule", "Shape")
-    assert (made.score, made.unscored) == (score, unscored)
+    assert (made.score, made.reason) == (score, reason)
     assert made.details == {"type": "POS", "level": "attribute", **details}
     assert Verdict.from_json(made.to_json()) == made
 
@@ -218,8 +223,8 @@ def test_careful_and_reference_part(small: Dataset) -> None:
 
 
 def test_whole_pairs_only(small: Dataset) -> None:
-    # pair 1 whole; pair 2 cut by --limit; pair 3 has an empty half
-    answers = [answer(small.records[n], text) for n, text in ((0, "B"), (1, "C"), (2, "C"), (4, "B"), (5, ""))]
+    # pair 1 whole; pair 2 cut by --limit; the call for a half of pair 3 failed
+    answers = [answer(small.records[n], text) for n, text in ((0, "B"), (1, "C"), (2, "C"), (4, "B"), (5, None))]
     summary = BENCHMARK.summarise(score(small, answers), small)
     assert (summary.metrics["RA"].value, summary.metrics["RA"].n) == (100, 1)
     # POS: 0 and 4 right; NEG: 1 and 2 right, 5 has no answer
@@ -230,6 +235,22 @@ def test_whole_pairs_only(small: Dataset) -> None:
     assert "1 pair is left out of RA and MR because one question only was answered: context/expert/12" in notes
     assert "1 pair is left out of RA and MR because a question has no score: attribute/number/04" in notes
     assert "5 of 6 questions were answered" in notes
+
+
+def test_a_pair_with_a_blank_half_is_wrong(small: Dataset) -> None:
+    answers = [answer(small.records[n], text) for n, text in ((0, "B"), (1, "C"), (4, "B"), (5, " "))]
+    summary = BENCHMARK.summarise(score(small, answers), small)
+    assert (summary.metrics["RA"].value, summary.metrics["RA"].n) == (50, 2)
+    assert (summary.metrics["NEG"].value, summary.metrics["NEG"].n) == (50, 2)
+
+
+def test_reference_figures_count_what_stands_in_the_file(small: Dataset) -> None:
+    """As the official script: a failure text is a wrong answer to it; ours leaves the pair out."""
+    texts = ((0, "B"), (1, "C"), (4, "B"), (5, "Failed to obtain answer via API."))
+    summary = BENCHMARK.summarise(score(small, [answer(small.records[n], text) for n, text in texts]), small)
+    assert (summary.metrics["RA"].value, summary.metrics["RA"].n) == (100, 1)
+    assert (summary.metrics["RA_reference"].value, summary.metrics["RA_reference"].n) == (50, 2)
+    assert (summary.metrics["NEG_reference"].value, summary.metrics["NEG_reference"].n) == (50, 2)
 
 
 def test_nothing_answered(small: Dataset) -> None:

@@ -14,7 +14,7 @@ from mmvu_tasks.pairs import OUTCOMES
 def verdict(id_, index, kind, score, reference=None, category="Number"):
     details = {"type": kind, "level": id_.partition("/")[0]}
     if score is None:
-        return Verdict(id_, "rule", None, "empty_answer", category, index, details=details)
+        return Verdict(id_, "rule", None, "call_failed", category, index, details=details)
     details["score_reference"] = score if reference is None else reference
     return Verdict(id_, "rule", score, None, category, index, details=details)
 

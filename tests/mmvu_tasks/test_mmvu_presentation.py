@@ -15,7 +15,7 @@ from mmvu_tasks.presentation import VIEW, lost_pairs
 
 def half(name, kind, score, index, category="Shape"):
     details = {"type": kind, "level": "attribute", "score_reference": score or 0}
-    return Verdict(name, "rule", score, "empty_answer" if score is None else None, category, index, details=details)
+    return Verdict(name, "rule", score, "call_failed" if score is None else None, category, index, details=details)
 
 
 def pair(name, positive, negative, index, category="Shape"):

@@ -3,7 +3,7 @@
     lmms-eval --model mmjudge_replay --model_args predictions=responses.jsonl,image_root=out --tasks mmvu
 
 predictions: any file `judge.io.responses` reads. image_root: the folder below which images of the answers lie, else the
-file's own. A question without a line (see `recorded_answers`) gets an empty response, and their number is said.
+file's own. A question without a line (see `recorded_answers`) counts as not answered, and their number is said.
 
 The chat and the simple class differ only in the tuple lmms-eval hands over, whose last three are always
 (doc_id, task, split); see `construct_requests` in lmms-eval 0.7.3, `api/task.py`.
@@ -17,6 +17,7 @@ from typing import Any
 
 from lmms_eval.api.model import lmms
 
+from judge.core.failure import NO_RESPONSE, NOT_ANSWERED
 from judge.errors import UserError
 from judge.harness.lmms_eval.recorded_answers import Ids, by_question, find
 from judge.harness.lmms_eval.tasks import TASK_COLUMN, Refusal
@@ -50,7 +51,8 @@ class Replay(lmms):
         self.image_root = answers[0].image_root.resolve()
 
     def generate_until(self, requests: Sequence[Any]) -> list[str]:
-        """One response for every request, in order: text as it stands, parts as JSON, "" where the file has none."""
+        """One response for every request, in order: text as it stands, parts as JSON, and where the file has no line or
+        null, a text that our tasks know for that (lmms-eval knows texts only)."""
         if None in self._lines and len({request.args[-2] for request in requests}) > 1:
             raise Refusal(f"{self._file}: lines without an id fit one task\n→ run one task at a time")
         responses = []
@@ -60,9 +62,8 @@ class Replay(lmms):
                 answer = find(self._lines, self._ids_of(task, split), doc_id, self._file)
             except UserError as error:
                 raise Refusal(error) from None
-            response = None if answer is None else answer.response
-            responses.append(response if isinstance(response, str) else json.dumps(response) if response else "")
-        if missing := responses.count(""):
+            responses.append(NOT_ANSWERED if answer is None else _text(answer.response))
+        if missing := responses.count(NOT_ANSWERED):
             say(f"mmjudge_replay: no answer in {self._file} to {missing} of {len(requests)} questions")
         return responses
 
@@ -81,6 +82,12 @@ class Replay(lmms):
     def loglikelihood(self, requests: Sequence[Any]) -> list[tuple[float, bool]]:
         """Part of lmms-eval's interface; there is nothing to take likelihoods from."""
         raise NotImplementedError("recorded answers have no likelihoods")
+
+
+def _text(response: Any) -> str:
+    if isinstance(response, str):
+        return response
+    return NO_RESPONSE if response is None else json.dumps(response)
 
 
 class ReplayChat(Replay):

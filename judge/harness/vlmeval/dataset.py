@@ -25,8 +25,6 @@ from judge.harness.session import Session
 from judge.harness.settings import Settings, read_settings
 from judge.harness.vlmeval.predictions import Prediction, read_predictions
 
-FAILED = "Failed to obtain answer"
-"""How VLMEvalKit's wrappers say that there is no answer."""
 INJECTED = frozenset({"gpt-4o-mini", "exact_matching", "extract_matching"})
 """Judges that run.py names by itself (`get_judge_kwargs`)."""
 
@@ -93,9 +91,7 @@ class BenchmarkDataset(ImageBaseDataset):
     def _answers(self, rows: Sequence[Prediction], session: Session) -> list[Answer]:
         """The rows that came whole."""
         records, root = self.source.records, session.settings.image_root
-        return [
-            Answer(records[row.index].id, row.index, _response(row.text), root) for row in rows if row.damage is None
-        ]
+        return [Answer(records[row.index].id, row.index, row.text, root) for row in rows if row.damage is None]
 
     def _damaged(self, row: Prediction) -> Verdict:
         record = self.source.records[row.index]
@@ -125,7 +121,3 @@ def _settings(given: Mapping[str, Any]) -> Settings:
     if "judge" not in changes and model and model not in INJECTED:
         changes["judge"] = model
     return dataclasses.replace(read, **changes)
-
-
-def _response(text: str | None) -> str | None:
-    return None if text is None or text.startswith(FAILED) else text

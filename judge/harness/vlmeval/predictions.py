@@ -30,7 +30,7 @@ _ESCAPE = re.compile(r"_x(00(?:0[0-8BCDEF]|1[0-9A-F]))_")
 
 @dataclasses.dataclass(frozen=True)
 class Prediction:
-    """One row. text None: the file holds nothing there. damage: what the file lost, or None."""
+    """One row. text None: null, which JSON alone can hold. damage: what the file lost, or None."""
 
     index: int
     text: str | None
@@ -74,9 +74,9 @@ def _xlsx(path: Path) -> Iterable[Prediction]:
         yield Prediction(_index(row[index].value, path), text, damage)
 
 
-def _cell(cell: Any) -> tuple[str | None, str | None]:
-    if cell.value is None:
-        return None, None
+def _cell(cell: Any) -> tuple[str, str | None]:
+    if cell.value is None:  # the writer leaves the cell of an empty answer empty
+        return "", None
     if not isinstance(cell.value, str):
         return str(cell.value), None
     text = _ESCAPE.sub(lambda match: chr(int(match.group(1), 16)), cell.value)

@@ -72,7 +72,7 @@ def test_what_the_judge_would_not_be_asked_about_is_left_out(tmp_path):
     ]
     items, left_out = collect_items(BENCHMARK, [("m", responses(tmp_path / "m", rows))], data=demo_dir())
     assert keys(items) == [("PBL-9001", "m")]
-    assert [(model, verdict.unscored) for model, verdict in left_out] == [
+    assert [(model, verdict.reason) for model, verdict in left_out] == [
         ("m", "empty_answer"), ("m", "image_missing"), ("m", "image_refused"), ("m", "image_refused")
     ]  # fmt: skip
     with pytest.raises(UserError, match=r"no answer can be scored \(empty_answer\)"):

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from judge.core.failure import UNSCORED
 from judge.core.score_text import parse_score, settled
-from judge.core.verdict import REASONS
 
 RECORDED = json.loads((folders.GOLDEN_REQUESTS / "parse.json").read_text(encoding="utf-8"))
 # what a careful reader takes from the recorded texts; 4.5, 5.5, 2.5 and -1 are no scores of the rubric
@@ -19,7 +19,7 @@ CAREFUL = [4, 5, 3, 4, 4, 4, 4, 4, "out_of_range", "out_of_range", "out_of_range
 def outcome(text, profile, stopped=True):
     score, reason = parse_score(text, stopped=stopped, profile=profile)
     assert (score is None) != (reason is None)
-    assert reason is None or reason in REASONS
+    assert reason is None or reason in UNSCORED
     return reason if score is None else score
 
 

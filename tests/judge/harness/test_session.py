@@ -47,7 +47,7 @@ class Toy:
         return [
             Request(str(a.id), "T", (Text("?"),), (Text(str(a.response)),))
             if a.response
-            else Verdict(str(a.id), "judge", None, "empty_answer", "T")
+            else Verdict(str(a.id), "judge", None, "no_response", "T")
             for a in answers
         ]
 
@@ -100,7 +100,7 @@ def test_rules_decide_first_and_the_judge_what_is_left(tmp_path: Path, monkeypat
     decided = make(tmp_path).decide(answers("a", "", "b"))
     assert [(v.id, v.score, v.unscored) for v in decided] == [
         ("q0", 3, None),
-        ("q1", None, "empty_answer"),
+        ("q1", None, "no_response"),
         ("q2", 3, None),
     ]
     assert judge.asked == 2
@@ -139,7 +139,7 @@ def test_a_judge_that_dies_leaves_what_it_decided_and_reasons_for_the_rest(
 ) -> None:
     use(monkeypatch, Judge(fails_at=1))
     decided = make(tmp_path).decide(answers("a", "b", ""))
-    assert [(v.score, v.unscored) for v in decided] == [(3, None), (None, "engine_error"), (None, "empty_answer")]
+    assert [(v.score, v.unscored) for v in decided] == [(3, None), (None, "engine_error"), (None, "no_response")]
     assert decided[1].details["note"] == "RuntimeError: CUDA out of memory"
     error = capsys.readouterr().err
     assert "toy_task: 1 of 3 answers are not judged: RuntimeError: CUDA out of memory" in error

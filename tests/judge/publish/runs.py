@@ -34,7 +34,7 @@ def verdicts(plain: int = 240, leading: int = 180, unscored: int = 0) -> list[Ve
                 made.append(
                     Verdict(
                         f"{category.key}/{number:02}", "rule", None if missing else int(right),
-                        "empty_answer" if missing else None, category.name, len(made), details=details,
+                        "call_failed" if missing else None, category.name, len(made), details=details,
                     )
                 )  # fmt: skip
     return made

@@ -67,7 +67,7 @@ def test_the_limit_is_a_share_and_can_be_set(hub, publish, folder):
 
 
 def test_unscored_is_counted_in_the_verdicts_not_believed(hub, publish, folder):
-    runs.write(folder, [dataclasses.replace(v, score=None, unscored="empty_answer") for v in runs.verdicts()])
+    runs.write(folder, [dataclasses.replace(v, score=None, unscored="call_failed") for v in runs.verdicts()])
     edited(folder, unscored={"n": 0, "rate": 0.0, "reasons": {}})
     code, _, err = publish()
     assert code == 2

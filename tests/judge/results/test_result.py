@@ -23,7 +23,7 @@ VERDICTS = [
     Verdict("q0", "judge", 6, category="A"),
     Verdict("q1", "judge", 3, category="A"),
     Verdict("q2", "judge", None, "truncated", category="A"),
-    Verdict("q3", "judge", None, "empty_answer", category="B"),
+    Verdict("q3", "judge", None, "no_response", category="B"),
     Verdict("q4", "judge", None, "truncated", category="B"),
 ]
 
@@ -67,8 +67,13 @@ def test_the_contract():
         "unscored": {
             "n": 3,
             "rate": 0.6,  # 3 of 5
-            "reasons": {"empty_answer": 1, "truncated": 2},
+            "reasons": {"no_response": 1, "truncated": 2},
             "categories": {"A": {"n": 1, "rate": 1 / 3}, "B": {"n": 2, "rate": 1.0}},
+        },
+        "failures": {
+            "model": {"n": 0, "rate": 0.0, "reasons": {}},
+            "call": {"n": 1, "rate": 0.2, "reasons": {"no_response": 1}},  # 1 of 5
+            "judge": {"n": 2, "rate": 0.4, "reasons": {"truncated": 2}},
         },
         "dataset": {"repo": "toy/toy", "revision": "4f0c", "edition": "v1"},
         "bounds": {"all": {"unscored_at_0": 30.0, "unscored_at_6": 90.0}},
@@ -79,7 +84,16 @@ def test_the_contract():
 
 
 def test_reasons_are_in_the_order_of_the_table():
-    assert list(built()["unscored"]["reasons"]) == ["empty_answer", "truncated"]
+    assert list(built()["unscored"]["reasons"]) == ["no_response", "truncated"]
+
+
+def test_failures_of_the_model_are_counted_apart_and_printed():
+    failed = [Verdict("q9", "judge", 0, category="A", failure="empty_answer"), *VERDICTS]
+    result = built(failed)
+    assert result["failures"]["model"] == {"n": 1, "rate": 1 / 6, "reasons": {"empty_answer": 1}}
+    assert (result["unscored"]["n"], result["failures"]["call"]["n"], result["failures"]["judge"]["n"]) == (3, 1, 2)
+    line = "counted as the worst: 1 empty_answer (the answer holds neither text nor picture; 16.7%)"
+    assert line in result_table(result, "Toy", ["score"])
 
 
 def test_a_note_is_printed_once():
@@ -151,7 +165,7 @@ category               score      95% interval      n   unscored
 A                      75.00   [50.00, 100.00]      2      33.3%
 B                          -                 -      0     100.0%
 
-unscored: 1 empty_answer (the response holds neither text nor image)
+unscored: 1 no_response (the response is null)
 unscored: 2 truncated (the judge ran into the token limit before its score)
 score if every unscored answer got 0: 30.00, if it got 6: 90.00
 note: weighted by question

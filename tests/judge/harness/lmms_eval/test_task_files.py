@@ -83,7 +83,7 @@ def aggregate(
 def mmvu(name: str, question_type: str, right: bool | None, reference: bool = True) -> Verdict:
     details = {"type": question_type, "level": "attribute", "score_reference": int(reference)}
     score = None if right is None else int(right)
-    return Verdict(name, "rule", score, "empty_answer" if right is None else None, "Shape", details=details)
+    return Verdict(name, "rule", score, "call_failed" if right is None else None, "Shape", details=details)
 
 
 # pair:    a both right · b misled · c lucky · d both wrong · e not answered in half · f with one question only

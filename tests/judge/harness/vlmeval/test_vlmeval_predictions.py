@@ -60,8 +60,8 @@ def test_awkward_answers_come_back_as_they_were(tmp_path: Path, suffix: str) -> 
     assert not any(row.damage for row in rows)
 
 
-@pytest.mark.parametrize(("suffix", "empty"), [("xlsx", None), ("tsv", ""), ("json", "")])
-def test_an_empty_answer_stays_empty(tmp_path: Path, suffix: str, empty: str | None) -> None:
+@pytest.mark.parametrize(("suffix", "empty"), [("xlsx", ""), ("tsv", ""), ("json", "")])
+def test_an_empty_answer_stays_empty(tmp_path: Path, suffix: str, empty: str) -> None:
     (row,) = read_predictions(dump(tmp_path, suffix, [""]))
     assert row.text == empty
 

@@ -16,7 +16,7 @@ import folders
 import pytest
 import tiny_llava
 from PIL import Image
-from vlmeval_scripted import scripted_answer
+from vlmeval_scripted import FAILED_CALL, scripted_answer
 
 from judge.cli import main
 from mmvu_tasks import prompts, records
@@ -56,9 +56,9 @@ def results(folder: Path) -> dict[str, Any]:
     return found
 
 
-def verdicts(folder: Path) -> dict[tuple[str, int | None], tuple[int | None, str | None]]:
+def verdicts(folder: Path) -> dict[tuple[str, int | None], dict[str, Any]]:
     rows = [json.loads(line) for line in (folder / "verdicts.jsonl").read_text().splitlines()]
-    return {(row["id"], row.get("index")): (row["score"], row["unscored"]) for row in rows}
+    return {(row["id"], row.get("index")): row for row in rows}
 
 
 @pytest.fixture(scope="module")
@@ -76,10 +76,17 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def hand_count(answers: list[str]) -> tuple[float, float]:
-    """RA and MR in percent, by a loop that knows the scripted phrasings and nothing of our code."""
+    """RA and MR in percent, by a loop that knows the scripted phrasings and nothing of our code.
+
+    A blank is wrong; a pair with a failed call is left out.
+    """
     right: dict[str, dict[str, list[bool]]] = {}
-    for row, answer in zip(json.loads(PUBLISHED.read_text()), answers, strict=True):
-        letter = answer.removeprefix("The answer is ").strip("(). ")[0]
+    rows = json.loads(PUBLISHED.read_text())
+    failed = {row["id"] for row, answer in zip(rows, answers, strict=True) if answer == FAILED_CALL}
+    for row, answer in zip(rows, answers, strict=True):
+        if row["id"] in failed:
+            continue
+        letter = answer.removeprefix("The answer is ").strip("(). ")[:1]
         pair = right.setdefault(row["id"], {"POS": [], "NEG": []})
         pair[row["question_type"]].append(letter == row["ground_truth"])
     both = misled = 0
@@ -119,7 +126,7 @@ def test_harnesses_and_score_agree_and_a_killed_inference_goes_on(published: Pat
             file.write(json.dumps({"id": row.id, "index": row.index, "response": answer}) + "\n")
     scored = tmp_path / "scored"
     score = ["score", str(responses), "--benchmark", "mmvu", "--data", str(published), "--out", str(scored)]
-    assert main(score) == 0
+    assert main([*score, "--max-unscored", "20%"]) == 0
     replayed = command(
         BIN / "lmms-eval", "--model", "mmjudge_replay", "--model_args", f"predictions={responses}",
         "--tasks", "mmvu", "--output_path", tmp_path / "lmms", MMVU_DATA=str(published),
@@ -129,6 +136,10 @@ def test_harnesses_and_score_agree_and_a_killed_inference_goes_on(published: Pat
         assert results(other)["metrics"] == metrics
         assert results(other)["signature"] == results(ours)["signature"]
         assert verdicts(other) == verdicts(ours)
+    failures = results(ours)["failures"]
+    assert failures["model"]["reasons"] == {"empty_answer": answers.count("")}
+    assert failures["call"]["reasons"] == {"call_failed": answers.count(FAILED_CALL)}
+    assert min(failures["model"]["n"], failures["call"]["n"]) > 20
 
 
 def test_a_real_model_answers_both_demos_and_a_killed_judging_goes_on(tmp_path: Path) -> None:
@@ -153,7 +164,7 @@ def test_a_real_model_answers_both_demos_and_a_killed_judging_goes_on(tmp_path: 
     assert whole.code == 0, whole.output
     mmvu, mmie = (results(work / "llava" / f"llava_{name}_mmjudge") for name in ("MMVU_demo", "MMIE_demo"))
     assert mmvu["n"] == 48  # two pairs in each of twelve categories
-    by_judge = mmie["n"] - mmie["unscored"]["reasons"].get("empty_answer", 0)
+    by_judge = mmie["n"] - mmie["failures"]["model"]["n"]
     assert by_judge > 4
     assert len(judged.read_text().splitlines()) == by_judge  # 4 before the kill, the others after it
 
@@ -174,9 +185,13 @@ def test_api_mode_asks_with_the_protocols_prompt_and_says_what_it_left_out(tmp_p
 
     # the model has a prompt of its own for multiple choice; asked with ours, it says what its script says to ours
     rows = BENCHMARK.load(demo_dir()).records
-    letters = [scripted_answer(prompts.text(row)).removeprefix("The answer is ").strip("(). ")[0] for row in rows]
-    expected = {(row.id, row.index): (int(a == row.ground_truth), None) for row, a in zip(rows, letters, strict=True)}
-    assert verdicts(found.parent) == expected
+    expected: dict[tuple[str, int | None], tuple[int | None, str | None]] = {}
+    for row in rows:
+        said = scripted_answer(prompts.text(row))
+        right = said.removeprefix("The answer is ").strip("(). ")[:1] == row.ground_truth
+        expected[row.id, row.index] = (None, "call_failed") if said == FAILED_CALL else (int(right), None)
+    got = verdicts(found.parent)
+    assert {key: (row["score"], row["unscored"]) for key, row in got.items()} == expected
 
 
 def test_two_ranks_share_the_questions_and_one_scores_them(tmp_path: Path) -> None:

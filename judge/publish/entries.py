@@ -11,15 +11,14 @@
       notes: 'RA 60.58, 95% interval 57.34 to 63.74, n 893; edition CVPR; unscored 0.0%; signature: benchmark:mmvu|…'
 
 An entry is known by its dataset and task. One that is there already is replaced only where it has our source and a
-signature that compares with ours; everything else in the file stays, byte for byte where ours is new.
+signature that compares with ours; everything else in the file stays, byte for byte.
 Format: https://huggingface.co/docs/hub/eval-results; classes: `huggingface_hub.EvalResultEntry`.
 """
 
 from __future__ import annotations
 
-import contextlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -27,6 +26,7 @@ import yaml
 from judge.core.benchmark import Benchmark
 from judge.core.signature import Signature
 from judge.errors import UserError
+from judge.publish import splice
 from judge.publish.ready import edition_of
 from judge.results.run_folder import Run
 
@@ -100,23 +100,50 @@ def merge_entries(text: str | None, ours: Sequence[Entry], where: str) -> str:
     not a list of entries, or an entry for the same dataset and task is somebody else's.
     """
     there = parse_entries(text, where)
-    known, new, replaced = list(there), [], False
+    wanted, new, replaced = list(there), [], {}
     for entry in ours:
-        twins = [number for number, other in enumerate(known) if _key(other) == _key(entry)]
+        twins = [number for number, other in enumerate(there) if _key(other) == _key(entry)]
         if not twins:
             new.append(entry)
-        elif known[twins[0]] != entry or len(twins) > 1:
+        elif any(there[number] != entry for number in twins):
             for number in twins:
-                _refuse_foreign(known[number], entry, where)
-            known[twins[0]], replaced = entry, True
-    if text is not None and not new and not replaced:
-        return text
-    if text is not None and not replaced:
-        appended = text.rstrip() + "\n" + dump_yaml(new)
-        with contextlib.suppress(UserError):  # a list in brackets does not go on in the next line
-            if parse_entries(appended, where) == [*there, *new]:
-                return appended
-    return dump_yaml([*known, *new])
+                _refuse_foreign(there[number], entry, where)
+                wanted[number] = replaced[number] = entry
+    if not new and not replaced:
+        return text or ""
+    wanted += new
+    merged = splice.first_that(lambda made: _means(made, wanted, where), _spliced(text or "", replaced, new))
+    if merged is None:
+        raise UserError(
+            "cannot be added to without a change to what others wrote", file=where,
+            fix="write it as a list of entries in lines of their own on the Hub, then publish again",
+        )  # fmt: skip
+    return merged
+
+
+def _spliced(text: str, replaced: Mapping[int, Entry], new: Sequence[Entry]) -> Iterator[str]:
+    """The file with entries replaced and new ones at its end, in each layout that might be meant."""
+    root = splice.root_of(text)
+    at_end = splice.append_to_end(text, splice.dump_yaml(list(new)))
+    if isinstance(root, yaml.SequenceNode):
+        edits = [splice.replace_item(text, root, number, entry) for number, entry in replaced.items()]
+        if not new:
+            yield splice.apply_edits(text, edits)
+            return
+        # the end of the file is behind its last comments, which may be about its last entry
+        for edit in reversed(splice.append_items(text, root, new)):
+            yield splice.apply_edits(text, [*edits, edit])
+    else:
+        yield splice.apply_edits(text, [at_end])
+        if root is not None:
+            yield splice.apply_edits(text, [splice.replace_scalar(root, list(new))])
+
+
+def _means(text: str, wanted: Sequence[Entry], where: str) -> bool:
+    try:
+        return splice.same_value(parse_entries(text, where), list(wanted))
+    except UserError:
+        return False
 
 
 def refuse_elsewhere(files: Mapping[str, str | None], ours: Sequence[Entry]) -> None:
@@ -146,12 +173,6 @@ def parse_entries(text: str | None, where: str) -> list[Entry]:
     ):
         raise UserError('is not a list of entries with a "dataset"', file=where, fix="mend it on the Hub")
     return found
-
-
-def dump_yaml(data: Any) -> str:
-    """Plain data as YAML, in the order it has."""
-    text: str = yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=110)
-    return text
 
 
 def signature_in(notes: object) -> Signature | None:

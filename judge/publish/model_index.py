@@ -9,14 +9,14 @@
         - {type: ra, value: 60.5823, name: RA, args: {interval: [57.34, 63.74], n: 893, signature: "benchmark:…"}}
         source: {url: https://huggingface.co/datasets/ORG/DETAILS/…, name: mmjudge}
 
-Only the lines of this key are written anew; the rest of the README stays as it is, byte for byte.
+Only our result is written; the rest of the README, results of others too, stays as it is, byte for byte.
 Format: https://huggingface.co/docs/hub/model-cards; classes: `huggingface_hub.EvalResult`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import yaml
@@ -24,14 +24,14 @@ import yaml
 from judge.core.benchmark import Benchmark
 from judge.core.signature import Signature
 from judge.errors import UserError
-from judge.publish import entries
+from judge.publish import entries, splice
 from judge.publish.ready import edition_of
 from judge.results.run_folder import Run
 
 FILE = "README.md"
 KEY = "model-index"
 TASK = "image-text-to-text"
-_BLOCK = re.compile(r"\A(\s*---[^\S\n]*\n)(.*?)(^---[^\S\n]*$)", re.DOTALL | re.MULTILINE)
+_BLOCK = re.compile(r"\A(\ufeff?\s*---[^\S\n]*\n)(.*?)^---[^\S\n]*$", re.DOTALL | re.MULTILINE)
 """What the Hub takes for metadata: between the first line of three dashes and the next."""
 
 
@@ -77,35 +77,65 @@ def merge_result(text: str | None, ours: dict[str, Any], name: str) -> str:
     metadata cannot be read or edited, and where a result for the same dataset is somebody else's.
     """
     text = text or ""
-    block = _BLOCK.match(text.replace("\r\n", "\n"))
+    block = _BLOCK.match(text)
     lines = block[2] if block else ""
     metadata = _mapping(lines)
-    index = _index(metadata)
-    before = yaml.safe_dump(index)
-    _put(index, ours, name)
-    if yaml.safe_dump(index) == before:
+    index, before = _index(metadata), _index(metadata)
+    model, number = _put(index, ours, name)
+    if splice.same_value(index, before):
         return text
-    edited = _with_key(lines, entries.dump_yaml({KEY: index}))
-    if not _means(edited, {**metadata, KEY: index}):
+    wanted = {**metadata, KEY: index}
+    edited = splice.first_that(lambda made: _means(made, wanted), _spliced(text, lines, index, (model, number)))
+    if edited is None:
         raise UserError("the metadata cannot be edited line by line", file=FILE, fix="leave --model-index out")
-    whole = text.replace("\r\n", "\n")
-    body = block[1] + edited + block[3] + whole[block.end() :] if block else f"---\n{edited}---\n{whole}"
-    return body.replace("\n", "\r\n") if "\r\n" in text else body
+    if block:
+        return text[: block.start(2)] + edited + text[block.end(2) :]
+    newline = splice.newline_of(text, 0)
+    return f"---{newline}{edited}---{newline}{text}"
 
 
-def _put(index: list[dict[str, Any]], ours: dict[str, Any], name: str) -> None:
-    """Add our result to the model's list, or replace its earlier state by it."""
-    for model in index:
+def _put(index: list[dict[str, Any]], ours: dict[str, Any], name: str) -> tuple[int, int]:
+    """Add our result to the model's list, or replace its earlier state by it; the numbers of model and result."""
+    for place, model in enumerate(index):
         for number, result in enumerate(model["results"]):
             if _key(result) == _key(ours):
                 if result != ours:
                     _refuse_foreign(result, ours)
                     model["results"][number] = ours
-                return
-    if index:
-        index[0]["results"].append(ours)
+                return place, number
+    if not index:
+        index.append({"name": name, "results": []})
+    index[0]["results"].append(ours)
+    return 0, len(index[0]["results"]) - 1
+
+
+def _spliced(text: str, lines: str, index: list[dict[str, Any]], place: tuple[int, int]) -> Iterator[str]:
+    """The metadata with the result at `place` of the index in it, in each layout that might be meant.
+
+    text: the README, for the way its lines end.
+    """
+    model, number = place
+    root = splice.root_of(lines)
+    found = splice.value_of(root, KEY)
+    if found is None:
+        key = splice.dump_yaml({KEY: index}).replace("\n", splice.newline_of(text, 0))
+        yield lines + key
+    elif isinstance(found, yaml.SequenceNode) and found.value:
+        ours, results = index[model]["results"][number], splice.value_of(found.value[model], "results")
+        if results is None:
+            made = splice.dump_yaml({"results": [ours]})
+            edits = splice.append_lines(lines, found.value[model], made, found.value[model].start_mark.column)
+        elif not isinstance(results, yaml.SequenceNode):
+            edits = [splice.replace_scalar(results, [ours])]
+        elif number < len(results.value):
+            edits = [splice.replace_item(lines, results, number, ours)]
+        else:
+            edits = splice.append_items(lines, results, [ours])
+        yield from (splice.apply_edits(lines, [edit]) for edit in edits)
+    elif isinstance(found, yaml.SequenceNode):
+        yield from (splice.apply_edits(lines, [edit]) for edit in splice.append_items(lines, found, index))
     else:
-        index.append({"name": name, "results": [ours]})
+        yield splice.apply_edits(lines, [splice.replace_scalar(found, index)])
 
 
 def _refuse_foreign(other: dict[str, Any], ours: dict[str, Any]) -> None:
@@ -139,7 +169,7 @@ def _mapping(lines: str) -> dict[str, Any]:
 
 def _means(lines: str, metadata: dict[str, Any]) -> bool:
     try:
-        return _mapping(lines) == metadata
+        return splice.same_value(_mapping(lines), metadata)
     except UserError:
         return False
 
@@ -157,18 +187,3 @@ def _index(metadata: dict[str, Any]) -> list[dict[str, Any]]:
             "is not a list of models with results", file=FILE, field=KEY, fix="mend it, or leave --model-index out"
         ) from None
     return copy
-
-
-def _with_key(lines: str, key: str) -> str:
-    """Lines of a block mapping with the lines of our key replaced, or added at the end."""
-    kept, found, inside = [], False, False
-    for line in lines.splitlines(keepends=True):
-        if re.match(rf"{KEY}\s*:", line):
-            kept.append(key)
-            found = inside = True
-        elif inside and re.match(r"[\s-]", line):
-            continue  # what belongs to the key is indented, or an item of its list
-        else:
-            inside = inside and line.startswith("#")
-            kept.append(line)
-    return "".join(kept) if found else lines + key

@@ -23,6 +23,7 @@ from mmie_tasks.joining import answered, join
 from mmie_tasks.metrics import METRICS, SCALE, summarise
 from mmie_tasks.presentation import VIEW
 from mmie_tasks.records import Record
+from mmie_tasks.responses import Response
 
 
 class MMIE:
@@ -73,20 +74,23 @@ class MMIE:
         unscored = failed_call(answer.response)
         if unscored == "call_failed" and profile == "reference":
             unscored = None  # an answer like any other to the official scorer
-        parts = () if unscored else answered(answer, id_)
+        response = Response(()) if unscored else answered(answer, id_)
+        parts = response.parts
         if unscored and record is not None:
             return judging.undecided(record, unscored, judging.known_details(record))
         if not bare:
             assert record is not None  # `assess` and `join` see to it
             asked = dataset.image_root if answer.record is None and dataset is not None else None
             root = answer.image_root if asked is None else asked
-            return judging.build_request(record, parts, profile, root=root, answer_root=answer.image_root)
+            made = judging.build_request(record, parts, profile, root=root, answer_root=answer.image_root)
+            return judging.noted(made, response)
         category = record.category if record else records.category_of_id(id_)
         if category is None:
             raise UserError("names no category (SA, PBL, MSR)", record=id_, field="id", fix="give --data")
         if unscored:
             return Verdict(id_, "judge", None, unscored, category)
-        return judging.bare(id_, category, parts, profile, record.field if record else None)
+        made = judging.bare(id_, category, parts, profile, record.field if record else None)
+        return judging.noted(made, response)
 
     def rubric(self, name: str) -> Rubric:
         return rubrics.rubric(name)

@@ -10,20 +10,21 @@ from collections.abc import Sequence
 
 from judge.core.benchmark import Answer, Dataset
 from judge.errors import UserError
-from mmie_tasks import records, responses
+from mmie_tasks import records
 from mmie_tasks.records import Part, Record
+from mmie_tasks.responses import Response, parse_response
 
 _SHOWN = 3
 _SAME_DATA = "score the answers with the data they were made from"
 
 
-def answered(answer: Answer, id_: str) -> tuple[Part, ...]:
+def answered(answer: Answer, id_: str) -> Response:
     """The parts of a response; in an official to-eval file they stand as they are."""
     if answer.record is None:
-        return responses.parse(answer.response)
+        return parse_response(answer.response)
     if isinstance(answer.response, str):
-        return (Part(answer.response, None),)
-    return records.parts(answer.response or [], answer.where, id_, "answer", "see the to-eval layout")
+        return Response((Part(answer.response, None),))
+    return Response(records.parts(answer.response or [], answer.where, id_, "answer", "see the to-eval layout"))
 
 
 def join(answers: Sequence[Answer], dataset: Dataset | None) -> list[tuple[str, Record | None]]:

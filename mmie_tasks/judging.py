@@ -16,6 +16,7 @@ In both, an image outside its root is never opened: the item is unscored (image_
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 from collections.abc import Sequence
@@ -29,6 +30,7 @@ from judge.core.verdict import Verdict
 from judge.io.image_paths import ImageRefused, below
 from mmie_tasks.location import HUB
 from mmie_tasks.records import Part, Record
+from mmie_tasks.responses import Response
 
 ENOUGH_PICTURES = 3  # "if image_no>2: break"
 MOST_PICTURES = 4  # "if len(images) <= 4"
@@ -74,6 +76,14 @@ def undecided(record: Record, reason: str, details: dict[str, object]) -> Verdic
         worst = JUDGE_SCALE.lowest
         return Verdict(record.id, "judge", worst, None, record.category, details=details, failure=reason)
     return Verdict(record.id, "judge", None, reason, record.category, details=details)
+
+
+def noted(made: Request | Verdict, response: Response) -> Request | Verdict:
+    """`made` with what there is to say of how the response was read: as a note, and as "unreadable" to be counted."""
+    if response.note is None:
+        return made
+    note = "; ".join(str(said) for said in (made.details.get("note"), response.note) if said)
+    return dataclasses.replace(made, details={**made.details, "unreadable": response.unreadable, "note": note})
 
 
 def locate(name: str, root: Path) -> Picture:

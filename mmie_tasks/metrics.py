@@ -66,6 +66,11 @@ def summarise(verdicts: Sequence[Verdict], dataset: Dataset | None) -> Summary:
     notes = []
     if dataset is not None and len(verdicts) < len(dataset.records):
         notes.append(f"{len(verdicts)} of {len(dataset.records)} questions were answered; the others are left out")
+    if unreadable := sum("unreadable" in verdict.details for verdict in verdicts):
+        notes.append(
+            f"{unreadable} of {len(verdicts)} answers look like lists of parts, could not be read as such and"
+            " were judged as text"
+        )
     if dataset is not None and dataset.source.note:
         notes.append(dataset.source.note)
     overall = estimates(METRICS, *by_category.values())

@@ -26,7 +26,7 @@ def samples(answers: Sequence[Answer], dataset: Dataset | None) -> list[Sample]:
     for answer, (id_, record) in zip(answers, join(answers, dataset), strict=True):
         root = data_root if answer.record is None else answer.image_root
         question = [piece for part in record.question for piece in _pieces(part, root)] if record else []
-        given = [piece for part in answered(answer, id_) for piece in _pieces(part, answer.image_root)]
+        given = [piece for part in answered(answer, id_).parts for piece in _pieces(part, answer.image_root)]
         truth = "\n".join(part.text for part in record.answer if part.text) if record else ""
         category = record.category if record else category_of_id(id_)
         made.append(Sample(id_, None, category, tuple(question), tuple(given), truth or None))

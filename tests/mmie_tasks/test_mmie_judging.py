@@ -176,7 +176,7 @@ IMAGE_NAMES = (
 )
 def test_no_response_reaches_a_file_outside(parts, profile):
     record = Record("SA-1", "SA", None, (Part("Q", "images/046.png"),), ())
-    answer = responses.parse(json.dumps(parts))
+    answer = responses.parse_response(json.dumps(parts)).parts
     found = judging.build_request(record, answer, profile, root=GOLDEN, answer_root=GOLDEN)
     if isinstance(found, Verdict):
         assert found.reason in {"image_refused", "image_missing", "image_address", "empty_answer"}

@@ -19,7 +19,7 @@ def test_drawn_answers_are_parts_with_files(tmp_path: Path) -> None:
     model = Demo(output_dir=str(tmp_path / "pictures"))
     steps = [Step("Step 2: Lift the blue cup.", "cup", "blue"), Step("Step 3: Rest.", None, "")]
     response = model._drawn(steps, "demo-0")
-    parts = responses.parse(response)
+    parts = responses.parse_response(response).parts
     assert [(part.text, part.image) for part in parts] == [
         ("Step 2: Lift the blue cup.", "demo-0-0.png"),
         ("Step 3: Rest.", None),

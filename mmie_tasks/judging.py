@@ -28,6 +28,7 @@ from judge.core.request import Picture, Request, Segment, Text
 from judge.core.scale import JUDGE_SCALE
 from judge.core.verdict import Verdict
 from judge.io.image_paths import ImageRefused, below
+from judge.io.jsonl import writable
 from mmie_tasks.location import HUB
 from mmie_tasks.records import Part, Record
 from mmie_tasks.responses import Response
@@ -36,7 +37,6 @@ ENOUGH_PICTURES = 3  # "if image_no>2: break"
 MOST_PICTURES = 4  # "if len(images) <= 4"
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|data:")
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def build_request(
@@ -147,7 +147,7 @@ def _reference(
 
 def _segments(part: Part, root: Path, skipped: list[str] | None = None) -> list[Segment]:
     """Text, then picture. A missing image goes onto `skipped` where that is given, else raises."""
-    segments: list[Segment] = [] if part.text is None else [Text(_writable(part.text))]
+    segments: list[Segment] = [] if part.text is None else [Text(writable(part.text))]
     if part.image is not None:
         try:
             segments.append(locate(part.image, root))
@@ -165,10 +165,5 @@ def _pictures(segments: Sequence[Segment]) -> int:
 def _request(
     record: Record, question: list[Segment], answer: list[Segment], truth: str | None, details: dict[str, object]
 ) -> Request:
-    truth = None if truth is None else _writable(truth)
+    truth = None if truth is None else writable(truth)
     return Request(record.id, record.category, tuple(question), tuple(answer), truth, details)
-
-
-def _writable(text: str) -> str:
-    """Lone surrogates, which JSON can spell and UTF-8 cannot, become U+FFFD."""
-    return _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", text)

@@ -28,6 +28,8 @@ from typing import Any
 
 from judge.core.edition import UNKNOWN, Edition, content_hash, name_edition
 from judge.errors import UserError
+from judge.io.files import read_bytes
+from judge.io.jsonl import writable
 
 CATEGORIES = ("SA", "PBL", "MSR")
 LABELS = ("catagory", "field")
@@ -126,7 +128,7 @@ def read_records(path: Path) -> list[Record]:
 def read_json(path: Path) -> Any:
     """The JSON value in `path`. Raises UserError for an absent, truncated or otherwise unreadable file."""
     try:
-        return json.loads(path.read_bytes())
+        return json.loads(read_bytes(path))
     except OSError as error:
         raise UserError(f"cannot be read: {error.strerror}", file=path, fix=_FETCH_AGAIN) from None
     except (ValueError, RecursionError) as error:  # truncated, not UTF-8, or nested without end
@@ -204,7 +206,8 @@ def _from_row(row: Any, path: Path, index: int) -> Record:
     if not isinstance(id_, str) or not id_:
         raise UserError("missing or not a string", file=path, record=f"at index {index}", field="id", fix=_FETCH_AGAIN)
     # labels only: where one is not there, `unlabelled` counts it, and 20,102 other records are read all the same
-    field, catagory = (label if isinstance(label, str) else None for label in (row.get("field"), row.get("catagory")))
+    labels = (row.get("field"), row.get("catagory"))
+    field, catagory = (writable(label) if isinstance(label, str) else None for label in labels)
     turns = row.get("conversations")
     if not isinstance(turns, list) or not all(isinstance(turn, dict) for turn in turns):
         raise UserError("expected a list of turns", file=path, record=id_, field="conversations", fix=_FETCH_AGAIN)

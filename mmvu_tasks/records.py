@@ -23,6 +23,7 @@ from typing import Any
 
 from judge.core.edition import content_hash
 from judge.errors import UserError
+from judge.io.files import read_bytes
 from mmvu_tasks.categories import CATEGORIES, NAMES, category_of
 
 LETTERS = ("A", "B", "C", "D")
@@ -77,7 +78,7 @@ def parse_question(question: str) -> tuple[str, tuple[str, ...]] | None:
 def read_records(path: Path) -> list[Record]:
     """All records of a published file, in order. Raises UserError by id, index and field."""
     try:
-        rows = json.loads(path.read_bytes())
+        rows = json.loads(read_bytes(path))
     except OSError as error:
         raise UserError(f"cannot be read: {error.strerror}", file=path, fix=FETCH_AGAIN) from None
     except (ValueError, RecursionError) as error:  # truncated, not UTF-8, or nested without end

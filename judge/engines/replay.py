@@ -16,6 +16,7 @@ from pathlib import Path
 from judge.core.failure import MODEL, UNSCORED
 from judge.engines import Completion, Prompt
 from judge.errors import UserError
+from judge.io.files import read_bytes
 
 PREFIX = "replay:"
 
@@ -28,7 +29,7 @@ class Replay:
     def __init__(self, file: str | Path) -> None:
         self.file = Path(file)
         try:
-            data = self.file.read_bytes()
+            data = read_bytes(self.file)
         except OSError as error:
             raise UserError(f"cannot be read ({error.strerror})", file=file, fix="give replay:FILE") from error
         self._sha256 = hashlib.sha256(data).hexdigest()

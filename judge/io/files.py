@@ -5,6 +5,7 @@
         file.write(line)
     with Appendable(folder / "verdicts.jsonl") as lines: # what a kill leaves of a last line is cut off when opened
         lines.append(b'{"id": …}')
+    with open_file(path) as file: …                      # to read bytes; a pipe or a folder is an error, never a wait
     sha256(path)                                         # hex; remembered by path, size and time of change
 
 Nothing here turns an `OSError` into a message: whoever writes knows what the user can do about it (`cannot_write`).
@@ -20,6 +21,7 @@ import json
 import os
 import secrets
 import shutil
+import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -30,6 +32,34 @@ from judge.errors import UserError
 
 BLOCK = 1 << 16
 """Bytes that are hashed at once: a block that stays in the processor's cache."""
+
+NO_WAIT = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+"""Flags of `os.open`: a named pipe is opened at once, and on Windows bytes stay what they are."""
+
+NO_SYNC = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EBADF}
+"""What file systems answer that cannot sync a folder, or anything (network and FUSE ones). Their bytes reach the disk
+when the system will: what a power cut can then cost is the last lines. EIO and the like are errors."""
+
+
+def open_file(path: str | Path) -> IO[bytes]:
+    """The file at `path`, open for reading bytes.
+
+    Raises OSError, also for what is no file with bytes of its own: opening a named pipe would wait for its writer, and
+    files are read more than once.
+    """
+    descriptor = os.open(path, os.O_RDONLY | NO_WAIT)
+    try:
+        _refuse_special(os.fstat(descriptor).st_mode, path)
+        return os.fdopen(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def read_bytes(path: str | Path) -> bytes:
+    """All bytes of the file at `path`. Raises OSError as `open_file` does."""
+    with open_file(path) as file:
+        return file.read()
 
 
 @contextlib.contextmanager
@@ -43,7 +73,7 @@ def replacing(path: str | Path, *, errors: str = "strict") -> Iterator[IO[str]]:
     with _unfinished(Path(path)) as name, name.open("w", encoding="utf-8", errors=errors, newline="\n") as file:
         yield file
         file.flush()
-        os.fsync(file.fileno())
+        _fsync(file.fileno())
 
 
 def link_or_copy(source: Path, target: Path) -> None:
@@ -69,18 +99,29 @@ def write_bytes(path: str | Path, data: bytes) -> None:
     with _unfinished(Path(path)) as name, name.open("wb") as file:
         file.write(data)
         file.flush()
-        os.fsync(file.fileno())
+        _fsync(file.fileno())
 
 
 def write_json(path: str | Path, value: Any, *, indent: int = 1) -> None:
-    """Write strict JSON (no NaN) and a newline to `path`, whole or not at all. Raises OSError, ValueError."""
-    write_text(path, json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False) + "\n")
+    """Write strict JSON (no NaN) and a newline to `path`, whole or not at all. Raises OSError, ValueError.
+
+    Half a surrogate pair, which UTF-8 does not have, is written as JSON's escape of it: "\\ud800".
+    """
+    text = json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False) + "\n"
+    write_text(path, text, errors="backslashreplace")
 
 
 def write_json_lines(path: str | Path, rows: Iterable[Any]) -> None:
     """Write one JSON value a line, in ASCII, whole or not at all. Raises OSError, ValueError."""
     with replacing(path) as file:
         file.writelines(json.dumps(row, allow_nan=False) + "\n" for row in rows)
+
+
+def remove_file(path: Path) -> None:
+    """Remove the file at `path`, where there is one. Raises OSError, also for what is no file (`open_file`)."""
+    with contextlib.suppress(FileNotFoundError):
+        _refuse_special(path.stat().st_mode, path)
+        path.unlink()
 
 
 def cannot_write(path: str | Path, error: OSError, fix: str = "make room, or give another --out") -> UserError:
@@ -115,8 +156,9 @@ class Appendable:
     ) -> None:
         self.path = path = Path(path)
         created = not path.exists()
-        self._file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
+        self._file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | NO_WAIT, 0o666)
         try:
+            _refuse_special(os.fstat(self._file).st_mode, path)
             if created:
                 _fsync_folder(path.parent)
             self._heal(whole, ours)
@@ -143,7 +185,7 @@ class Appendable:
 
     def sync(self) -> None:
         """Return when every line is on the disk. Raises OSError."""
-        os.fsync(self._file)
+        _fsync(self._file)
 
     def close(self) -> None:
         """Let the file go; nothing happens where that was done before."""
@@ -202,7 +244,7 @@ def _state(path: Path) -> tuple[Path, int, int, int]:
 def _sha256(states: tuple[tuple[Path, int, int, int], ...]) -> str:
     digest = hashlib.sha256()
     for path, *_ in states:
-        with path.open("rb", buffering=0) as file:
+        with open_file(path) as file:
             while block := file.read(BLOCK):
                 digest.update(block)
     return digest.hexdigest()
@@ -223,6 +265,8 @@ def cache_folder() -> Path:
 @contextlib.contextmanager
 def _unfinished(path: Path) -> Iterator[Path]:
     """A name beside `path` for this caller alone; what lies there takes the name `path` at the end, or goes."""
+    with contextlib.suppress(FileNotFoundError):
+        _refuse_special(path.stat().st_mode, path)
     name = path.with_name(f".{path.name}.{secrets.token_hex(4)}.unfinished")
     try:
         yield name
@@ -231,9 +275,29 @@ def _unfinished(path: Path) -> Iterator[Path]:
         name.unlink(missing_ok=True)  # renaming one link of a file onto another leaves both
 
 
-def _fsync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
+def _refuse_special(mode: int, path: str | Path) -> None:
+    """Raise OSError for a mode that is not a file's: a folder, or what has no bytes of its own, such as /dev/stdout."""
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.ESPIPE, "Not a file, but a pipe, a socket or a device", str(path))
+
+
+def _fsync(descriptor: int) -> None:
+    """Bring a file or a folder to the disk, where its file system offers that. Raises OSError."""
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in NO_SYNC:
+            raise
+
+
+def _fsync_folder(folder: Path) -> None:
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except PermissionError:  # a folder that may be written and not listed; on Windows, any
+        return
+    try:
+        _fsync(descriptor)
     finally:
         os.close(descriptor)

@@ -14,15 +14,18 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any, NoReturn, TypeVar
 
 from judge.errors import UserError
+from judge.io.files import open_file
 
 MAX_LINE = 64 * 2**20
 """Bytes of one line. Longer ones hold pictures, which belong into files."""
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
 BOM = b"\xef\xbb\xbf"
 Made = TypeVar("Made")
 
@@ -65,7 +68,7 @@ def read_lines(file: IO[bytes], path: Path) -> Iterator[tuple[Position, bytes]]:
 def read_objects(path: Path) -> Iterator[tuple[Position, dict[str, Any]]]:
     """(position, object) of every line that is not blank. Raises UserError for what is not a JSON object."""
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             for position, line in read_lines(file, path):
                 if position.where == "line 1":
                     line = line.removeprefix(BOM)
@@ -132,6 +135,11 @@ def kind_of(value: object) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         return f"the number {value}" if abs(value) < 10**12 else "a number"
     return "empty text" if value == "" else "null" if value is None else names[type(value)]
+
+
+def writable(text: str) -> str:
+    """`text` as UTF-8 can hold it: half surrogate pairs, which JSON can spell, become U+FFFD."""
+    return _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

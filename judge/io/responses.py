@@ -18,6 +18,7 @@ from typing import Any
 
 from judge.core.benchmark import Answer
 from judge.errors import UserError
+from judge.io.files import open_file, read_bytes
 from judge.io.jsonl import BOM, Position, kind_of, parse_json, read_objects
 
 Part = dict[str, Any]
@@ -34,7 +35,7 @@ def read_responses(file: str | Path, image_root: str | Path | None = None) -> li
     if not root.is_dir():
         raise UserError("the image root is not a folder", file=root, fix="give --image-root DIR")
     try:
-        with path.open("rb") as opened:
+        with open_file(path) as opened:
             start = opened.read(4096).removeprefix(BOM).lstrip()
         answers = list(_to_eval(path, root) if start.startswith(b"[") else _lines(path, root))
     except OSError as error:
@@ -98,7 +99,7 @@ def _sample(row: dict[str, Any], position: Position, root: Path) -> Answer:
 
 
 def _to_eval(path: Path, root: Path) -> Iterator[Answer]:
-    items = parse_json(path.read_bytes().removeprefix(BOM), Position(path, None))
+    items = parse_json(read_bytes(path).removeprefix(BOM), Position(path, None))
     for number, row in enumerate(items):
         position = Position(path, f"item {number}")
         if not isinstance(row, dict):

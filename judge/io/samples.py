@@ -102,7 +102,7 @@ def read_samples(folder: Path) -> list[Sample]:
     """
     path = folder / FILE
     try:
-        with path.open("rb") as file:
+        with files.open_file(path) as file:
             return [sample for sample, _ in parse_lines(file, path, functools.partial(_sample, folder), SAMPLE)]
     except FileNotFoundError:
         return []

@@ -19,6 +19,7 @@ from typing import IO, Any
 from judge.core.scale import JUDGE_SCALE, Scale
 from judge.core.verdict import Verdict
 from judge.errors import UserError
+from judge.io.files import open_file
 from judge.io.jsonl import Wanted, parse_lines
 
 VERDICT = Wanted(
@@ -35,7 +36,7 @@ def read_verdicts(path: str | Path, scale: Scale = JUDGE_SCALE) -> list[Verdict]
     path = Path(path)
     last: dict[tuple[str, int | None], Verdict] = {}
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             for verdict, _ in parse_verdicts(file, path, scale):
                 last[verdict.id, verdict.index] = verdict
     except OSError as error:

@@ -54,13 +54,16 @@ class RunFolder:
         return self.results
 
     def discard_results(self) -> None:
-        """Remove an earlier `results.json`: the run that starts now is not complete."""
-        self.results.unlink(missing_ok=True)
+        """Remove an earlier `results.json`: the run that starts now is not complete. Raises UserError."""
+        try:
+            files.remove_file(self.results)
+        except OSError as error:
+            raise files.cannot_write(self.results, error) from error
 
     def read_results(self) -> Result:
         """The content of `results.json`. Raises UserError where the run is unfinished or the file broken."""
         try:
-            result = json.loads(self.results.read_text(encoding="utf-8"))
+            result = json.loads(files.read_bytes(self.results))
         except FileNotFoundError:
             raise UserError(
                 "no results here; the run has not ended",

@@ -25,13 +25,17 @@ from filelock import FileLock, Timeout
 
 from judge.core.verdict import Verdict
 from judge.errors import UserError
-from judge.io.files import Appendable
+from judge.io.files import Appendable, cannot_write, make_folder, open_file
 from judge.io.verdicts import parse_verdicts
 
 Question = tuple[str, int | None]
 """What a line is about: id and index."""
 
 _LINE = json.JSONEncoder(allow_nan=False)
+
+
+READ_ONLY = "give an --out on a disk that can be written and locked; mmjudge compare and report only read what is there"
+"""What to do about a journal that cannot be had."""
 
 
 class JournalLocked(UserError):  # noqa: N818 - a state of the file
@@ -42,14 +46,15 @@ class Journal:
     """A journal open for reading and appending, held by this process alone. A context manager.
 
     Opening reads the file and takes `<path>.lock`. Raises JournalLocked where another process holds the lock, and
-    UserError where a line other than an unfinished last one is not a verdict. before_writing: called once, before the
-    first line is written.
+    UserError where a line other than an unfinished last one is not a verdict, and where the file cannot be locked: a
+    second process would judge everything again and, on some network disks, write into the middle of our lines.
+    before_writing: called once, before the first line is written.
     """
 
     def __init__(self, path: str | Path, before_writing: Callable[[], object] = lambda: None) -> None:
         self.path = Path(path)
         self._before_writing: Callable[[], object] | None = before_writing
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(self.path.parent)
         # threads share a journal (and its lock); processes do not
         self._lock = FileLock(f"{self.path}.lock", thread_local=False)
         self._writing = threading.Lock()
@@ -58,6 +63,22 @@ class Journal:
         self._failure: OSError | None = None
         self._by_key: dict[str, Verdict] = {}
         self._last: dict[Question, int] = {}  # hash of the line, to tell whether it needs writing again
+        self._take_lock()
+        try:
+            if self.path.exists():  # before anything is mended: it may be another file by mistake
+                with open_file(self.path) as file:
+                    for verdict, raw in parse_verdicts(file, self.path):
+                        self._know(verdict, raw.rstrip(b"\r\n"))
+            self._file = Appendable(self.path, whole=lambda line: _is_verdict(line, self.path))
+            self._disk.start()
+        except OSError as error:
+            self.close()
+            raise cannot_write(self.path, error, READ_ONLY) from error
+        except BaseException:
+            self.close()
+            raise
+
+    def _take_lock(self) -> None:
         try:
             self._lock.acquire(timeout=0)
         except Timeout:
@@ -66,16 +87,10 @@ class Journal:
                 file=self._lock.lock_file,
                 fix="wait until it has ended, or give another --out",
             ) from None
-        try:
-            if self.path.exists():  # before anything is mended: it may be another file by mistake
-                with self.path.open("rb") as file:
-                    for verdict, raw in parse_verdicts(file, self.path):
-                        self._know(verdict, raw.rstrip(b"\r\n"))
-            self._file = Appendable(self.path, whole=lambda line: _is_verdict(line, self.path))
-            self._disk.start()
-        except BaseException:
-            self.close()
-            raise
+        except OSError as error:  # a disk without locks, or one that cannot be written
+            raise UserError(f"cannot be locked ({error.strerror})", file=self._lock.lock_file, fix=READ_ONLY) from error
+        except NotImplementedError as error:  # filelock's word for a missing flock
+            raise UserError(f"cannot be locked ({error})", file=self._lock.lock_file, fix=READ_ONLY) from error
 
     def _know(self, verdict: Verdict, line: bytes) -> None:
         if verdict.key is not None:

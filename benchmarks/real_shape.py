@@ -44,7 +44,7 @@ from judge.core.rubric import Literal, Piece
 from judge.errors import UserError
 from judge.model import conversation, generate, images
 from judge.model.tokenizer import Tokenizer
-from judge.model.weights import checkpoint, original_layout
+from judge.model.weights import checkpoint, original_layout, shapes
 from mmie_tasks.demo import judge_dir
 
 GB = 1e9
@@ -141,7 +141,7 @@ def write_weights(folder: Path, described: original_layout.Layout, device: str, 
     from huggingface_hub import save_torch_state_dict
 
     tensors = checkpoint.original_tensors(workload.make_model(described, device, getattr(torch, dtype)))
-    total = checkpoint.count_parameters(described) * ITEM_BYTES[dtype]
+    total = shapes.count_parameters(described) * ITEM_BYTES[dtype]
     save_torch_state_dict(
         tensors,
         folder,
@@ -183,7 +183,7 @@ def needed(
     head = text["hidden_size"] // text["num_attention_heads"]
     token = 2 * text["num_hidden_layers"] * text["num_key_value_heads"] * head * ITEM_BYTES[dtype]
     cache = token * sum(generate.slots_needed(len(row.ids), new_tokens) for row in rows)
-    return checkpoint.count_parameters(described) * ITEM_BYTES[dtype] + cache + scale.activations
+    return shapes.count_parameters(described) * ITEM_BYTES[dtype] + cache + scale.activations
 
 
 def require(what: str, wanted: float, free: float, fix: str) -> None:
@@ -226,7 +226,7 @@ def measure(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
     scale = SCALES[args.scale]
     described = write_description(folder, scale)
     rows = prompts(folder, described, args.new_tokens)[: args.rows]
-    stored = checkpoint.count_parameters(described) * ITEM_BYTES["bfloat16"]
+    stored = shapes.count_parameters(described) * ITEM_BYTES["bfloat16"]
     on_disk = shutil.disk_usage(folder).free
     require(f"disk in {folder.parent}", 1.01 * stored, on_disk, "give another --folder")
     wanted = needed(described, rows, args.new_tokens, scale, args.dtype)
@@ -235,7 +235,7 @@ def measure(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
     on_gpu = args.device.startswith("cuda")
     found: dict[str, Any] = {
         "scale": args.scale,
-        "parameters": checkpoint.count_parameters(described),
+        "parameters": shapes.count_parameters(described),
         "dtype": args.dtype,
     }
     start = time.perf_counter()

@@ -42,7 +42,7 @@ LAYERS = (
 """Low to high. A room imports itself and rooms of lower layers: rooms of one layer do not know each other. "judge" is
 the Python API in `judge/__init__.py`; its version may be read from anywhere."""
 
-LOW_IN_MODEL = ("conversation", "images", "precision", "rope", "tokenizer")
+LOW_IN_MODEL = ("conversation", "images", "judge_files", "precision", "rope", "tokenizer")
 """Modules of judge/model that judge/model/weights may import; the others import it."""
 
 MOST_LINES, MOST_FUNCTION_LINES, MOST_PARAMETERS = 400, 60, 6

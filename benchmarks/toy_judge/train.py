@@ -18,7 +18,7 @@ from importlib import resources
 from pathlib import Path
 
 from judge.io import files
-from judge.model.weights import checkpoint, original_layout
+from judge.model.weights import checkpoint, original_layout, shards
 
 from . import held_out
 
@@ -60,7 +60,7 @@ def write_card(judge: Path, base: Path) -> str:
     given = held_out.judge_examples(some, judge)
     facts = {
         "parameters": f"{checkpoint.check_weights(judge, original_layout.read_layout(judge)):,}",
-        "bytes": f"{sum(file.stat().st_size for file in checkpoint.find_shards(judge)):,}",
+        "bytes": f"{sum(file.stat().st_size for file in shards.find_shards(judge)):,}",
         "n": HELD_OUT,
         "weights": checkpoint.weights_sha256(judge)[:12],
         "base_weights": training["base_weights"][:12],

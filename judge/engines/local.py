@@ -31,7 +31,7 @@ from judge.model import conversation, distribution, generate, images
 from judge.model.cache import bytes_per_token
 from judge.model.counters import Counters
 from judge.model.tokenizer import Tokenizer
-from judge.model.weights import checkpoint, original_layout, source
+from judge.model.weights import checkpoint, original_layout, shapes, source
 
 ITEM_BYTES = {"float32": 4, "bfloat16": 2}
 
@@ -76,7 +76,7 @@ def check_judge(judge: str, device: str | None = None, dtype: str | None = None)
     described = original_layout.read_layout(found.folder)
     _tokenizer(found.folder, described)
     local = found.revision.startswith("local-")
-    parameters = checkpoint.check_weights(found.folder, described) if local else checkpoint.count_parameters(described)
+    parameters = checkpoint.check_weights(found.folder, described) if local else shapes.count_parameters(described)
     return parameters * ITEM_BYTES[dtype]
 
 

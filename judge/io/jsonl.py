@@ -12,6 +12,7 @@ No line is read whole that is longer than `MAX_LINE`.
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import json
 import re
@@ -104,7 +105,7 @@ def parse_lines(
     """
     for position, line in read_lines(file, path):
         try:
-            made = make(json.loads(line.decode("utf-8"), object_pairs_hook=_object, parse_constant=_no_number))
+            made = make(json.loads(line.decode("utf-8"), object_pairs_hook=object_of, parse_constant=no_number))
         except (ValueError, RecursionError) as error:
             if wanted.unfinished and not line.endswith(b"\n"):
                 return
@@ -119,7 +120,7 @@ def parse_json(data: bytes, position: Position) -> Any:
     except UnicodeDecodeError as error:
         raise position.error(f"is not UTF-8 (byte {error.start})", fix="save the file as UTF-8") from error
     try:
-        return json.loads(text, object_pairs_hook=_object)
+        return json.loads(text, object_pairs_hook=object_of)
     except json.JSONDecodeError as error:
         line = f"line {error.lineno} " if position.where is None else ""
         cut_off = error.msg.startswith("Unterminated") or not text[error.pos :].strip()
@@ -142,13 +143,15 @@ def writable(text: str) -> str:
     return _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """For `json.loads`, as object_pairs_hook. Raises ValueError for a name that stands twice."""
     row = dict(pairs)
     if len(row) != len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f"the name {next(n for n in names if names.count(n) > 1)!r} twice in one object")
+        times = collections.Counter(name for name, _ in pairs)
+        raise ValueError(f"the name {next(name for name in times if times[name] > 1)[:80]!r} twice in one object")
     return row
 
 
-def _no_number(name: str) -> NoReturn:
+def no_number(name: str) -> NoReturn:
+    """For `json.loads`, as parse_constant: NaN and infinities are refused. Raises ValueError."""
     raise ValueError(f"{name} is no number of JSON")

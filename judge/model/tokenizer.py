@@ -16,13 +16,13 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from judge.errors import UserError
+from judge.model.judge_files import MAX_TOKENIZER, Fields, parse_index, read_bytes, read_object
 
 BLANK = "\u2581"
 """SentencePiece's mark for a space."""
@@ -36,6 +36,9 @@ _NO_DUMMY_PREFIX = b"\x1a\x02\x18\x00"
 
 # Must come back from the pieces as it went in: nothing folded, no white space removed, every byte allowed.
 _PROBE = "\n a  b \t\n\n ＃ ﬁ ① E\u0301 \x00\x7f\u00a0\U0001f600\r\n  "
+
+MAX_ADDED, MAX_CONTENT = 4096, 100
+"""Added tokens of a tokenizer, and characters of one: text is searched for all of them at once."""
 
 _FIX = "fetch the checkpoint again, or name another judge"
 
@@ -83,9 +86,9 @@ class Tokenizer:
         try:
             sp.LoadFromSerializedProto(model + _NO_DUMMY_PREFIX)
             decoder.LoadFromSerializedProto(model if rules.legacy else model + _NO_DUMMY_PREFIX)
-        except RuntimeError as error:
+            pieces = [sp.id_to_piece(i) for i in range(sp.vocab_size())]
+        except (RuntimeError, UnicodeDecodeError) as error:
             raise UserError(f"not a SentencePiece model ({error})", file=file, fix=_FIX) from None
-        pieces = [sp.id_to_piece(i) for i in range(sp.vocab_size())]
         self._sp, self._decoder, self._rules = sp, decoder, rules
         self._byte = [sp.piece_to_id(f"<0x{value:02X}>") for value in range(256)]
         self._byte_value = {i: value for value, i in enumerate(self._byte)}
@@ -117,31 +120,28 @@ class Tokenizer:
     @classmethod
     def from_folder(cls, folder: Path) -> Tokenizer:
         """Read a checkpoint folder; absent flags take the defaults of 4.37.2. Raises UserError naming the file."""
-        file = folder / "tokenizer_config.json"
-        config = _json(file)
-        flagged = config.get("added_tokens_decoder")
-        if flagged is None:
-            config |= _json(folder / "special_tokens_map.json", absent={})
-            added = [Added(content, i) for content, i in _json(folder / "added_tokens.json", absent={}).items()]
-        else:
-            added = [_added(token, int(i), file) for i, token in flagged.items()]
+        added = read_added(folder)[1]
+        config = read_object(folder / "tokenizer_config.json")
+        if config.get("added_tokens_decoder") is None:
+            config |= _object_if_there(folder / "special_tokens_map.json")
+        fields = Fields(config, folder / "tokenizer_config.json")
         bos, eos, unk, pad = (
-            _content(config.get(f"{name}_token", default))
+            _content(fields, f"{name}_token", default)
             for name, default in (("bos", "<s>"), ("eos", "</s>"), ("unk", "<unk>"), ("pad", None))
         )
-        additional = [_content(token) for token in config.get("additional_special_tokens") or ()]
-        legacy = config.get("legacy")
-        model = folder / "tokenizer.model"
-        try:
-            data = model.read_bytes()
-        except OSError as error:
-            raise UserError(f"cannot be read ({error.strerror})", file=model, fix=_FIX) from None
+        more = config.get("additional_special_tokens") or []
+        if not isinstance(more, list):
+            raise fields.error("additional_special_tokens", "a list of tokens")
+        named = Fields({str(number): token for number, token in enumerate(more)}, fields.file)
+        additional = [_content(named, str(number), None) for number in range(len(more))]
         rules = Rules(
             listed=[content for content in (bos, eos, unk, pad, *additional) if content],
-            legacy=True if legacy is None else bool(legacy),
-            first=[bos] if bos and config.get("add_bos_token", True) else [],
-            last=[eos] if eos and config.get("add_eos_token", False) else [],
+            legacy=fields.flag("legacy", default=True),
+            first=[bos] if bos and fields.flag("add_bos_token", default=True) else [],
+            last=[eos] if eos and fields.flag("add_eos_token", default=False) else [],
         )
+        model = folder / "tokenizer.model"
+        data = read_bytes(model, MAX_TOKENIZER)
         return cls(data, added, rules, file=model)
 
     @property
@@ -156,7 +156,7 @@ class Tokenizer:
 
     def __len__(self) -> int:
         """All ids are below this number."""
-        return max(self._vocabulary, *(i + 1 for i in self._content))
+        return max([self._vocabulary, *(i + 1 for i in self._content)])
 
     def encode_trusted(self, text: str) -> list[int]:
         """The reference's ids of a whole prompt."""
@@ -303,32 +303,52 @@ def _blanks_moved(run: Sequence[Chunk]) -> list[Chunk]:
     return moved
 
 
-def _json(file: Path, absent: dict[str, Any] | None = None) -> dict[str, Any]:
-    try:
-        value = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        if absent is not None:
-            return absent
-        raise UserError("is missing", file=file, fix=_FIX) from None
-    except (OSError, ValueError) as error:
-        raise UserError(f"cannot be read ({error})", file=file, fix=_FIX) from None
-    if not isinstance(value, dict):
-        raise UserError("must hold an object", file=file, fix=_FIX)
-    return value
+def read_added(folder: Path) -> tuple[Path, list[Added]]:
+    """(file, added tokens in it) of a judge folder. Raises UserError for what is no token, or there twice."""
+    file = folder / "tokenizer_config.json"
+    flagged = read_object(file).get("added_tokens_decoder")
+    if flagged is None:
+        file = folder / "added_tokens.json"
+        rows: Mapping[str, Any] = {content: {"content": content} for content in _object_if_there(file)}
+        ids: Mapping[str, Any] = _object_if_there(file)
+    elif isinstance(flagged, Mapping):
+        rows, ids = flagged, {text: parse_index(text) for text in flagged}
+    else:
+        raise Fields({"added_tokens_decoder": flagged}, file).error("added_tokens_decoder", "an object")
+    if len(rows) > MAX_ADDED:
+        raise UserError(f"has {len(rows):,} added tokens, and at most {MAX_ADDED:,} are read", file=file, fix=_FIX)
+    added = [_added(rows[name], ids[name], name, file) for name in rows]
+    for values in ([token.content for token in added], [token.id for token in added]):
+        if len(set(values)) != len(values):
+            raise UserError("has one added token, or one id of them, twice", file=file, fix=_FIX)
+    return file, added
 
 
-def _content(token: Any) -> str | None:
+def _object_if_there(file: Path) -> dict[str, Any]:
+    return read_object(file) if file.exists() else {}
+
+
+def _content(fields: Fields, name: str, default: str | None) -> str | None:
     """The content of a token given as a string, as an object or not at all."""
-    return token.get("content") if isinstance(token, Mapping) else token
+    value = fields.raw.get(name, default)
+    content = value.get("content") if isinstance(value, Mapping) else value
+    if content is not None and not isinstance(content, str):
+        raise fields.error(name, "a token")
+    return content
 
 
-def _added(token: Mapping[str, Any], i: int, file: Path) -> Added:
-    content = token.get("content") if isinstance(token, Mapping) else None
-    if not isinstance(content, str) or not content or token.get("single_word"):
+def _added(token: Any, i: Any, name: str, file: Path) -> Added:
+    row = token if isinstance(token, Mapping) else {}
+    content = row.get("content")
+    flags = [row.get(name) or False for name in ("single_word", "lstrip", "rstrip")]
+    sound = isinstance(content, str) and 0 < len(content) <= MAX_CONTENT and type(i) is int and 0 <= i < 10**9
+    if not sound or flags[0] or not all(isinstance(flag, bool) for flag in flags):
+        path = "added_tokens_decoder." if file.name == "tokenizer_config.json" else ""
         raise UserError(
-            "must give a content, and single_word is not supported",
+            f"must give a content of at most {MAX_CONTENT} characters, an id and true or false for lstrip and rstrip; "
+            "single_word is not supported",
             file=file,
-            field=f"added_tokens_decoder.{i}",
+            field=path + name[:MAX_CONTENT],
             fix=_FIX,
         )
-    return Added(content, i, bool(token.get("lstrip")), bool(token.get("rstrip")))
+    return Added(str(content), i, lstrip=flags[1], rstrip=flags[2])

@@ -23,6 +23,7 @@ import numpy as np
 from judge.errors import UserError
 from judge.io.image_paths import ImageRefused
 from judge.model import conversation, generate, images
+from judge.model.judge_files import read_object
 from judge.model.tokenizer import Tokenizer
 from judge.model.weights import original_layout
 
@@ -44,7 +45,7 @@ class Golden:
 
 def read_golden(folder: Path) -> Golden:
     """The recording in a folder. Raises UserError where a file or a field is missing or cannot be read."""
-    content = original_layout.read_json(folder / "cases.json")
+    content = read_object(folder / "cases.json")
     try:
         meta, cases = content["meta"], tuple(content["cases"])
         with np.load(folder / "arrays.npz") as arrays:

@@ -18,7 +18,8 @@ from judge.core.benchmark import Benchmark, Profile
 from judge.core.benchmark import Source as Questions
 from judge.errors import UserError
 from judge.io import files
-from judge.model.weights import checkpoint, original_layout, source
+from judge.model.judge_files import read_object
+from judge.model.weights import checkpoint, source
 
 if TYPE_CHECKING:
     from judge.finetune.dataset import Judged, Material
@@ -86,7 +87,7 @@ def read_trained(
     file = folder / FILE
     if not file.is_file():
         raise UserError("is not there: this is no finished run of `mmjudge train`", file=file)
-    about = original_layout.read_json(file)
+    about = read_object(file)
     missing = [name for name in _TEXTS if not isinstance(about.get(name), str)]
     if missing or not isinstance(about.get("recipe"), dict):
         raise UserError("is missing", file=file, field=(missing or ["recipe"])[0])

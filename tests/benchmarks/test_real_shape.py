@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from judge.model import images
-from judge.model.weights import checkpoint
+from judge.model.weights import shapes
 
 
 @pytest.fixture(scope="module")
@@ -20,9 +20,9 @@ def real_shape(script):
 def test_the_real_shape_has_the_published_size(real_shape, tmp_path):
     described = real_shape.write_description(tmp_path / "judge", real_shape.SCALES["real"])
     # InternViT-300M 304,012,288; projector 22,034,432; Phi-3-mini without head 3,722,443,776; head 98,365,440
-    assert checkpoint.count_parameters(described) == 304_012_288 + 22_034_432 + 3_722_443_776 + 98_365_440
+    assert shapes.count_parameters(described) == 304_012_288 + 22_034_432 + 3_722_443_776 + 98_365_440
     # in bfloat16 8.294 GB; OpenGVLab/InternVL2-4B publishes shards of 4.96 and 3.34 GB
-    assert round(2 * checkpoint.count_parameters(described) / 1e9, 1) == round(4.96 + 3.34, 1)
+    assert round(2 * shapes.count_parameters(described) / 1e9, 1) == round(4.96 + 3.34, 1)
     assert described.tokens_per_tile == 256
 
 

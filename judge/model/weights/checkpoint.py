@@ -13,9 +13,7 @@ Source of the map: OpenGVLab/InternVL, `internvl_chat/tools/internvl_custom2hf.p
 from __future__ import annotations
 
 import json
-import math
 import re
-import struct
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,7 +21,8 @@ from typing import Any
 from judge.errors import UserError
 from judge.io import files
 from judge.model import rope
-from judge.model.weights import hashes, original_layout
+from judge.model.judge_files import MAX_TOKENIZER, list_some, require_file
+from judge.model.weights import hashes, original_layout, shapes, shards
 
 # Original name → native name, first match wins; applied to whole prefixes or suffixes.
 _RENAMES: tuple[tuple[str, str], ...] = (
@@ -51,9 +50,6 @@ _VISION_PARTS: tuple[tuple[str, str], ...] = (
     ("mlp.", "mlp."),
 )
 _QKV = "attn.qkv."
-
-FLOATS = frozenset({"F64", "F32", "F16", "BF16"})
-"""Number types of safetensors that weights may have."""
 
 
 def native_names(name: str) -> tuple[str, ...]:
@@ -94,82 +90,24 @@ def original_names(natives: Iterable[str], layers: int) -> dict[str, tuple[str, 
     return found
 
 
-def find_shards(folder: Path) -> list[Path]:
-    """The safetensors files of a judge folder, in order of name. Raises UserError where there are none."""
-    index = folder / "model.safetensors.index.json"
-    if index.exists():
-        names = set(original_layout.read_json(index).get("weight_map", {}).values())
-        bad = sorted(name for name in names if not isinstance(name, str) or Path(name).name != name)
-        if bad:
-            raise UserError(f"names files outside the folder: {bad[:3]}", file=index, field="weight_map")
-        found = [folder / name for name in sorted(names)]
-    else:
-        found = sorted(folder.glob("*.safetensors"))
-    missing = [file.name for file in found if not file.exists()]
-    if missing:
-        raise UserError(f"shards are missing: {', '.join(missing)}", file=index, fix="download the judge folder again")
-    if not found:
-        pickles = sorted(file.name for pattern in ("*.bin", "*.pt", "*.pth") for file in folder.glob(pattern))
-        raise UserError(
-            f"holds weights only as pickle ({', '.join(pickles)}), which can run code when opened"
-            if pickles
-            else "holds no *.safetensors",
-            file=folder,
-            fix="give a folder with safetensors weights",
-        )
-    return found
-
-
-def read_headers(folder: Path) -> dict[str, tuple[Path, tuple[int, ...]]]:
-    """Original tensor name → (file, shape), from the headers alone. Raises UserError for what is no safetensors file of
-    weights."""
-    found: dict[str, tuple[Path, tuple[int, ...]]] = {}
-    for file in find_shards(folder):
-        try:
-            with file.open("rb") as stream:
-                (length,) = struct.unpack("<Q", stream.read(8))
-                if length > 100_000_000:  # the limit of the format itself
-                    raise ValueError("header too long")
-                entries = json.loads(stream.read(length))
-            entries.pop("__metadata__", None)
-            quantised = sorted({entry["dtype"] for entry in entries.values()} - FLOATS)
-            if quantised:  # copied as they are, such numbers are not what was trained
-                raise ValueError(f"it holds {', '.join(quantised)}, and only {', '.join(sorted(FLOATS))} can be read")
-            rows = {name: tuple(entry["shape"]) for name, entry in entries.items()}
-            size = 8 + length + max((entry["data_offsets"][1] for entry in entries.values()), default=0)
-            if file.stat().st_size != size:
-                raise ValueError(f"{file.stat().st_size} bytes instead of {size}")
-        except (struct.error, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise UserError(
-                f"is not a safetensors file of weights: {error}", file=file, fix="download it again"
-            ) from None
-        twice = sorted(found.keys() & rows.keys())
-        if twice:
-            raise UserError(f"tensors given twice: {_some(twice)}", file=file)
-        found |= {name: (file, shape) for name, shape in rows.items()}
-    return found
-
-
 def check_weights(folder: Path, described: original_layout.Layout) -> int:
     """Compare names and shapes of all tensors with what the config asks for; returns the number of parameters.
 
     Reads headers only. Raises UserError that names missing, unknown and wrongly shaped tensors.
     """
-    return _check_shapes(folder, original_shapes(described))
-
-
-def _check_shapes(folder: Path, expected: Mapping[str, tuple[int, ...]]) -> int:
-    found = read_headers(folder)
+    found = shards.read_headers(folder)
+    _check_layers(folder, described, found)
+    expected = shapes.original_shapes(described)
     missing = sorted(expected.keys() - found.keys())
     extra = sorted(found.keys() - expected.keys())
-    shapes = [
+    other = [
         f"{name} is {list(found[name][1])}, expected {list(expected[name])}"
         for name in sorted(expected.keys() & found.keys())
         if found[name][1] != expected[name]
     ]
     problems = [
-        f"{len(names)} tensors {what}: {_some(names)}"
-        for what, names in (("missing", missing), ("unknown", extra), ("of another shape", shapes))
+        f"{len(names)} tensors {what}: {list_some(names)}"
+        for what, names in (("missing", missing), ("unknown", extra), ("of another shape", other))
         if names
     ]
     if problems:
@@ -178,34 +116,26 @@ def _check_shapes(folder: Path, expected: Mapping[str, tuple[int, ...]]) -> int:
             file=folder,
             fix="download the judge folder again, or give a judge in the InternVL2-4B layout",
         )
-    return _total(expected)
+    return shapes.count_parameters(described)
 
 
-def count_parameters(described: original_layout.Layout) -> int:
-    """Number of parameters the config asks for."""
-    return _total(original_shapes(described))
-
-
-def _total(shapes: Mapping[str, tuple[int, ...]]) -> int:
-    return sum(map(math.prod, shapes.values()))
-
-
-def original_shapes(described: original_layout.Layout) -> dict[str, tuple[int, ...]]:
-    """Original name → shape of every tensor the config asks for."""
-    return _original_shapes(_empty(described), described)
-
-
-def _original_shapes(model: Any, described: original_layout.Layout) -> dict[str, tuple[int, ...]]:
-    state = model.state_dict()
-    return {
-        name: (sum(state[native].shape[0] for native in natives), *state[natives[0]].shape[1:])
-        for name, natives in original_names(state, described.vision["num_hidden_layers"]).items()
-    }
+def _check_layers(folder: Path, described: original_layout.Layout, found: shards.Headers) -> None:
+    """Raise UserError where config.json asks for more layers than the shards have: no list of their names is made."""
+    for part, prefix in (("vision_config", shapes.VISION_LAYERS), ("llm_config", shapes.TEXT_LAYERS)):
+        there = len({name[len(prefix) :].partition(".")[0] for name in found if name.startswith(prefix)})
+        wanted = described.raw[part]["num_hidden_layers"]
+        if wanted > there:
+            raise UserError(
+                f"is {wanted}, and the weights have {there}",
+                file=folder / "config.json",
+                field=f"{part}.num_hidden_layers",
+                fix="download the judge folder again",
+            )
 
 
 def original_parts(described: original_layout.Layout) -> dict[str, tuple[str, ...]]:
     """Original name → native names, block by block, of every tensor the config asks for."""
-    return original_names(_empty(described).state_dict(), described.vision["num_hidden_layers"])
+    return {name: native_names(name) for name in shapes.original_shapes(described)}
 
 
 def load_model(folder: Path, *, device: str = "cpu", dtype: str = "float32", regime: rope.Regime = "reference") -> Any:
@@ -218,12 +148,12 @@ def load_model(folder: Path, *, device: str = "cpu", dtype: str = "float32", reg
     from safetensors import safe_open
 
     described = original_layout.read_layout(folder)
-    model = _empty(described)
-    _check_shapes(folder, _original_shapes(model, described))
+    check_weights(folder, described)
+    model = _empty(folder, described)
     model = model.to(getattr(torch, dtype)).to_empty(device=device)
     target = model.state_dict()
     with torch.no_grad():
-        for file in find_shards(folder):
+        for file in shards.find_shards(folder):
             with safe_open(str(file), framework="pt") as tensors:
                 for name in tensors.keys():  # noqa: SIM118 (not a mapping)
                     natives = native_names(name)
@@ -243,13 +173,18 @@ def weights_sha256(folder: Path) -> str:
 
     Raises UserError where there are none, OSError where one cannot be read.
     """
-    return hashes.remembered_sha256(find_shards(folder))
+    return hashes.remembered_sha256(shards.find_shards(folder))
 
 
 def description_sha256(folder: Path) -> str:
     """SHA-256 over config and tokenizer files: what else decides what a local folder answers."""
     names = ("config.json", "added_tokens.json", "special_tokens_map.json", "tokenizer_config.json", "tokenizer.model")
-    return files.sha256(*(folder / name for name in names if (folder / name).exists()))
+    there = [folder / name for name in names if (folder / name).exists()]
+    for file in there:
+        status = require_file(file)
+        if status.st_size > MAX_TOKENIZER:
+            raise UserError(f"has {status.st_size:,} bytes, and at most {MAX_TOKENIZER:,} are read", file=file)
+    return files.sha256(*there)
 
 
 def save_original(model: Any, folder: Path, raw: Mapping[str, Any]) -> None:
@@ -289,18 +224,22 @@ def new_model(described: original_layout.Layout, *, seed: int) -> Any:
     return model
 
 
-def _empty(described: original_layout.Layout) -> Any:
+def _empty(folder: Path, described: original_layout.Layout) -> Any:
     """The native model without storage. Raises UserError where the config's numbers do not go together."""
     import torch
     from transformers import InternVLForConditionalGeneration
 
     try:
         with torch.device("meta"):
-            return InternVLForConditionalGeneration(original_layout.native_config(described))
+            model = InternVLForConditionalGeneration(original_layout.native_config(described))
     except Exception as error:  # transformers and torch have no error of their own for that
         why = " ".join(str(error).split())
-        raise UserError(f"describes a model that cannot be built: {why}", file="config.json") from None
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+        raise UserError(f"describes a model that cannot be built: {why}", file=folder / "config.json") from None
+    state = model.state_dict()
+    built = {
+        name: (sum(state[native].shape[0] for native in natives), *state[natives[0]].shape[1:])
+        for name, natives in original_names(state, described.vision["num_hidden_layers"]).items()
+    }
+    if built != shapes.original_shapes(described):
+        raise RuntimeError("this transformers version builds other tensors than the original layout has")
+    return model

@@ -29,8 +29,9 @@ from judge.core.request import IMAGE_PLACEHOLDER
 from judge.errors import UserError
 from judge.io import files
 from judge.model import conversation, precision
+from judge.model.judge_files import read_object
 from judge.model.tokenizer import Tokenizer
-from judge.model.weights import checkpoint, hf_layout, original_layout
+from judge.model.weights import checkpoint, hf_layout, original_layout, shards
 
 To = Literal["native", "original"]
 
@@ -41,7 +42,6 @@ SHARD = "5GB"
 BEYOND = 8
 """Tokens by which one prompt exceeds longrope's limit; as many logits of each prompt are compared."""
 
-_ITEM_BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}
 _NAMES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 
 _TEXTS = (
@@ -78,7 +78,7 @@ Plan = Mapping[str, Sequence[Part]]
 
 def target_layout(source: Path) -> To:
     """What a folder can be turned into. Raises UserError where config.json is of neither layout."""
-    raw = original_layout.read_json(source / "config.json")
+    raw = read_object(source / "config.json")
     if hf_layout.is_native_config(raw):
         return "original"
     original_layout.read_layout(source)
@@ -113,7 +113,7 @@ def write_converted(source: Path, folder: Path, *, device: str = "cpu") -> Repor
     original, converted = (source, folder) if to == "native" else (folder, source)
     require_same_ids(original, converted, described)
     logits = require_same_logits(original, converted, described, device=device)
-    return Report(to, len(plan), sum(file.stat().st_size for file in checkpoint.find_shards(folder)), logits)
+    return Report(to, len(plan), sum(file.stat().st_size for file in shards.find_shards(folder)), logits)
 
 
 @contextlib.contextmanager
@@ -142,7 +142,7 @@ def new_folder(target: Path) -> Iterator[Path]:
 def plan_native(source: Path) -> Plan:
     """Parts of every native tensor of an original folder whose names have been checked."""
     plan: dict[str, Sequence[Part]] = {}
-    for name, (file, _) in checkpoint.read_headers(source).items():
+    for name, (file, _) in shards.read_headers(source).items():
         states = checkpoint.native_names(name)
         for block, state in enumerate(states):
             plan[hf_layout.saved_name(state)] = (Part(file, name, block, len(states)),)
@@ -151,9 +151,7 @@ def plan_native(source: Path) -> Plan:
 
 def plan_original(source: Path, described: original_layout.Layout) -> Plan:
     """Parts of every original tensor of a native folder. Raises UserError for missing and unknown names."""
-    found = {
-        hf_layout.state_name(name): Part(file, name) for name, (file, _) in checkpoint.read_headers(source).items()
-    }
+    found = {hf_layout.state_name(name): Part(file, name) for name, (file, _) in shards.read_headers(source).items()}
     wanted = checkpoint.original_parts(described)
     expected = {state for states in wanted.values() for state in states}
     problems = [
@@ -190,7 +188,7 @@ def require_same_bytes(plan: Plan, folder: Path) -> None:
     """Read the new folder again. Raises UserError unless every tensor has the type and bytes of its parts."""
     import torch
 
-    written = {name: Part(file, name) for name, (file, _) in checkpoint.read_headers(folder).items()}
+    written = {name: Part(file, name) for name, (file, _) in shards.read_headers(folder).items()}
     if written.keys() != plan.keys():
         raise UserError(f"holds other tensors than planned: {sorted(written.keys() ^ plan.keys())[:5]}", file=folder)
     with _Reader() as reader:
@@ -297,7 +295,7 @@ class _Reader:
     def bytes(self, parts: Sequence[Part]) -> int:
         def one(part: Part) -> int:
             shape = self._file(part).get_slice(part.name).get_shape()
-            return math.prod(shape) * _ITEM_BYTES[self.type(part)] // part.blocks
+            return math.prod(shape) * shards.ITEM_BYTES[self.type(part)] // part.blocks
 
         return sum(map(one, parts))
 
@@ -312,7 +310,7 @@ def _widest(plan: Plan) -> str:
     """The number type that holds all tensors, in torch's word."""
     with _Reader() as reader:
         kinds = {reader.type(part) for parts in plan.values() for part in parts}
-    return _NAMES[max(kinds, key=_ITEM_BYTES.__getitem__)]
+    return _NAMES[max(kinds, key=shards.ITEM_BYTES.__getitem__)]
 
 
 def _umask() -> int:

@@ -23,6 +23,7 @@ from typing import Any
 from judge.errors import UserError
 from judge.io import files
 from judge.model import conversation
+from judge.model.judge_files import Fields, read_object, shown
 from judge.model.tokenizer import Tokenizer
 from judge.model.weights import hf_tokenizer, original_layout
 
@@ -112,19 +113,19 @@ def original_config(folder: Path) -> dict[str, Any]:
     invented.
     """
     file = folder / "config.json"
-    raw = original_layout.read_json(file)
+    fields = Fields(read_object(file), file)
     for path, expected, absent in _FIXED:
-        found = original_layout.value_at(raw, path)
+        found = fields.value(path)
         found = absent if found is None else found
         if found != expected:
             raise UserError(
-                f"is {json.dumps(found)}, and the original layout only has {json.dumps(expected)}",
+                f"is {shown(found)}, and the original layout only has {json.dumps(expected)}",
                 file=file,
                 field=path,
             )
     try:
-        return _original(raw)
-    except (KeyError, TypeError, ValueError) as error:
+        return _original(fields.raw)
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
         raise UserError(f"is not the config of a native InternVL model: {error!r}", file=file) from None
 
 

@@ -17,8 +17,8 @@ from typing import Any
 from judge.errors import UserError
 from judge.io.files import write_json
 from judge.model import conversation
+from judge.model.judge_files import read_object
 from judge.model.tokenizer import BLANK, Tokenizer
-from judge.model.weights import original_layout
 
 TOKENIZER_FILES = ("tokenizer.model", "special_tokens_map.json", "added_tokens.json")
 """Copied as they are, in both directions."""
@@ -79,7 +79,7 @@ def write_native_tokenizer(source: Path, tokenizer: Tokenizer, folder: Path) -> 
         "processor_class": "InternVLProcessor",
         "tokenizer_class": "PreTrainedTokenizerFast",
     }
-    config = original_layout.read_json(source / "tokenizer_config.json")
+    config = read_object(source / "tokenizer_config.json")
     write_json(folder / "tokenizer_config.json", {**config, **roles}, indent=2)
 
 
@@ -95,7 +95,7 @@ def write_original_tokenizer(source: Path, folder: Path) -> None:
             fix="give a folder that `mmjudge convert` or `mmjudge release` wrote",
         )
     _copy_files(source, folder)
-    config = original_layout.read_json(source / "tokenizer_config.json")
+    config = read_object(source / "tokenizer_config.json")
     for name in ("extra_special_tokens", "processor_class"):
         config.pop(name, None)
     config["tokenizer_class"] = "LlamaTokenizer"

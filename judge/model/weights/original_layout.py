@@ -22,6 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from judge.errors import UserError
+from judge.model.judge_files import Fields, read_object, shown
+from judge.model.tokenizer import read_added
 
 IMAGE_TOKEN = "<IMG_CONTEXT>"
 
@@ -42,16 +44,24 @@ _FIXED: tuple[tuple[str, Any, bool], ...] = (
 )
 
 # Fields without which the model cannot be built as it was trained; the native classes would take their own defaults.
-_NUMBERS = (
-    *("downsample_ratio", "vision_config.hidden_size"),
-    *("vision_config.num_hidden_layers", "vision_config.num_attention_heads", "vision_config.intermediate_size"),
-    *("vision_config.layer_norm_eps", "vision_config.image_size", "vision_config.patch_size"),
-    *("llm_config.hidden_size", "llm_config.num_hidden_layers", "llm_config.num_attention_heads"),
-    *("llm_config.intermediate_size", "llm_config.vocab_size", "llm_config.rms_norm_eps", "llm_config.rope_theta"),
-    *("llm_config.max_position_embeddings", "llm_config.original_max_position_embeddings"),
+# Whole numbers with the largest that is believed: far above any judge, and small enough that nothing of that size, such
+# as a tile, can hold up a process before the weights have shown that it is true.
+_WHOLE: tuple[tuple[str, int], ...] = (
+    *((f"vision_config.{name}", 2**17) for name in ("hidden_size", "intermediate_size")),
+    *((f"llm_config.{name}", 2**17) for name in ("hidden_size", "intermediate_size")),
+    *((f"{part}.num_hidden_layers", 1000) for part in ("vision_config", "llm_config")),
+    *((f"{part}.num_attention_heads", 2**12) for part in ("vision_config", "llm_config")),
+    *((f"vision_config.{name}", 2**12) for name in ("image_size", "patch_size")),
+    ("llm_config.vocab_size", 2**24),
+    *((f"llm_config.{name}", 2**30) for name in ("max_position_embeddings", "original_max_position_embeddings")),
 )
+_POSITIVE = ("downsample_ratio", "vision_config.layer_norm_eps", "llm_config.rms_norm_eps", "llm_config.rope_theta")
 _FLAGS = ("vision_config.qkv_bias", "vision_config.qk_normalization")
-_ROPE = ("llm_config.rope_scaling.type", "llm_config.rope_scaling.short_factor", "llm_config.rope_scaling.long_factor")
+_ABSENT_OR_POSITIVE = (
+    *("vision_config.initializer_factor", "vision_config.initializer_range", "llm_config.initializer_range"),
+)
+_ROPE = ("llm_config.rope_scaling.short_factor", "llm_config.rope_scaling.long_factor")
+_DTYPES = ("bfloat16", "float16", "float32", "float64")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,52 +90,101 @@ class Layout:
 def read_layout(folder: Path) -> Layout:
     """The layout of a judge folder. Raises UserError for a field that is missing or cannot be honoured."""
     file = folder / "config.json"
-    raw = read_json(file)
+    fields = Fields(read_object(file), file)
     for path, expected, required in _FIXED:
-        found = value_at(raw, path)
+        found = fields.value(path)
         if found is None and not required:
             continue
-        if found != expected:
+        # true would be 1
+        if found != expected or isinstance(found, bool) != isinstance(expected, bool):
             raise UserError(
-                f"is {json.dumps(found)}, and only {json.dumps(expected)} is supported",
+                f"is {shown(found)}, and only {json.dumps(expected)} is supported",
                 file=file,
                 field=path,
                 fix="give a judge in the original layout of OpenGVLab/InternVL2-4B, such as MMIE/MMIE-Score; "
                 "`mmjudge convert` makes one of a native folder",
             )
-    for path in (*_NUMBERS, *_FLAGS, *_ROPE):
-        value = value_at(raw, path)
-        if value is None:
-            raise UserError("is missing", file=file, field=path)
-        if path in _NUMBERS and not (type(value) in (int, float) and value > 0):
-            raise UserError(f"is {json.dumps(value)}, not a number above 0", file=file, field=path)
-    size: int = raw["vision_config"]["image_size"]
-    tile_size: int = raw.get("force_image_size") or size
-    if raw["llm_config"]["rope_scaling"]["type"] not in ("su", "longrope"):
-        raise UserError('only "su" and "longrope" are supported', file=file, field="llm_config.rope_scaling.type")
-    if tile_size != size:
-        # the position table would have to be interpolated, which the reference does once, before training
-        raise UserError(f"is {tile_size}, but image_size is {size}", file=file, field="force_image_size")
-    side = int(tile_size // raw["vision_config"]["patch_size"] * raw["downsample_ratio"])
+    _check_kinds(fields)
+    side = _check_vision(fields)
+    _check_language(fields)
     return Layout(
-        raw=raw,
+        raw=fields.raw,
         image_token=image_token(folder),
-        tile_size=tile_size,
+        tile_size=fields.value("vision_config.image_size"),
         tokens_per_tile=side * side,
-        window=raw["llm_config"]["max_position_embeddings"],
+        window=fields.value("llm_config.max_position_embeddings"),
     )
+
+
+def _check_kinds(fields: Fields) -> None:
+    """Raise UserError for a field that is missing or of another kind, whatever the others say."""
+    for path, most in _WHOLE:
+        fields.whole(path, most)
+    for path in _POSITIVE:
+        fields.positive(path)
+    for path in _ABSENT_OR_POSITIVE:
+        if fields.value(path) is not None:
+            fields.positive(path)
+    for path in _FLAGS:
+        fields.flag(path)
+    fields.text("system_message")
+    for path in ("torch_dtype", "llm_config.torch_dtype"):
+        if fields.value(path) not in (None, *_DTYPES):
+            raise fields.error(path, f"one of {', '.join(_DTYPES)}")
+
+
+def _check_vision(fields: Fields) -> int:
+    """Picture features along one side of a tile. Raises UserError for sizes that do not go together."""
+    _require_multiple(fields, "vision_config.hidden_size", "vision_config.num_attention_heads")
+    size, patch = (fields.whole(f"vision_config.{name}", 2**12) for name in ("image_size", "patch_size"))
+    if fields.value("force_image_size") not in (None, size):
+        # the position table would have to be interpolated, which the reference does once, before training
+        tile = shown(fields.value("force_image_size"))
+        raise UserError(f"is {tile}, but image_size is {size}", file=fields.file, field="force_image_size")
+    ratio = fields.positive("downsample_ratio")
+    factor, patches = round(1 / ratio), size // patch
+    if factor < 1 or abs(1 / factor - ratio) > 1e-6 or not patches or patches % factor:
+        raise fields.error("downsample_ratio", f"1 over a number that divides {patches}, the patches of a tile's side")
+    return patches // factor
+
+
+def _check_language(fields: Fields) -> None:
+    """Raise UserError for numbers of the language model that do not go together."""
+    _require_multiple(fields, "llm_config.hidden_size", "llm_config.num_attention_heads")
+    heads = fields.value("llm_config.num_attention_heads")
+    if fields.value("llm_config.num_key_value_heads") is not None:
+        fields.whole("llm_config.num_key_value_heads", heads)
+        _require_multiple(fields, "llm_config.num_attention_heads", "llm_config.num_key_value_heads")
+    for name in ("bos_token_id", "pad_token_id", "eos_token_id"):
+        if fields.value(f"llm_config.{name}") is not None:
+            fields.whole(f"llm_config.{name}", fields.value("llm_config.vocab_size") - 1, least=0)
+    if fields.value("llm_config.sliding_window") is not None:
+        fields.whole("llm_config.sliding_window", 2**62)
+    fields.whole("llm_config.original_max_position_embeddings", 2**30, least=2)
+    if fields.value("llm_config.rope_scaling.type") not in ("su", "longrope"):
+        raise fields.error("llm_config.rope_scaling.type", "one of su, longrope")
+    pairs, odd = divmod(fields.value("llm_config.hidden_size") // heads, 2)
+    for path in _ROPE:
+        factors = fields.value(path)
+        if odd or not isinstance(factors, list) or len(factors) != pairs:
+            raise fields.error(path, f"a list of {pairs} numbers, one for two rows of a head")
+        for number, factor in enumerate(factors):
+            if type(factor) not in (int, float) or not 1e-6 < factor < 1e6:
+                raise UserError(f"is {shown(factor)}, not a number above 0", file=fields.file, field=f"{path}.{number}")
+
+
+def _require_multiple(fields: Fields, path: str, divisor: str) -> None:
+    """Raise UserError unless one whole number is a multiple of the other."""
+    if fields.value(path) % fields.value(divisor):
+        raise fields.error(path, f"a multiple of {divisor.partition('.')[2]}, {fields.value(divisor)}")
 
 
 def image_token(folder: Path) -> int:
     """Id of the token that stands for one picture feature. Raises UserError where the tokenizer has none."""
-    file = folder / "tokenizer_config.json"
-    decoder = read_json(file).get("added_tokens_decoder")
-    if decoder is None:
-        file = folder / "added_tokens.json"
-        decoder = {number: {"content": content} for content, number in read_json(file).items()}
-    for number, token in decoder.items():
-        if token["content"] == IMAGE_TOKEN:
-            return int(number)
+    file, added = read_added(folder)
+    for token in added:
+        if token.content == IMAGE_TOKEN:
+            return token.id
     raise UserError("is missing", file=file, field=IMAGE_TOKEN)
 
 
@@ -179,28 +238,3 @@ def sliding_window(text: Mapping[str, Any]) -> int | None:
     """The attention window in tokens, or None where it can never be reached."""
     window: int | None = text.get("sliding_window")
     return None if window is None or window >= text["max_position_embeddings"] else window
-
-
-def read_json(file: Path) -> dict[str, Any]:
-    """The JSON object in a file of a judge folder. Raises UserError that names the file."""
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(
-            "is missing from the judge folder", file=file, fix="download the whole judge folder again"
-        ) from None
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"cannot be read as JSON: {error}", file=file, fix="download the whole judge folder again"
-        ) from None
-    if not isinstance(content, dict):
-        raise UserError("must hold one JSON object", file=file)
-    return content
-
-
-def value_at(raw: Mapping[str, Any], path: str) -> Any:
-    """The value at a dotted path, None where there is none."""
-    value: Any = raw
-    for name in path.split("."):
-        value = value.get(name) if isinstance(value, Mapping) else None
-    return value

@@ -189,7 +189,7 @@ def test_training_gives_the_same_bytes_for_the_same_seed(tmp_path: Path) -> None
     """The whole command in small: base, scored answers, recipe."""
     pytest.importorskip("peft", reason="peft is not installed")
     from benchmarks.toy_judge.train import make_judge
-    from judge.model.weights.checkpoint import find_shards
+    from judge.model.weights.shards import find_shards
 
     few = ["max_steps=2", "batch=4", "held_out=0.1", "save_every=0", "threads=1", "max_new_tokens=8"]
     made = [make_judge(tmp_path / name, seed=seed, lessons=2, answers=40, overrides=few, log=lambda *_, **__: None)

@@ -111,7 +111,17 @@ def change(field: str, value: object):
         (change("bos_token", "<nowhere>"), r"tokenizer\.model: special token '<nowhere>' has no id"),
         (change("added_tokens_decoder", {"9": {"content": "<a>", "single_word": True}}), r"added_tokens_decoder\.9"),
         (change("added_tokens_decoder", {"9": {"content": None}}), r"added_tokens_decoder\.9"),
-        (lambda config: [config], r"tokenizer_config\.json: must hold an object"),
+        (
+            change("added_tokens_decoder", 0),
+            'field "added_tokens_decoder": is 0, not an object',
+        ),
+        (change("added_tokens_decoder", {"9": {"content": "<a>"}, "8": {"content": "<a>"}}), "twice"),
+        (change("added_tokens_decoder", {"1_0": {"content": "<a>"}}), r"added_tokens_decoder\.1_0"),
+        (change("added_tokens_decoder", {"9": {"content": "<a>", "rstrip": "no"}}), r"added_tokens_decoder\.9"),
+        (change("legacy", "false"), 'field "legacy": is "false", not true or false'),
+        (change("eos_token", 5), 'field "eos_token": is 5, not a token'),
+        (change("additional_special_tokens", {"a": 1}), 'field "additional_special_tokens": is {"a": 1}, not a list'),
+        (lambda config: [config], r"tokenizer_config\.json: must hold one JSON object"),
     ],
 )
 def test_a_folder_that_cannot_be_read_names_file_and_field(tmp_path, mend, message):

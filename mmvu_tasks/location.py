@@ -20,6 +20,7 @@ from PIL import Image
 from judge.core.benchmark import Dataset, Source
 from judge.core.edition import UNKNOWN
 from judge.errors import UserError
+from judge.io.archives import Bounds
 from judge.io.hub_dataset import HubData, Located
 from judge.io.image_paths import ImageRefused, below
 from judge.model.images import decode_image, read_image_size
@@ -33,6 +34,7 @@ HUB = HubData(
     archive="MMR-benchmark-images.zip",
     images="MMR-benchmark-images",
     folder="MMR-benchmark",
+    bounds=Bounds(bytes=4 * 2**30, members=50_000),  # published: 131 MB, a picture for each of 893 pairs at most
 )
 
 

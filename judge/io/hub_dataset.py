@@ -5,32 +5,24 @@
     MMIE.locate(Path("mmie"))            ->  Located(mmie/data.json, None)
     MMIE.fetch_images(root, revision)    ->  root/images, fetched and unpacked
 
-Archives come from elsewhere: only plain files inside their folder are taken, anything else refuses the whole archive.
+What is taken from an archive is `judge.io.archives`' question.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import os
-import shutil
-import stat
-import tarfile
+import sys
 import tempfile
-import zipfile
-import zlib
-from collections.abc import Iterator
-from pathlib import Path, PureWindowsPath
-from typing import IO, cast
+from pathlib import Path
 
 from filelock import FileLock
-from tqdm import tqdm
 
 from judge.errors import UserError
-from judge.io import files
+from judge.io import archives, files
 
 LOCAL = "local:"
 """Begins the revision of records that lie in a folder."""
-BROKEN = (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, NotImplementedError, RuntimeError)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +44,7 @@ class HubData:
 
     repo: dataset on the Hub. variable: of the environment, names a local folder. records, archive: files; the archive
     is a tar (packed in any way) or a zip. images: the folder that the archive holds, or becomes. folder: where in the
-    repository the files lie, "" for its top.
+    repository the files lie, "" for its top. bounds: of what the archive unpacks to.
     """
 
     repo: str
@@ -61,6 +53,7 @@ class HubData:
     archive: str
     images: str
     folder: str = ""
+    bounds: archives.Bounds = archives.KNOWN
 
     @property
     def page(self) -> str:
@@ -145,7 +138,8 @@ class HubData:
     def unpack(self, archive: Path, root: Path) -> None:
         """Unpack `archive` to `root`/IMAGES, whether it was packed with that folder or without.
 
-        One process unpacks, others wait. The folder appears by one rename when everything is in it. Raises UserError.
+        One process unpacks, others wait. The folder appears by one rename when everything is in it, and a line on
+        stderr says what was left out. Raises UserError.
         """
         target = root / self.images
         try:
@@ -155,53 +149,16 @@ class HubData:
                 with tempfile.TemporaryDirectory(prefix=f".{self.images}-", dir=root) as work:
                     unpacked = Path(work) / "unpacked"
                     unpacked.mkdir()
-                    self._extract(archive, unpacked)
+                    left_out = archives.unpack_archive(
+                        archive, unpacked, self.bounds, fix=f"fetch it again from {self.page}"
+                    )
                     inner = unpacked / self.images
                     (inner if inner.is_dir() else unpacked).rename(target)
-        except BROKEN as error:
-            raise UserError(f"broken archive: {error}", file=archive, fix=f"fetch it again from {self.page}") from None
+                if left_out:
+                    print(f"mmjudge: {archive}: left out: {'; '.join(left_out)}", file=sys.stderr, flush=True)
         except OSError as error:
             raise UserError(
                 f"cannot be unpacked: {error}",
                 file=archive,
                 fix=f"unpack it by hand and set {self.variable} to that folder",
             ) from error
-
-    def _extract(self, archive: Path, folder: Path) -> None:
-        for name, kind, content in _unzip(archive) if archive.suffix == ".zip" else _untar(archive):
-            path = PureWindowsPath(name)  # splits at both slashes, knows drives
-            if path.anchor or path.drive or ".." in path.parts or kind not in (stat.S_IFREG, stat.S_IFDIR):
-                raise UserError(
-                    f"member {name!r} is no plain file inside the folder",
-                    file=archive,
-                    fix=f"do not trust this archive; fetch it again from {self.page}",
-                )
-            target = folder.joinpath(*path.parts)
-            (target if content is None else target.parent).mkdir(parents=True, exist_ok=True)
-            if content is not None:
-                with content, target.open("wb") as out:
-                    shutil.copyfileobj(content, out)
-
-
-Member = tuple[str, int, IO[bytes] | None]
-"""Name, kind of file (`stat.S_IFMT`; 0 for one that cannot be unpacked) and, of a plain file, its content."""
-
-
-def _untar(archive: Path) -> Iterator[Member]:
-    with (
-        archive.open("rb") as packed,
-        tqdm.wrapattr(packed, "read", total=archive.stat().st_size, desc=f"unpacking {archive.name}") as counted,
-        tarfile.open(fileobj=cast(IO[bytes], counted), mode="r|*") as tar,
-    ):
-        for member in tar:
-            kind = stat.S_IFREG if member.isreg() else stat.S_IFDIR if member.isdir() else 0
-            yield member.name, kind, tar.extractfile(member) if member.isreg() else None
-
-
-def _unzip(archive: Path) -> Iterator[Member]:
-    with zipfile.ZipFile(archive) as packed:
-        for member in tqdm(packed.infolist(), f"unpacking {archive.name}"):
-            kind = stat.S_IFMT(member.external_attr >> 16)
-            if kind in (0, stat.S_IFREG):  # 0: packed where files have no kind
-                kind = stat.S_IFDIR if member.is_dir() else stat.S_IFREG
-            yield member.filename, kind, packed.open(member) if kind == stat.S_IFREG else None

@@ -12,7 +12,7 @@ import pytest
 from huggingface_hub import constants, errors
 
 from judge.errors import UserError
-from judge.io import hub_dataset
+from judge.io import archives
 from mmie_tasks import location
 
 ROW = {
@@ -138,6 +138,17 @@ def test_a_member_that_is_no_plain_file_inside_refuses_the_archive(tmp_path, bad
     assert {path.name for path in tmp_path.rglob("*")} == {"root", "data.json", "images.tar.gz", ".images.lock"}
 
 
+def test_what_is_left_out_of_the_archive_is_said_once(tmp_path, capsys):
+    root = folder(tmp_path)
+    twice = [member("images/a.jpg", data=b"1"), member("images/a.jpg", data=b"2")]
+    archive = pack(root / "images.tar.gz", *twice, member("images/b.jpg"))
+    for _ in range(2):
+        location.load_dataset(root, images=True)
+    line = f"mmjudge: {archive}: left out: 1 names twice, the last one kept: 'images/a.jpg'\n"
+    assert capsys.readouterr().err.count(line) == 1
+    assert (root / "images" / "a.jpg").read_bytes() == b"2"
+
+
 @pytest.mark.parametrize("cut", ["gzip", "tar", "empty", "text"])
 def test_a_broken_archive_is_named(tmp_path, cut):
     root = folder(tmp_path)
@@ -159,8 +170,8 @@ def test_a_broken_archive_is_named(tmp_path, cut):
 def test_one_unpacks_and_the_others_wait(tmp_path, monkeypatch):
     root = folder(tmp_path)
     archive = pack(root / "images.tar.gz", member("images/a.jpg", data=b"picture"))
-    calls, untar = [], hub_dataset._untar
-    monkeypatch.setattr(hub_dataset, "_untar", lambda *args: calls.append(args) or untar(*args))
+    calls, read_tar = [], archives._read_tar
+    monkeypatch.setattr(archives, "_read_tar", lambda *args: calls.append(args) or read_tar(*args))
     threads = [threading.Thread(target=location.HUB.unpack, args=(archive, root)) for _ in range(4)]
     for thread in threads:
         thread.start()

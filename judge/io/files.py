@@ -230,18 +230,19 @@ def is_json(data: bytes) -> bool:
 def sha256(*paths: str | Path) -> str:
     """SHA-256, hex, of a file's bytes, or of those of several files one after the other. Raises OSError.
 
-    Files are read again only where path, size, time of change or inode are others.
+    Files are read again only where path, size, inode or a time of change are others: that of the bytes, which whoever
+    writes them can set back, or that of the inode, which the system sets.
     """
     return _sha256(tuple(_state(Path(path)) for path in paths))
 
 
-def _state(path: Path) -> tuple[Path, int, int, int]:
+def _state(path: Path) -> tuple[Path, int, int, int, int]:
     status = path.stat()
-    return path, status.st_size, status.st_mtime_ns, status.st_ino
+    return path, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
 
 
 @functools.lru_cache(maxsize=100_000)
-def _sha256(states: tuple[tuple[Path, int, int, int], ...]) -> str:
+def _sha256(states: tuple[tuple[Path, int, int, int, int], ...]) -> str:
     digest = hashlib.sha256()
     for path, *_ in states:
         with open_file(path) as file:

@@ -17,6 +17,9 @@ from pathlib import Path, PureWindowsPath
 MAX_NAME = 1024
 """Characters of an image name; file systems take 255 bytes a component and 4,096 a path."""
 
+MAX_BYTES = 128 << 20
+"""Bytes of an image file. It is asked here, before anybody hashes, copies or decodes what would be refused anyway."""
+
 _CONTROL = re.compile(r"[\x00-\x1f]")
 _ODD = re.compile(r"[\\:]|^/|\.\.")
 """What a name must have for it to lead anywhere but below, on any system."""
@@ -34,7 +37,8 @@ def below(root: Path, name: str) -> Path:
     """The absolute path of the regular file `name` strictly below `root`, links resolved.
 
     Raises ImageRefused: "image_missing" where nothing is there, "image_refused" for a name that is empty, absolute,
-    over-long or holds NUL or "..", for a link that leads outside, and for what is not a regular file.
+    over-long or holds NUL or "..", for a link that leads outside, and for what is not a regular file or is larger than
+    `MAX_BYTES`.
     """
     shown = ascii(name if len(name) <= 80 else f"{name[:80]}…")
     if not name or len(name) > MAX_NAME or _CONTROL.search(name):
@@ -46,16 +50,18 @@ def below(root: Path, name: str) -> Path:
     try:
         status = os.stat(root)
         anchor = _real(str(root), status.st_dev, status.st_ino)
-        path, mode = _walked(anchor, name) or _followed(anchor, name)
-        if path is None:
+        path, found = _walked(anchor, name) or _followed(anchor, name)
+        if path is None or found is None:
             raise ImageRefused("image_refused", f"image name {shown} leaves the image root {root}")
     except (FileNotFoundError, NotADirectoryError):
         raise ImageRefused("image_missing", f"image {shown} is not below {root}") from None
     except (OSError, ValueError, RuntimeError) as error:  # name too long, loop of links, lone surrogate
         why = getattr(error, "strerror", None) or type(error).__name__  # str(error) would repeat the name
         raise ImageRefused("image_refused", f"image name {shown} cannot be resolved: {why}") from None
-    if not stat.S_ISREG(mode):
+    if not stat.S_ISREG(found.st_mode):
         raise ImageRefused("image_refused", f"image {shown} is not a regular file")
+    if found.st_size > MAX_BYTES:
+        raise ImageRefused("image_refused", f"image {shown}: {found.st_size} bytes, must be 1 to {MAX_BYTES}")
     return path
 
 
@@ -65,24 +71,24 @@ def _real(folder: str, device: int, inode: int) -> str:
     return os.path.realpath(folder)
 
 
-def _walked(anchor: str, name: str) -> tuple[Path | None, int] | None:
-    """The path below `anchor` and its mode; None where a link is on the way, or nothing is left of the name.
+def _walked(anchor: str, name: str) -> tuple[Path | None, os.stat_result | None] | None:
+    """The path below `anchor` and its status; None where a link is on the way, or nothing is left of the name.
 
     A dataset has 60,000 names: this looks at each part once, where resolving looks at every folder above as well.
     """
-    path, mode = anchor, 0
+    path, found = anchor, None
     for part in name.split("/"):
         if part not in ("", "."):
             path = os.path.join(path, part)
-            mode = os.lstat(path).st_mode
-            if stat.S_ISLNK(mode):
+            found = os.lstat(path)
+            if stat.S_ISLNK(found.st_mode):
                 return None
-    return None if os.sep != "/" or path == anchor else (Path(path), mode)
+    return None if os.sep != "/" or path == anchor else (Path(path), found)
 
 
-def _followed(anchor: str, name: str) -> tuple[Path | None, int]:
+def _followed(anchor: str, name: str) -> tuple[Path | None, os.stat_result | None]:
     """The same with links resolved; no path where that leads outside."""
     path = Path(anchor, name).resolve()
     if path == Path(anchor) or not path.is_relative_to(anchor):
-        return None, 0
-    return path, path.stat().st_mode
+        return None, None
+    return path, path.stat()

@@ -29,7 +29,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFile
 
-from judge.io.image_paths import ImageRefused
+from judge.io.image_paths import MAX_BYTES, ImageRefused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,7 +54,7 @@ class Limits:
     The side bounds the first pass of a resize, which keeps the height. No frame but the first is ever decoded.
     """
 
-    bytes: int = 128 << 20
+    bytes: int = MAX_BYTES
     pixels: int = 89_478_485
     side: int = 65_535
 

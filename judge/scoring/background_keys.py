@@ -4,8 +4,10 @@ A key takes the bytes of every picture: some 0.25 ms of a processor for two of 1
 question that the journal has a line about must have its key before it is judged. The key of any other is not needed
 before its verdict is written, so a thread makes it while the engine is busy; hashing and reading free the GIL.
 
-The bytes that were hashed must be the bytes that were judged. The file system is asked for size and time of change of
+The bytes that were hashed must be the bytes that were judged. The file system is asked for size and times of change of
 every picture before the engine begins and again when it has answered: where they differ, that verdict has no true key.
+Whoever writes a file can set the time of its bytes back, but not that of its inode, which a new link or owner changes
+as well: where that alone differs, the bytes are hashed again, and must be those that were there before.
 """
 
 from __future__ import annotations
@@ -44,6 +46,7 @@ class BackgroundKeys:
     def __init__(self, requests: Sequence[Request], grader: Grader) -> None:
         self._requests, self._grader = requests, grader
         self._made: dict[int, str] = {}
+        self._hashed_before: set[int] = set()
         self._left = False
         self._before = [[_stamp(picture) for picture in self._pictures(number)] for number in range(len(requests))]
         self._thread = threading.Thread(target=self._make_all, name="keys", daemon=True)
@@ -67,9 +70,17 @@ class BackgroundKeys:
     def changed(self, number: int) -> str | None:
         """The name of a picture of the request that is not the file it was before the context was entered."""
         for picture, before in zip(self._pictures(number), self._before[number], strict=True):
-            if _stamp(picture) != before:
+            now = _stamp(picture)
+            if now == before:
+                continue
+            same = now is not None and before is not None and now[:-1] == before[:-1]
+            if not same or not self._has_its_bytes(number):
                 return picture.name
         return None
+
+    def _has_its_bytes(self, number: int) -> bool:
+        """Whether the request's key was made while every file was as before, and would be the same now."""
+        return number in self._hashed_before and self._grader.key(self._requests[number]) == self._made[number]
 
     def _pictures(self, number: int) -> Sequence[Picture]:
         return self._requests[number].pictures if self._grader.reads else ()
@@ -78,13 +89,16 @@ class BackgroundKeys:
         for number, request in enumerate(self._requests):
             if self._left:
                 return
-            self._made[number] = self._grader.key(request)
+            key = self._grader.key(request)
+            if [_stamp(picture) for picture in self._pictures(number)] == self._before[number]:
+                self._hashed_before.add(number)
+            self._made[number] = key
 
 
-def _stamp(picture: Picture) -> tuple[int, int] | None:
-    """Size in bytes and time of change in ns; None for what is not there. Bytes that change change it."""
+def _stamp(picture: Picture) -> tuple[int, int, int, int] | None:
+    """Size in bytes, inode, time of change of the bytes and of the inode in ns; None for what is not there."""
     try:
         status = picture.path.stat()
     except OSError:
         return None
-    return status.st_size, status.st_mtime_ns
+    return status.st_size, status.st_ino, status.st_mtime_ns, status.st_ctime_ns

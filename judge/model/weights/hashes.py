@@ -3,10 +3,11 @@
     remembered_sha256([Path("judge/model-00001-of-00002.safetensors"), …])     "0a353bb62ed8…"
 
 A signature holds it, so every process needs it, and a judge is 8 GB. What was computed is kept in the user's cache, a
-file for each list of paths, and counts only while every file has the size, the time of change and the inode it had:
+file for each list of paths, and counts only while every file has the size, the times of change and the inode it had:
 
     ~/.cache/mmjudge/weights/3fa2c1d0….json
-    {"files": [["/judges/mine/model.safetensors", 560000, 1764374747000000000, 131]], "sha256": "0a353bb62ed8…"}
+    {"files": [["/judges/mine/model.safetensors", 560000, 1764374747000000000, 1764374747000000000, 131]],
+     "sha256": "0a353bb62ed8…"}
 
 The cache may be deleted, broken or not writable at any time: weights are then read and hashed.
 """
@@ -37,7 +38,7 @@ def remembered_sha256(paths: Sequence[Path]) -> str:
     if known is not None:
         return known
     digest = files.sha256(*paths)
-    settled = all(mtime_ns < time.time_ns() - SETTLED_NS for _, _, mtime_ns, _ in state)
+    settled = all(mtime_ns < time.time_ns() - SETTLED_NS for _, _, mtime_ns, _, _ in state)
     if record is not None and settled and _state(paths) == state:
         # a full or read-only disk costs time at the next load, and nothing else
         with contextlib.suppress(OSError):
@@ -47,11 +48,14 @@ def remembered_sha256(paths: Sequence[Path]) -> str:
 
 
 def _state(paths: Sequence[Path]) -> list[list[Any]]:
-    """[absolute path, bytes, time of change in nanoseconds, inode] of every file."""
+    """[absolute path, bytes, time of change of the bytes and of the inode in nanoseconds, inode] of every file.
+
+    Whoever writes can set the first time back; the second is the system's.
+    """
     found = []
     for path in paths:
         status = path.stat()
-        found.append([os.path.abspath(path), status.st_size, status.st_mtime_ns, status.st_ino])
+        found.append([os.path.abspath(path), status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino])
     return found
 
 

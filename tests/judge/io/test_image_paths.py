@@ -36,6 +36,18 @@ def test_inside(root, name, target):
     assert below(root, name) == (root / target).resolve()
 
 
+def test_a_file_of_10_gb_is_refused_by_its_size(root, monkeypatch):
+    """Before anybody hashes, copies or decodes it: nothing here opens a file."""
+    with (root / "images" / "huge.png").open("wb") as file:
+        file.truncate(10 * 10**9)  # a hole: it takes no room on the disk
+    (root / "huge.png").symlink_to(root / "images" / "huge.png")
+    monkeypatch.setattr(os, "open", None)
+    for name in ("images/huge.png", "huge.png"):
+        with pytest.raises(ImageRefused, match="10000000000 bytes, must be 1 to 134217728") as refused:
+            below(root, name)
+        assert refused.value.reason == "image_refused"
+
+
 @pytest.mark.parametrize(
     ("name", "reason"),
     [

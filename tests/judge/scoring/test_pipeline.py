@@ -7,6 +7,7 @@ import json
 import os
 import random
 import threading
+import time
 from collections.abc import Callable
 from operator import itemgetter
 from pathlib import Path
@@ -313,11 +314,15 @@ class Meddled(HashJudge):
         return Completion("### Feedback\nFine.\n### Score\n4")
 
 
+TICK = 0.05
+"""Seconds after which the clock of the file system shows another time."""
+
+
 def pictured(root, *names):
     return [Request(f"r{name[0]}", "T", (Text("Why?"),), (Picture(root / name, name),)) for name in names]
 
 
-@pytest.mark.parametrize("change", ["written", "removed", "appeared"])
+@pytest.mark.parametrize("change", ["written", "written and its time kept", "removed", "appeared"])
 def test_a_picture_that_changes_while_it_is_judged_gives_no_verdict_a_wrong_key(path, tmp_path, change):
     picture, hidden = tmp_path / "a.png", tmp_path / "hidden"
     (tmp_path / "b.png").write_bytes(b"fine")
@@ -327,6 +332,11 @@ def test_a_picture_that_changes_while_it_is_judged_gives_no_verdict_a_wrong_key(
         if change == "written":
             picture.write_bytes(b"other")  # as long as before
             os.utime(picture, ns=(1, 1))
+        elif change == "written and its time kept":
+            time.sleep(TICK)
+            before = picture.stat()
+            picture.write_bytes(b"other")
+            os.utime(picture, ns=(before.st_atime_ns, before.st_mtime_ns))
         elif change == "removed":
             picture.unlink()
         else:
@@ -347,6 +357,26 @@ def test_a_picture_that_changes_while_it_is_judged_gives_no_verdict_a_wrong_key(
     again = Meddled()
     assert [verdict.score for verdict in judged(again)] == [4, 4]
     assert again.asked == ["ra"]  # the same command judges that one anew, and no other
+
+
+def test_a_picture_that_another_run_links_to_while_it_is_judged_has_not_changed(tmp_path):
+    """A results folder holds links to pictures: making one changes the time of the inode, and no byte."""
+    (tmp_path / "a.png").write_bytes(b"first")
+    (request,) = pictured(tmp_path, "a.png")
+    signature = make_signature(TOY, None, "strict", RUBRIC, HashJudge().identity)
+    grader = Grader(HashJudge(), RUBRIC, "strict", signature)
+    with BackgroundKeys([request], grader) as keys:
+        while 0 not in keys._made:
+            time.sleep(TICK)
+        time.sleep(TICK)
+        before = (tmp_path / "a.png").stat()
+        os.link(tmp_path / "a.png", tmp_path / "link.png")
+        assert (tmp_path / "a.png").stat().st_ctime_ns != before.st_ctime_ns
+        assert keys.changed(0) is None
+        time.sleep(TICK)
+        (tmp_path / "a.png").write_bytes(b"other")
+        os.utime(tmp_path / "a.png", ns=(before.st_atime_ns, before.st_mtime_ns))
+        assert keys.changed(0) == "a.png"
 
 
 def test_files_of_the_same_bytes_share_one_verdict(path, tmp_path):

@@ -87,6 +87,12 @@ def test_another_file_of_the_same_size_and_time_is_hashed_again(cache, judge):
     assert in_a_process(judge)[0] == sha256(b"oneTWO")
 
 
+def test_a_file_overwritten_with_its_size_and_time_kept_is_hashed_again(cache, judge):
+    in_a_process(judge)
+    write(judge / "b.safetensors", b"TWO")  # in place: the same inode
+    assert in_a_process(judge)[0] == sha256(b"oneTWO")
+
+
 def test_within_a_process_a_changed_file_is_hashed_again(cache, judge):
     assert checkpoint.weights_sha256(judge) == sha256(b"onetwo")
     write(judge / "a.safetensors", b"ONE", BEFORE + 1)

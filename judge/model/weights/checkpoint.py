@@ -240,6 +240,10 @@ def _empty(folder: Path, described: original_layout.Layout) -> Any:
         name: (sum(state[native].shape[0] for native in natives), *state[natives[0]].shape[1:])
         for name, natives in original_names(state, described.vision["num_hidden_layers"]).items()
     }
-    if built != shapes.original_shapes(described):
-        raise RuntimeError("this transformers version builds other tensors than the original layout has")
+    expected = shapes.original_shapes(described)
+    if built != expected:
+        other = sorted({name for name, _ in built.items() ^ expected.items()})
+        raise RuntimeError(
+            f"this transformers version builds other tensors than the original layout has: {list_some(other)}"
+        )
     return model

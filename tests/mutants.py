@@ -1,6 +1,6 @@
 """Damaged files for the fuzz tests: the same seed makes the same damage, and a failure names its seed.
 
-for seed, random in mutants(200):        # or $MMJUDGE_MUTANTS, such as 2000
+for seed, random in mutants(200):        # or $FUZZ_MUTANTS, such as 2000
     damage_bytes(random, data)
     damage_json(random, text)
     replace_file(random, path)           # by a FIFO, a folder, a loop of links, nothing, …
@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-VARIABLE = "MMJUDGE_MUTANTS"
+VARIABLE = "FUZZ_MUTANTS"
 """Of the environment: how many mutants each fuzz test makes, in place of the few that every run makes."""
 
 PATIENCE_S = 30

@@ -45,7 +45,8 @@ class ServedJudge:
         Raises UserError for a judge that is not there or not in the layout of InternVL2.
         """
         folder = source.resolve_judge(judge, weights=False).folder
-        return cls(Tokenizer.from_folder(folder), original_layout.read_layout(folder))
+        described = original_layout.read_layout(folder)
+        return cls(conversation.read_tokenizer(folder, described.text["vocab_size"]), described)
 
 
 @dataclasses.dataclass(frozen=True)

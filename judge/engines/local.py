@@ -51,7 +51,7 @@ def load_local_engine(judge: str, options: EngineOptions = DEFAULT_OPTIONS) -> L
     device, dtype = _placed(options.device, options.dtype)
     found = source.resolve_judge(judge)
     described = original_layout.read_layout(found.folder)
-    tokenizer = _tokenizer(found.folder, described)
+    tokenizer = conversation.read_tokenizer(found.folder, described.text["vocab_size"])
     model = checkpoint.load_model(found.folder, device=device, dtype=dtype, regime=options.rope)
     identity = {
         "judge": str(found),
@@ -74,7 +74,7 @@ def check_judge(judge: str, device: str | None = None, dtype: str | None = None)
     _, dtype = _placed(device, dtype)
     found = source.resolve_judge(judge, weights=False)
     described = original_layout.read_layout(found.folder)
-    _tokenizer(found.folder, described)
+    conversation.read_tokenizer(found.folder, described.text["vocab_size"])
     local = found.revision.startswith("local-")
     parameters = checkpoint.check_weights(found.folder, described) if local else shapes.count_parameters(described)
     return parameters * ITEM_BYTES[dtype]
@@ -225,18 +225,6 @@ def _placed(device: str | None, dtype: str | None) -> tuple[str, str]:
     if dtype not in ITEM_BYTES:
         raise UserError(f"dtype {dtype!r} is not one of {', '.join(ITEM_BYTES)}")
     return device, dtype
-
-
-def _tokenizer(folder: Path, described: original_layout.Layout) -> Tokenizer:
-    tokenizer = Tokenizer.from_folder(folder)
-    needed = ("<|system|>", "<|user|>", "<|assistant|>", "<|end|>", "<img>", "<IMG_CONTEXT>", "</img>")
-    missing = [content for content in needed if content not in tokenizer.special]
-    if missing:
-        raise UserError(f"the tokenizer lacks {', '.join(missing)}", file=folder)
-    rows = described.text["vocab_size"]
-    if len(tokenizer) > rows:
-        raise UserError(f"the tokenizer has {len(tokenizer)} tokens, the model rows for {rows}", file=folder)
-    return tokenizer
 
 
 def _prefix_text(prompt: Prompt) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from judge.errors import UserError
 from judge.finetune.recipe import Recipe
+from judge.model import conversation
 from judge.model.tokenizer import Tokenizer
 from judge.model.weights import checkpoint, original_layout, source
 from judge.model.weights.original_layout import Layout
@@ -28,11 +29,12 @@ class Base:
         """The base called `name`: a folder, or a repository[@revision], which is fetched. Raises UserError."""
         found = source.resolve_judge(name)
         local = found.revision.startswith("local-")
+        described = original_layout.read_layout(found.folder)
         return cls(
             found.folder,
             name if local else str(found),
-            original_layout.read_layout(found.folder),
-            Tokenizer.from_folder(found.folder),
+            described,
+            conversation.read_tokenizer(found.folder, described.text["vocab_size"]),
             checkpoint.weights_sha256(found.folder),
         )
 

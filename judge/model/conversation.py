@@ -14,6 +14,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Sequence
+from pathlib import Path
 
 from judge.core.request import IMAGE_PLACEHOLDER, Picture, Text
 from judge.core.rubric import Piece
@@ -28,6 +29,9 @@ SYSTEM_MESSAGE = (
 STOP = "<|end|>"
 IMAGE_START, IMAGE_CONTEXT, IMAGE_END = "<img>", "<IMG_CONTEXT>", "</img>"
 
+NEEDED = ("<|system|>", "<|user|>", "<|assistant|>", STOP, IMAGE_START, IMAGE_CONTEXT, IMAGE_END)
+"""Added tokens that prompts are made of."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Encoded:
@@ -39,6 +43,20 @@ class Encoded:
 
     ids: tuple[int, ...]
     spans: tuple[tuple[int, int], ...]
+
+
+def read_tokenizer(folder: Path, rows: int) -> Tokenizer:
+    """The tokenizer of a judge folder. rows: of the model's embedding, which every id must have one of.
+
+    Raises UserError for a tokenizer that lacks a token of prompts, or has more than the model.
+    """
+    tokenizer = Tokenizer.from_folder(folder)
+    missing = [content for content in NEEDED if content not in tokenizer.special]
+    if missing:
+        raise UserError(f"the tokenizer lacks {', '.join(missing)}", file=folder)
+    if len(tokenizer) > rows:
+        raise UserError(f"the tokenizer has {len(tokenizer)} tokens, the model rows for {rows}", file=folder)
+    return tokenizer
 
 
 def encode_prompt(

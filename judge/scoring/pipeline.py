@@ -11,7 +11,6 @@ own calls `judge_requests`.
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -27,6 +26,7 @@ from judge.core.signature import Signature
 from judge.core.verdict import Verdict
 from judge.engines import Completion
 from judge.errors import UserError
+from judge.model.judge_files import Fields, read_object
 from judge.scoring.background_keys import BackgroundKeys, request_keys
 from judge.scoring.grader import Grader
 from judge.scoring.journal import Journal
@@ -48,13 +48,10 @@ def default_rubric(judge: str) -> str:
     file = Path(judge) / RUBRIC_FILE
     if not file.is_file():
         return "official"
-    try:
-        name = json.loads(file.read_text(encoding="utf-8"))["rubric"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(
-            f"no rubric named ({error})", file=file, fix='write {"rubric": "mmjudge"} or delete it'
-        ) from error
-    return str(name)
+    name = Fields(read_object(file), file).text("rubric")
+    if not name:
+        raise UserError("names no rubric", file=file, fix='write {"rubric": "mmjudge"} or delete it')
+    return name
 
 
 def make_signature(

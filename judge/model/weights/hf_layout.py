@@ -24,7 +24,6 @@ from judge.errors import UserError
 from judge.io import files
 from judge.model import conversation
 from judge.model.judge_files import Fields, read_object, shown
-from judge.model.tokenizer import Tokenizer
 from judge.model.weights import hf_tokenizer, original_layout
 
 ARCHITECTURE = "InternVLForConditionalGeneration"
@@ -86,7 +85,7 @@ def write_native_description(source: Path, described: original_layout.Layout, fo
 
     Raises UserError where the tokenizer lacks a token that the processor needs.
     """
-    tokenizer = Tokenizer.from_folder(source)
+    tokenizer = conversation.read_tokenizer(source, described.text["vocab_size"])
     hf_tokenizer.require_roles(tokenizer, source)
     config = original_layout.native_config(described)
     config.architectures, config.dtype = [ARCHITECTURE], dtype
@@ -137,7 +136,8 @@ def write_original_description(source: Path, folder: Path) -> None:
     raw = original_config(source)
     _write_json(folder / "config.json", raw)
     hf_tokenizer.write_original_tokenizer(source, folder)
-    stop = Tokenizer.from_folder(folder).special[conversation.STOP]
+    rows = original_layout.read_layout(folder).text["vocab_size"]
+    stop = conversation.read_tokenizer(folder, rows).special[conversation.STOP]
     _write_json(folder / "generation_config.json", {"eos_token_id": [stop]})
     size = raw["force_image_size"]
     _write_json(

@@ -1,6 +1,6 @@
 """Archives of strangers: nothing outside the folder, nothing without bound, nothing left out in silence.
 
-A few damaged archives of each kind in every run; `MMJUDGE_MUTANTS=2000` makes so many.
+A few damaged archives of each kind in every run; `FUZZ_MUTANTS=2000` makes so many.
 """
 
 from __future__ import annotations

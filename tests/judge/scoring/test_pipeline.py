@@ -474,9 +474,10 @@ def test_default_judge_and_its_rubric(tmp_path, monkeypatch):
     assert default_rubric("MMIE/MMIE-Score") == default_rubric(str(tmp_path)) == "official"
     (tmp_path / "mmjudge.json").write_text('{"rubric": "mmjudge"}')
     assert default_rubric(str(tmp_path)) == "mmjudge"
-    (tmp_path / "mmjudge.json").write_text("{}")
-    with pytest.raises(UserError, match=r"mmjudge\.json"):
-        default_rubric(str(tmp_path))
+    for text in ("{}", "[" * 100_000, '{"rubric": ["mmjudge"]}', '{"rubric": "a", "rubric": "b"}', "[]", "\xff"):
+        (tmp_path / "mmjudge.json").write_text(text, encoding="latin-1")
+        with pytest.raises(UserError, match=r"mmjudge\.json"):
+            default_rubric(str(tmp_path))
 
 
 # Replay ------------------------------------------------------------------------------------------------------------

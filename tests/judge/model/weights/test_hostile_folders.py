@@ -1,6 +1,6 @@
 """Judge folders that were damaged, by accident or on purpose: each is refused in one error, or says what it is.
 
-A few mutants of three folders in every run; `MMJUDGE_MUTANTS=2000` makes so many of each.
+A few mutants of three folders in every run; `FUZZ_MUTANTS=2000` makes so many of each.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import torch
 from mutants import damage_bytes, damage_json, mutants, no_hang, replace_file
 
 from judge.errors import UserError
-from judge.model.tokenizer import Tokenizer
+from judge.model import conversation
 from judge.model.weights import checkpoint, hf_layout, original_layout, shapes, source
 from mmie_tasks.demo import judge_dir
 
@@ -30,7 +30,7 @@ def answer(folder):
     """(what a signature holds of the judge, its logits); everything that reads a folder is called on the way."""
     found = source.resolve_judge(str(folder))
     described = original_layout.read_layout(folder)
-    tokenizer = Tokenizer.from_folder(folder)
+    tokenizer = conversation.read_tokenizer(folder, described.text["vocab_size"])
     assert checkpoint.check_weights(folder, described) > 0
     model = checkpoint.load_model(folder)
     ids = [i for i in tokenizer.encode_trusted(PROMPT) + tokenizer.encode_untrusted(PROMPT) if i < 500]

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from judge.errors import UserError
+from judge.io.files import open_file
 from judge.io.jsonl import no_number, object_of
 
 MAX_JSON = 16 * 2**20
@@ -50,7 +51,7 @@ def read_bytes(file: Path, limit: int) -> bytes:
     size = require_file(file).st_size
     if size <= limit:
         try:
-            with file.open("rb") as stream:
+            with open_file(file) as stream:
                 data = stream.read(limit + 1)
         except OSError as error:
             raise UserError(f"cannot be read ({error.strerror})", file=file, fix=FIX) from None

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from judge.errors import UserError
+from judge.io.files import open_file
 from judge.model.judge_files import MAX_JSON, Fields, list_some, parse_object, read_object, require_file, shown
 
 ITEM_BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}
@@ -84,7 +85,7 @@ def read_headers(folder: Path) -> Headers:
 def _read_header(file: Path) -> dict[str, tuple[int, ...]]:
     """Tensor name → shape of one file. Raises OSError, ValueError for what its bytes do not bear out."""
     size = file.stat().st_size
-    with file.open("rb") as stream:
+    with open_file(file) as stream:
         start = stream.read(8)
         if len(start) < 8:
             raise ValueError(f"it has {size} bytes")

@@ -23,7 +23,7 @@ from judge.io.files import open_file
 from judge.io.jsonl import no_number, object_of
 
 MAX_JSON = 16 * 2**20
-"""Bytes of a JSON file; the index of a judge with 500,000 tensors would have more."""
+"""Bytes of a JSON file; the index of a judge with 100,000 tensors has less."""
 
 MAX_TOKENIZER = 64 * 2**20
 """Bytes of tokenizer.model: 100 times that of InternVL2-4B."""

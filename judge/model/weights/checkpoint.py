@@ -145,7 +145,6 @@ def load_model(folder: Path, *, device: str = "cpu", dtype: str = "float32", reg
     torch's names. Raises UserError for a folder that is not a whole judge, torch.cuda.OutOfMemoryError.
     """
     import torch
-    from safetensors import safe_open
 
     described = original_layout.read_layout(folder)
     check_weights(folder, described)
@@ -154,7 +153,7 @@ def load_model(folder: Path, *, device: str = "cpu", dtype: str = "float32", reg
     target = model.state_dict()
     with torch.no_grad():
         for file in shards.find_shards(folder):
-            with safe_open(str(file), framework="pt") as tensors:
+            with shards.open_shard(file) as tensors:
                 for name in tensors.keys():  # noqa: SIM118 (not a mapping)
                     natives = native_names(name)
                     for native, block in zip(natives, tensors.get_tensor(name).chunk(len(natives)), strict=True):

@@ -282,10 +282,8 @@ class _Reader:
         self._stack.close()
 
     def _file(self, part: Part) -> Any:
-        from safetensors import safe_open
-
         if part.file not in self._files:
-            self._files[part.file] = self._stack.enter_context(safe_open(str(part.file), framework="pt"))
+            self._files[part.file] = self._stack.enter_context(shards.open_shard(part.file))
         return self._files[part.file]
 
     def type(self, part: Part) -> str:

@@ -13,9 +13,10 @@ huggingface/safetensors, README, "Format".
 
 from __future__ import annotations
 
+import contextlib
 import math
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,18 @@ def read_headers(folder: Path) -> Headers:
             raise UserError(f"tensors given twice: {list_some(twice)}", file=file)
         found |= {name: (file, shape) for name, shape in rows.items()}
     return found
+
+
+@contextlib.contextmanager
+def open_shard(file: Path) -> Iterator[Any]:
+    """The tensors of one file, as `safetensors.safe_open` gives them. Raises UserError for what it does not read."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(str(file), framework="pt") as tensors:
+            yield tensors
+    except SafetensorError as error:
+        raise UserError(f"is not a safetensors file of weights: {error}", file=file, fix="download it again") from None
 
 
 def _read_header(file: Path) -> dict[str, tuple[int, ...]]:

@@ -36,16 +36,25 @@ class Source:
 
 def resolve_judge(judge: str, *, weights: bool = True) -> Source:
     """Find or fetch a judge. weights=False fetches its description only. Raises UserError that says what to do."""
-    folder = Path(judge).expanduser()
-    if folder.is_dir():
+    folder = _local(judge)
+    if folder is not None:
         return Source(folder, folder.resolve().name, f"local-{checkpoint.description_sha256(folder)[:8]}")
     return _fetched(*_repository(judge), weights)
 
 
 def check_judge_name(judge: str) -> None:
     """Raise UserError for what is neither a folder here nor the name of a repository; the Hub is not asked."""
-    if not Path(judge).expanduser().is_dir():
+    if _local(judge) is None:
         _repository(judge)
+
+
+def _local(judge: str) -> Path | None:
+    """The folder of that name, if there is one; "~" is the user's home."""
+    try:
+        folder = Path(judge).expanduser()
+        return folder if folder.is_dir() else None
+    except (OSError, RuntimeError, ValueError):  # a name too long, the home of nobody, NUL
+        return None
 
 
 def _repository(judge: str) -> tuple[str, str | None]:

@@ -312,7 +312,10 @@ def test_revision_of_a_local_folder_follows_what_describes_it(folder):
     assert source.resolve_judge(str(folder)).revision != before.revision
 
 
-@pytest.mark.parametrize("judge", ["/no/such/folder", "./judge", "judge", "a/b/c", "org/name@", "org/name-"])
+@pytest.mark.parametrize(
+    "judge",
+    ["/no/such/folder", "./judge", "judge", "a/b/c", "org/name@", "org/name-", "~nobody/judge", "a\0b", "a" * 5000],
+)
 def test_what_is_neither_folder_nor_repository(judge, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match="no such folder, and not a Hub repository"):

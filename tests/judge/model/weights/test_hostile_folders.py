@@ -210,6 +210,10 @@ HUGE = "has 10,737,418,240 bytes, and at most"
         (lambda f: bias(f, data_offsets=[-1, 5]), f"{BIAS} is given as"),
         (lambda f: bias(f, data_offsets=[0, 256]), "data_offsets of "),
         (lambda f: bias(f, dtype="I8"), "of weights: it holds I8"),
+        (
+            lambda f: rewrite_header(f, lambda e: e.update({"__metadata__": {"format": 1}})),
+            f"{SHARD}: is not a safetens",
+        ),
     ],
 )
 def test_what_a_folder_says_is_compared_with_its_bytes(bases, tmp_path, spoil, message):

@@ -7,9 +7,10 @@
 - an item that holds more than four pictures is left out (unscored: dropped_by_protocol);
 - the correct answer is the first text of the reference, and only for MSR.
 
-`strict` passes on everything. A picture that is not there leaves the item unscored (image_missing). An answer with
-nothing in it (empty_answer) or with an address for a picture (image_address) gets the worst score; what does not fit
-the judge's window is the engine's to say (`judge.core.failure` has the whole table).
+`strict` passes on everything, and grey pictures of more than 8 bits are scaled to 8 where `reference` clips them. A
+picture that is not there leaves the item unscored (image_missing). An answer with nothing in it (empty_answer) or with
+an address for a picture (image_address) gets the worst score; what does not fit the judge's window is the engine's to
+say (`judge.core.failure` has the whole table).
 
 In both, an image outside its root is never opened: the item is unscored (image_refused).
 """
@@ -116,7 +117,7 @@ def _strict(
         raise ImageRefused(reason, refused.message) from None
     answered = [segment for part in answer for segment in _segments(part, answer_root)]
     truth = "\n".join(part.text for part in record.answer if part.text) if record.category == "MSR" else None
-    return _request(record, question, answered, truth or None, details)
+    return _request(record, _scaled(question), _scaled(answered), truth or None, details)
 
 
 def _reference(
@@ -156,6 +157,11 @@ def _segments(part: Part, root: Path, skipped: list[str] | None = None) -> list[
                 raise
             skipped.append(part.image)
     return segments
+
+
+def _scaled(segments: Sequence[Segment]) -> list[Segment]:
+    """Segments whose pictures of more than 8 bits the judge sees scaled, not clipped."""
+    return [dataclasses.replace(each, scaled=True) if isinstance(each, Picture) else each for each in segments]
 
 
 def _pictures(segments: Sequence[Segment]) -> int:

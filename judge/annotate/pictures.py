@@ -51,7 +51,7 @@ class Album:
             return None
         with self._one_at_a_time:  # one huge picture in memory, not one a connection
             if name not in self._made:
-                image = decode_image(path)
+                image = decode_image(path, scaled=True)
                 image.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
                 image.info.clear()  # a colour profile would be written, too
                 out = io.BytesIO()

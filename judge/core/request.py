@@ -29,10 +29,15 @@ class Text:
 
 @dataclasses.dataclass(frozen=True)
 class Picture:
-    """An image file. `path` is absolute and known to lie below an allowed root; `name` is as the record had it."""
+    """An image file. `path` is absolute and known to lie below an allowed root; `name` is as the record had it.
+
+    scaled: how the judge sees grey levels of more than 8 bits: scaled to 8, or else clipped at 255, as the reference
+    implementation does (`judge.model.images.decode_image`).
+    """
 
     path: Path
     name: str
+    scaled: bool = False
 
 
 Segment = Text | Picture

@@ -98,7 +98,8 @@ class ChatRequests:
     def _length(self, said: Message, judge: ServedJudge) -> int:
         """Tokens of the judge's prompt around a message. Raises ImageRefused."""
         size = judge.layout.tile_size
-        tiles = [images.count_tiles(*images.read_image_size(path), size, max_num=MAX_TILES) for path in said.pictures]
+        sizes = [images.read_image_size(picture.path) for picture in said.pictures]
+        tiles = [images.count_tiles(*pixels, size, max_num=MAX_TILES) for pixels in sizes]
         return prompt_length(said.text, tiles, judge.layout.tokens_per_tile, judge.tokenizer, judge.system)
 
     def body(self, request: ChatRequest) -> dict[str, Any]:

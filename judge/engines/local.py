@@ -135,16 +135,16 @@ class LocalEngine:
         """Ids and tiles of one prompt, or why there are none."""
         described = self.layout
         try:
-            paths = [piece.path for piece in prompt.pieces if isinstance(piece, Picture)]
-            tiles = [
-                images.cut_tiles(images.decode_image(path), described.tile_size, max_num=MAX_TILES) for path in paths
-            ]
+            pictures = [piece for piece in prompt.pieces if isinstance(piece, Picture)]
+            decoded = (images.decode_image(picture.path, scaled=picture.scaled) for picture in pictures)
+            tiles = [images.cut_tiles(image, described.tile_size, max_num=MAX_TILES) for image in decoded]
             encoded = conversation.encode_prompt(
                 self.tokenizer, prompt.pieces, list(map(len, tiles)), described.tokens_per_tile, self._system
             )
             room = described.window - self.max_new_tokens
             if len(encoded.ids) > room:
-                without = self._length(without_answer(prompt), dict(zip(paths, map(len, tiles), strict=True)))
+                counts = {picture.path: len(cut) for picture, cut in zip(pictures, tiles, strict=True)}
+                without = self._length(without_answer(prompt), counts)
                 return too_long(len(encoded.ids), room, without)
             together = np.concatenate(tiles) if tiles else None
         except ImageRefused as refused:

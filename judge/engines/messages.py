@@ -62,7 +62,7 @@ class Message:
     """The user's text, its pictures in order, and how many spellings in it were broken up."""
 
     text: str
-    pictures: tuple[Path, ...]
+    pictures: tuple[Picture, ...]
     broken: int
 
 
@@ -74,7 +74,7 @@ def message(pieces: Sequence[Piece], special: Collection[str] = ()) -> Message:
     parts, pictures, broken = [], [], 0
     for piece in pieces:
         if isinstance(piece, Picture):
-            pictures.append(piece.path)
+            pictures.append(piece)
             parts.append(IMAGE_PLACEHOLDER)
         elif isinstance(piece, Text):
             text, spellings = broken_up(piece.text, special)
@@ -109,14 +109,14 @@ def chat(message: Message, system: str) -> list[dict[str, Any]]:
     content: str | list[dict[str, Any]] = message.text
     if message.pictures:
         content = [{"type": "text", "text": message.text}]
-        content += [{"type": "image_url", "image_url": {"url": data_url(path)}} for path in message.pictures]
+        content += [{"type": "image_url", "image_url": {"url": data_url(picture)}} for picture in message.pictures]
     return [{"role": "system", "content": system}, {"role": "user", "content": content}]
 
 
-def data_url(path: Path) -> str:
+def data_url(picture: Picture) -> str:
     """A picture file as a data: address. Raises ImageRefused for what the judge would refuse to look at."""
-    pixels = images.decode_image(path)
-    data = path.read_bytes()
+    pixels = images.decode_image(picture.path, scaled=picture.scaled)
+    data = picture.path.read_bytes()
     with Image.open(io.BytesIO(data)) as image:
         kind = Image.MIME.get(image.format or "", "application/octet-stream")
         same = image.format in SAME_EVERYWHERE and image.mode in OPAQUE and "transparency" not in image.info

@@ -113,7 +113,7 @@ class Collator:
         }
         if prefix:
             batch["prefix"] = torch.tensor(prefix)
-        stacks = [self.encoder.tiles(path) for row in rows for path in row.pictures]
+        stacks = [self.encoder.tiles(picture) for row in rows for picture in row.pictures]
         if stacks:
             batch["pixel_values"] = torch.from_numpy(images.pixel_values(np.concatenate(stacks)))
         return batch

@@ -87,7 +87,7 @@ class Row:
     category: str
     prompt: tuple[int, ...]
     completion: tuple[int, ...]
-    pictures: tuple[Path, ...]
+    pictures: tuple[Picture, ...]
     score: float
     score_position: int
 
@@ -172,26 +172,27 @@ class Encoder:
         self.tokenizer, self.rubric = tokenizer, rubric
         self.system = str(layout.raw.get("system_message") or conversation.SYSTEM_MESSAGE)
         self.tile_size, self.tokens_per_tile, self.window = layout.tile_size, layout.tokens_per_tile, layout.window
-        self._kept: dict[Path, Tiles] = {}
+        self._kept: dict[Picture, Tiles] = {}
         self._kept_bytes = 0
 
-    def tiles(self, path: Path) -> Tiles:
+    def tiles(self, picture: Picture) -> Tiles:
         """(tiles, side, side, 3) of a picture. Raises ImageRefused."""
-        kept = self._kept.get(path)
+        kept = self._kept.get(picture)
         if kept is None:
-            kept = images.cut_tiles(images.decode_image(path), self.tile_size, max_num=MAX_TILES)
+            decoded = images.decode_image(picture.path, scaled=picture.scaled)
+            kept = images.cut_tiles(decoded, self.tile_size, max_num=MAX_TILES)
             if self._kept_bytes + kept.nbytes <= TILES_KEPT:
-                self._kept[path] = kept
+                self._kept[picture] = kept
                 self._kept_bytes += kept.nbytes
         return kept
 
-    def prompt(self, request: Request) -> tuple[tuple[int, ...], tuple[Path, ...]]:
+    def prompt(self, request: Request) -> tuple[tuple[int, ...], tuple[Picture, ...]]:
         """Ids of the prompt, the same that `judge.engines.local` makes, and the pictures in order."""
         pieces = self.rubric.render(request)
-        paths = tuple(piece.path for piece in pieces if isinstance(piece, Picture))
-        counts = [len(self.tiles(path)) for path in paths]
+        pictures = tuple(piece for piece in pieces if isinstance(piece, Picture))
+        counts = [len(self.tiles(picture)) for picture in pictures]
         encoded = conversation.encode_prompt(self.tokenizer, pieces, counts, self.tokens_per_tile, self.system)
-        return encoded.ids, paths
+        return encoded.ids, pictures
 
     def completion(self, feedback: str, score: int) -> tuple[tuple[int, ...], int]:
         """Ids after the prompt's last one, and the position of the score in them. feedback: with heading, or "".
@@ -229,14 +230,14 @@ class Encoder:
                     rows.append(row)
         return rows, dropped
 
-    def _prompt_or_reason(self, request: Request) -> tuple[tuple[int, ...], tuple[Path, ...]] | str:
+    def _prompt_or_reason(self, request: Request) -> tuple[tuple[int, ...], tuple[Picture, ...]] | str:
         try:
             return self.prompt(request)
         except ImageRefused as error:
             return error.reason
 
     def _row(
-        self, item: Judged, score: HumanScore, objective: str, prompt: tuple[int, ...], pictures: tuple[Path, ...]
+        self, item: Judged, score: HumanScore, objective: str, prompt: tuple[int, ...], pictures: tuple[Picture, ...]
     ) -> Row | str:
         said = text_before_score(score, objective, self.rubric.criteria(item.request.category))
         if said is None:

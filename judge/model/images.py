@@ -8,7 +8,7 @@
 
 Tiling and normalisation: MMIE @eb0fd6e, main.py (`dynamic_preprocess`, `load_image`), which follows InternVL. Decoding
 is `Image.open(…).convert("RGB")` there: alpha is dropped, EXIF rotation is not applied, of an animation the first frame
-is taken, 16-bit greyscale saturates at 255. Pillow and numpy only.
+is taken, 16-bit greyscale saturates at 255 (profile `strict` asks for it scaled). Pillow and numpy only.
 """
 
 from __future__ import annotations
@@ -62,10 +62,37 @@ class Limits:
 LIMITS = Limits()
 
 
-def decode_image(path: Path, limits: Limits = LIMITS) -> Image.Image:
-    """The picture in `path` as RGB. Raises ImageRefused ("image_missing" or "image_refused") and nothing else."""
+def decode_image(path: Path, limits: Limits = LIMITS, *, scaled: bool = False) -> Image.Image:
+    """The picture in `path` as RGB. Raises ImageRefused ("image_missing" or "image_refused") and nothing else.
+
+    scaled: grey levels of more than 8 bits are scaled to 8; else they are clipped, as in the reference.
+    """
     with _opened(path, limits, io.BytesIO(_bytes(path, limits))) as image:
-        return image.convert("RGB")
+        deep = scaled and image.mode.startswith(("I", "F"))
+        return (_scaled_to_8_bits(image) if deep else image).convert("RGB")
+
+
+def _scaled_to_8_bits(image: Image.Image) -> Image.Image:
+    """A picture of mode I;16, I or F as L.
+
+    16 bits: 65,535 is white. Whole numbers of 32 bits and floats name no white: levels that fit 8 bits stay, floats up
+    to 1 count as shares, and anything else is stretched from 0, or the lowest below it, to the highest.
+    """
+    levels = np.asarray(image)
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM")):  # I in older Pillow
+        # a table, not arithmetic: no copy of a large picture in a wider type
+        table = ((np.arange(65_536) * 255 + 32_767) // 65_535).astype(np.uint8)
+        return Image.fromarray(table[np.clip(levels, 0, 65_535)])
+    finite = levels[np.isfinite(levels)]
+    lowest, highest = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+    if lowest >= 0:
+        lowest = 0.0
+        if highest <= 1 and image.mode == "F":
+            highest = 1.0
+        elif highest <= 255:
+            highest = 255.0
+    shares = np.nan_to_num((levels.astype(np.float64) - lowest) / (highest - lowest or 1.0), nan=0.0)
+    return Image.fromarray(np.rint(np.clip(shares, 0, 1) * 255).astype(np.uint8))
 
 
 def read_image_size(path: Path, limits: Limits = LIMITS) -> tuple[int, int]:

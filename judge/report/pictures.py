@@ -54,7 +54,7 @@ class Album:
 
 def _small(path: Path) -> str | None:
     try:
-        image = decode_image(path)
+        image = decode_image(path, scaled=True)
     except ImageRefused:
         return None
     image.thumbnail((SIDE, SIDE))

@@ -3,14 +3,17 @@
 import json
 
 import folders
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from judge.core.benchmark import Answer
 from judge.core.request import Request, Text
 from judge.core.verdict import Verdict
 from judge.io.image_paths import ImageRefused
+from judge.model.images import decode_image
 from mmie_tasks import judging, responses
 from mmie_tasks.benchmark import BENCHMARK
 from mmie_tasks.records import Part, Record
@@ -58,6 +61,19 @@ def test_strict_loses_nothing_in_silence():
         images = [part["image"] for part in [*row["question"], *answer] if part["image"]]
         assert [s.text for s in (*request.question, *request.answer) if isinstance(s, Text)] == texts
         assert [picture.name for picture in request.pictures] == images
+
+
+@pytest.mark.parametrize(("profile", "scaled"), [("reference", False), ("strict", True)])
+def test_the_profile_says_how_pictures_of_16_bits_are_seen(tmp_path, profile, scaled):
+    slope = np.linspace(0, 65_535, 256).astype(np.uint16).reshape(16, 16)  # 257 a step
+    Image.fromarray(slope).save(tmp_path / "deep.png")
+    record = Record("SA-1", "SA", None, (Part("Q", "deep.png"),), ())
+    found = judging.build_request(record, (Part("A", "deep.png"),), profile, root=tmp_path, answer_root=tmp_path)
+    assert [picture.scaled for picture in found.pictures] == [scaled, scaled]
+    (asked, answered) = (decode_image(picture.path, scaled=picture.scaled) for picture in found.pictures)
+    levels = np.arange(256).reshape(16, 16) if scaled else np.where(slope > 255, 255, slope)
+    assert (np.asarray(asked)[..., 0] == levels).all()
+    assert (np.asarray(answered) == np.asarray(asked)).all()
 
 
 def test_the_correct_answer_goes_to_msr_alone():

@@ -40,7 +40,7 @@ def prompt(number: int, *pieces) -> Prompt:
 
 def expected(one: Prompt) -> str:
     sent = message(one.pieces)
-    return said(sent.text, [path.read_bytes() for path in sent.pictures])
+    return said(sent.text, [picture.path.read_bytes() for picture in sent.pictures])
 
 
 def results(server: Server, prompts: list[Prompt]) -> list[Completion]:

@@ -64,6 +64,16 @@ def test_the_same_tiles_whichever_thread_cuts_them(engine, pictures):
         assert list(ready.input.ids).count(image) == sum(map(len, tiles)) * engine.layout.tokens_per_tile
 
 
+def test_the_engine_sees_pictures_of_16_bits_as_they_say(engine, tmp_path):
+    """A slope from 0 to 65,535 is as bright as its middle where it is scaled, and all but white where it is clipped."""
+    slope = np.linspace(0, 65_535, 64 * 64).astype(np.uint16).reshape(64, 64)
+    Image.fromarray(slope).save(tmp_path / "deep.png")
+    for scaled, low, high in ((True, 120, 135), (False, 253, 255)):
+        pieces = (Picture(tmp_path / "deep.png", "deep", scaled), Text("What is it?"))
+        ready = engine._prepare(0, Prompt(Request("r", "PBL", (), ()), pieces), {})
+        assert low <= ready.input.tiles.mean() <= high
+
+
 def test_a_prompt_without_pictures_has_no_tiles(engine):
     assert engine._prepare(0, prompt([]), {}).input.tiles is None
 

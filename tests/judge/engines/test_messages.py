@@ -155,11 +155,12 @@ def bytes_of(url: str) -> tuple[str, bytes]:
 )
 def test_the_file_s_own_bytes_are_sent(tmp_path, name, mode, kind):
     Image.effect_noise((20, 16), 90).convert(mode).save(tmp_path / name)
-    assert bytes_of(data_url(tmp_path / name)) == (kind, (tmp_path / name).read_bytes())
+    assert bytes_of(data_url(Picture(tmp_path / name, name))) == (kind, (tmp_path / name).read_bytes())
 
 
+@pytest.mark.parametrize("scaled", [False, True])
 @pytest.mark.parametrize("case", ["RGBA", "LA", "P with transparency", "turned", "I;16", "TIFF"])
-def test_what_a_server_might_see_otherwise_goes_as_the_judge_s_own_pixels(tmp_path, case):
+def test_what_a_server_might_see_otherwise_goes_as_the_judge_s_own_pixels(tmp_path, case, scaled):
     noise = Image.effect_noise((20, 16), 90)
     file = tmp_path / ("a.tiff" if case == "TIFF" else "a.png")
     if case == "RGBA":
@@ -178,13 +179,13 @@ def test_what_a_server_might_see_otherwise_goes_as_the_judge_s_own_pixels(tmp_pa
         Image.fromarray(np.asarray(noise).astype(np.uint16) * 3).save(file)
     else:
         noise.convert("RGB").save(file)
-    kind, data = bytes_of(data_url(file))
+    kind, data = bytes_of(data_url(Picture(file, case, scaled)))
     assert kind == "image/png"
     with Image.open(io.BytesIO(data)) as sent:
         assert sent.mode == "RGB"
         assert "transparency" not in sent.info
         assert sent.getexif().get(0x0112, 1) == 1
-        assert np.array_equal(np.asarray(sent), np.asarray(images.decode_image(file)))
+        assert np.array_equal(np.asarray(sent), np.asarray(images.decode_image(file, scaled=scaled)))
 
 
 def test_what_the_judge_refuses_is_not_sent(tmp_path):

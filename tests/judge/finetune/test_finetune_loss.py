@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import folders
@@ -13,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from judge.core.request import Picture
 from judge.finetune.batches import Collator
 from judge.finetune.dataset import Row
 from judge.finetune.loss import Lesson, distances
@@ -37,10 +37,12 @@ class Golden:
 
     tile_size: int = RECORDED["meta"]["image_size"]
 
-    def tiles(self, path: Path) -> Any:
+    def tiles(self, picture: Picture) -> Any:
         meta = RECORDED["meta"]
         pillow = int(meta["reference"]["pillow"].split(".")[0])
-        return images.cut_tiles(images.decode_image(path), self.tile_size, max_num=meta["max_num"], pillow=pillow)
+        return images.cut_tiles(
+            images.decode_image(picture.path), self.tile_size, max_num=meta["max_num"], pillow=pillow
+        )
 
 
 def recorded_rows() -> list[Row]:
@@ -51,7 +53,7 @@ def recorded_rows() -> list[Row]:
             "golden",
             tuple(case["input_ids"]),
             tuple(case["new_ids"]),
-            tuple(GOLDEN / "images" / name for name in case["images"]),
+            tuple(Picture(GOLDEN / "images" / name, name) for name in case["images"]),
             3.0,
             0,
         )

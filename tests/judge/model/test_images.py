@@ -200,6 +200,35 @@ def test_decoded_by_content(tmp_path, name, data, size, pixel):
     assert cut_tiles(image, size=28).shape[1:] == (28, 28, 3)
 
 
+SLOPE = np.linspace(0, 65_535, 64 * 4).reshape(4, 64)  # 257 a step: 0, 257, 514, … 65,535, the 256 levels of 8 bits
+LEVELS = np.arange(256, dtype=np.uint8).reshape(4, 64)
+DEEP = [
+    ("I;16 PNG", "PNG", SLOPE.astype(np.uint16), LEVELS),
+    ("I;16 TIFF", "TIFF", SLOPE.astype(np.uint16), LEVELS),
+    ("PGM of 16 bits", "PPM", SLOPE.astype(np.uint16), LEVELS),
+    ("I;16 PNG, dark", "PNG", np.arange(256, dtype=np.uint16).reshape(4, 64), (LEVELS > 128).astype(np.uint8)),
+    ("I TIFF", "TIFF", (SLOPE * 30_000).astype(np.int32), LEVELS),
+    ("I TIFF of 8 bits", "TIFF", LEVELS.astype(np.int32), LEVELS),
+    ("F TIFF of shares", "TIFF", (SLOPE / 65_535).astype(np.float32), LEVELS),
+    ("F TIFF of 8 bits", "TIFF", LEVELS.astype(np.float32), LEVELS),
+    ("F TIFF of 16 bits", "TIFF", SLOPE.astype(np.float32), LEVELS),
+    ("F TIFF around 0", "TIFF", (SLOPE - 30_000).astype(np.float32), LEVELS),
+    ("F TIFF without a number", "TIFF", np.full((4, 64), np.nan, np.float32), LEVELS * 0),
+    ("8 bits", "PNG", LEVELS, LEVELS),
+]
+
+
+@pytest.mark.parametrize(("name", "kind", "levels", "expected"), DEEP, ids=[case[0] for case in DEEP])
+def test_more_than_8_bits_are_scaled_or_clipped(tmp_path, name, kind, levels, expected):
+    path = tmp_path / "picture"
+    path.write_bytes(saved(Image.fromarray(levels), kind))
+    scaled = np.asarray(decode_image(path, scaled=True))
+    assert scaled.shape == (4, 64, 3)
+    assert (scaled == expected[..., None]).all()
+    with Image.open(path) as image:
+        assert (np.asarray(decode_image(path)) == np.asarray(image.convert("RGB"))).all()
+
+
 def whole_jpeg() -> bytes:
     return saved(picture(64, 48), "JPEG")
 

@@ -37,9 +37,8 @@ METRICS = tuple(
 
 @dataclasses.dataclass(frozen=True)
 class Toy:
-    """Ids are q0, q1, …; an answer of None or "" is unscored by rule."""
+    """Ids are q0, q1, …; an answer of None or "" is unscored by rule. It lists no questions: nobody knows how many."""
 
-    size: int = 100
     name: str = "toy"
     title: str = "Toy"
     repo: str = "toy/toy"
@@ -53,15 +52,15 @@ class Toy:
     task_dir: Path = Path()
 
     def load(self, data: Path | None = None) -> Dataset:
-        return Dataset(Source(self.repo, "local:0123", "v1"), [f"q{n}" for n in range(self.size)], data)
+        return Dataset(Source(self.repo, "local:0123", "v1"), [], data)
 
     def assess(
         self, answers: Sequence[Answer], dataset: Dataset | None, profile: str, *, bare: bool = False
     ) -> list[Request | Verdict]:
-        return [self._assess(answer, dataset, bare) for answer in answers]
+        return [self._assess(answer, bare) for answer in answers]
 
-    def _assess(self, answer: Answer, dataset: Dataset | None, bare: bool) -> Request | Verdict:
-        name = answer.id if answer.id is not None or dataset is None else dataset.records[answer.index]
+    def _assess(self, answer: Answer, bare: bool) -> Request | Verdict:
+        name = answer.id if answer.id is not None else f"q{answer.index}"
         if not answer.response:
             return Verdict(name, "judge", None, "no_response", "T", details={"note": "nothing"})
         if bare:

@@ -23,7 +23,7 @@ from judge.commands.output import write_output
 from judge.errors import UserError
 from judge.io import human_scores
 from judge.io.files import sha256
-from judge.results.result import versions
+from judge.results.run_info import versions
 from judge.results.statistics import Estimate
 from judge.validity import pairing
 from judge.validity.agreement import includes_zero

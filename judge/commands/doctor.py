@@ -27,7 +27,7 @@ from judge.core.benchmark import Benchmark, find, names
 from judge.engines.loading import TOKENIZER_VARIABLE, default_tokenizer, is_address
 from judge.engines.replay import PREFIX
 from judge.errors import UserError
-from judge.results.result import versions
+from judge.results.run_info import versions
 from judge.scoring.pipeline import default_judge, default_rubric
 
 PACKAGES = ("torch", "torchvision", "transformers", "safetensors", "datasets", "huggingface_hub", "pillow")

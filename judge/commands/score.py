@@ -52,6 +52,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="with --profile reference: end an answer where its score is certain (in the signature)",
     )
+    add("--partial", action="store_true", help="only the questions in FILE were asked; without it others are unscored")
+    add("--model", metavar="NAME", help="the model that answered, for the record (default: what FILE says)")
     options.add(parser, "--max-unscored", help="exit with 3 above this share (default: 5%%)")
     add("--retry-unscored", action="store_true", help="judge again all that an earlier run left unscored")
     add("--keep-images", action="store_true", help="keep all pictures for the report, not only few or singled-out ones")
@@ -67,6 +69,8 @@ def run(args: argparse.Namespace) -> int:
         engine=options.engine_options(args),
         retry_unscored=args.retry_unscored,
         keep_images=args.keep_images,
+        partial=args.partial,
+        model=args.model,
     )
     if args.dry_run:
         return _dry_run(benchmark, args, how)
@@ -120,6 +124,8 @@ def _exit_code(result: Mapping[str, Any], max_unscored: float) -> int:
         "→ see the reasons above; --retry-unscored judges those answers again",
         file=sys.stderr,
     )
+    if missing := unscored["reasons"].get("not_answered"):
+        print(f"→ {missing} questions have no answer in FILE; if only these were asked, add --partial", file=sys.stderr)
     if "image_missing" in unscored["reasons"]:
         print("→ pictures of answers are looked for beside FILE, or below --image-root DIR", file=sys.stderr)
     return TOO_MANY_UNSCORED

@@ -15,8 +15,9 @@ from collections.abc import Mapping
 
 RUN_PARTS = frozenset({"feedback"})
 """Parts that name one run's input, not how it was measured: the file that a replay read."""
-UNKEYED_PARTS = frozenset({"asked"})
-"""Parts that say where an answer comes from, not how it is judged: the same answer keeps its verdict's key."""
+UNKEYED_PARTS = frozenset({"asked", "part"})
+"""Parts that say where answers come from and which there are, not how they are judged: the same answer keeps the key of
+its verdict."""
 
 
 @dataclasses.dataclass(frozen=True)

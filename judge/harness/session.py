@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import datetime
 import functools
 import shlex
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from judge.core.benchmark import Answer, Benchmark, Dataset
 from judge.core.request import Request
@@ -30,26 +33,48 @@ from judge.io.presentation import keep_samples
 from judge.io.verdicts import read_verdicts
 from judge.results.result import build_result
 from judge.results.run_folder import RunFolder
+from judge.results.run_info import RunInfo, describe_answers
 from judge.results.terminal import result_table
 from judge.scoring.background_keys import request_keys
+from judge.scoring.coverage import Part, complete
 from judge.scoring.grader import Grader
 from judge.scoring.journal import Journal, JournalLocked
 from judge.scoring.keys import rule_key
 from judge.scoring.pipeline import default_judge, default_rubric, judge_requests, make_signature
 
+MOST = 0.5
+"""Of the answers: where more have no score, a line says why and what mends it."""
 SLOW_ON_CPU = 2**30
 """Bytes of weights from which a judge on a CPU takes days for what an accelerator does in minutes."""
 ENGINE_PACKAGES = ("lmms_eval", "pillow", "safetensors", "torch", "transformers")
+
+
+@dataclasses.dataclass(frozen=True)
+class Asked:
+    """What the harness is doing. model: the name of the model under test, None where it is not known. harness: name,
+    version and arguments, for the record. partial: only some of the questions are asked."""
+
+    model: str | None = None
+    harness: Mapping[str, Any] | None = None
+    partial: bool = False
 
 
 class Session:
     """judge: the one to use where the environment names none."""
 
     def __init__(
-        self, task: str, benchmark: Benchmark, dataset: Dataset, settings: Settings, judge: str | None = None
+        self,
+        task: str,
+        benchmark: Benchmark,
+        dataset: Dataset,
+        settings: Settings,
+        judge: str | None = None,
+        asked: Asked | None = None,
     ) -> None:
         self.task, self.benchmark, self.dataset, self.settings = task, benchmark, dataset, settings
         self.judge = settings.judge or judge or default_judge()
+        self.asked = asked or Asked()
+        self._started = time.monotonic()
         self._rubric: Rubric | None = None
         self._engine: Engine | None = None
 
@@ -103,35 +128,68 @@ class Session:
     @property
     def signature(self) -> Signature:
         """What fixes the numbers of this task; without a judge's identity until the judge is loaded."""
+        return self._signature(None)
+
+    def _signature(self, part: Part | None) -> Signature:
         identity: Mapping[str, str] = {}
         if self.benchmark.judged:
             identity = self._engine.identity if self._engine is not None else {"judge": self.judge, "engine": "none"}
-        return make_signature(self.benchmark, self.dataset.source, self.settings.profile, self._rubric, identity)
+        return make_signature(self.benchmark, self.dataset.source, self.settings.profile, self._rubric, identity, part)
 
     def publish(self, verdicts: Sequence[Verdict], folder: Path | None, answers: Sequence[Answer] = ()) -> None:
         """Print the results with signature and unscored rate, and write them into `folder`. Never raises.
 
-        answers: what the verdicts are about, kept for reports.
+        answers: what the verdicts are about, kept for reports. Questions without a verdict are not answered, unless
+        only some were asked. A folder that holds another model's results, or other answers', is left alone: a dated
+        one beside it is written.
         """
         with contextlib.suppress(Exception):  # `decide` has said why
             self._open()
         try:
-            result = build_result(
-                self.benchmark, verdicts, self.dataset, self.dataset.source, self.signature, packages=ENGINE_PACKAGES
-            )
+            info = RunInfo(self.asked.model, describe_answers(answers), self.asked.harness, self._started)
+            verdicts, part = self._complete(verdicts)
+            source, run = self.dataset.source, info.to_json(ENGINE_PACKAGES)
+            result = build_result(self.benchmark, verdicts, self.dataset, source, self._signature(part), run=run)
             say(result_table(result, f"{self.benchmark.title} ({self.task})", self.benchmark.headline))
+            for line in self._advice(result):
+                say(line)
             if folder is None:
                 return
-            run_folder = RunFolder(folder).make()
+            run_folder = _free_folder(folder, info)
             run_folder.discard_results()
+            run_folder.claim(info.owner)
             run_folder.write_verdicts(verdicts)
             try:
-                keep_samples(folder, self.benchmark, answers, self.dataset, verdicts)
+                keep_samples(run_folder.path, self.benchmark, answers, self.dataset, verdicts)
             except Exception as error:  # a report will do without
                 say(f"mmjudge: samples of {self.task} not written: {type(error).__name__}: {error}")
             say(str(run_folder.write_results(result)))
         except Exception as error:
             say(f"mmjudge: results of {self.task} not written: {type(error).__name__}: {error}")
+
+    def _complete(self, verdicts: Sequence[Verdict]) -> tuple[Sequence[Verdict], Part | None]:
+        """A verdict on every question, or which part of them was asked."""
+        root = self.settings.image_root
+        answers, part = complete([Answer(v.id, v.index, None, root) for v in verdicts], self.dataset,
+                                 partial=self.asked.partial or self.settings.partial)  # fmt: skip
+        missing = self.benchmark.assess(answers[len(verdicts) :], self.dataset, self.settings.profile)
+        decided = (item for item in missing if isinstance(item, Verdict))
+        return [*verdicts, *(dataclasses.replace(v, key=rule_key(v, self.signature)) for v in decided)], part
+
+    def _advice(self, result: Mapping[str, Any]) -> Iterator[str]:
+        """What went wrong with most answers and what mends it, where most have no score."""
+        unscored = result["unscored"]
+        if not unscored["n"] or unscored["n"] <= MOST * result["n"]:
+            return
+        reasons = ", ".join(f"{count} {reason}" for reason, count in unscored["reasons"].items())
+        yield f"mmjudge: {self.task}: {unscored['n']} of {result['n']} answers have no score: {reasons}"
+        if "image_missing" in unscored["reasons"] or "image_refused" in unscored["reasons"]:
+            root = self.settings.image_root
+            yield f"→ pictures of answers are looked for below {root}: set MMJUDGE_IMAGE_ROOT to their folder"
+        if "call_failed" in unscored["reasons"]:
+            yield "→ the model's calls failed: see the harness's log above, mend the model or its server, and ask again"
+        if "engine_error" in unscored["reasons"]:
+            yield f"→ {self._later()}"
 
     def _open(self) -> None:
         """Load judge and rubric, the first time."""
@@ -212,6 +270,18 @@ class Session:
         samples = f"OUT/…_samples_{self.task}.jsonl"
         score = f"mmjudge score {samples} --benchmark {self.benchmark.name}{judge}{images} --out RESULTS"
         return f"here `{generate}`, then where the judge can run `{score}`"
+
+
+def _free_folder(folder: Path, info: RunInfo) -> RunFolder:
+    """`folder`, made, or a dated one beside it where that belongs to other answers."""
+    wanted = RunFolder(folder)
+    try:
+        wanted.refuse_other_owner(info.owner)
+    except UserError as error:
+        now = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
+        wanted = RunFolder(folder.with_name(f"{folder.name}-{now}"))
+        say(f"mmjudge: {error.file} {error.problem}: the results go to {wanted.path}")
+    return wanted.make()
 
 
 def say(text: str) -> None:

@@ -9,6 +9,7 @@
     MMJUDGE_BATCH_SIZE  answers judged at once                                          the engine's choice
     MMJUDGE_JOURNAL     folder of verdicts, so that a killed run judges nothing twice   ~/.cache/mmjudge/journal
     MMJUDGE_IMAGE_ROOT  folder below which images made by the model under test may lie  the working directory
+    MMJUDGE_PARTIAL     1: only the questions that have an answer were asked            the others are unscored
 
 The right column is what holds where a variable is unset or empty.
 """
@@ -40,6 +41,7 @@ class Settings:
     image_root: Path
     rank: Rank
     tokenizer: str | None = None
+    partial: bool = False
 
 
 def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
@@ -61,6 +63,7 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         image_root=Path(value("IMAGE_ROOT") or Path.cwd()),
         rank=this_rank(values),
         tokenizer=value("TOKENIZER"),
+        partial=_flag(value("PARTIAL")),
     )
 
 
@@ -69,6 +72,12 @@ def _profile(value: str) -> Profile:
         if value == profile:
             return profile
     raise UserError(f"MMJUDGE_PROFILE is {value!r}", fix=f"set it to one of: {', '.join(get_args(Profile))}")
+
+
+def _flag(value: str | None) -> bool:
+    if value not in (None, "0", "1"):
+        raise UserError(f"MMJUDGE_PARTIAL is {value!r}", fix="set it to 1 or 0, or unset it")
+    return value == "1"
 
 
 def _count(value: str | None) -> int | None:

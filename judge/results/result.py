@@ -6,22 +6,20 @@
      "unscored": {"n": 1, "rate": 0.083, "reasons": {"truncated": 1}, "categories": {"PBL": {"n": 1, "rate": 0.25}}},
      "failures": {"model": {"n": 2, "rate": 0.167, "reasons": {"empty_answer": 2}}, "call": {…}, "judge": {…}},
      "bounds": {"all": {"unscored_at_0": 58.3, "unscored_at_6": 66.7, …}, "SA": {…}, …},
-     "dataset": {"repo": "MMIE/MMIE", "revision": "4f0c…", "edition": "v1"}, "notes": [], "versions": {…}}
+     "dataset": {"repo": "MMIE/MMIE", "revision": "4f0c…", "edition": "v1"}, "notes": [],
+     "run": {"model": "anole-7b", "answers": {…}, "date": …}}
 
-The same verdicts give the same bytes: no time, path or duration is in it. What a benchmark adds of its own stands
-beside these (`Summary.extra`): `bounds`, the scores with every unscored answer at 0 and at 6; `chance`, the values that
-guessing gets; `no_option`, how many answers are wrong because they name no option.
+The same verdicts give the same values: what differs between two runs of the same stands in `run` alone. What a
+benchmark adds of its own stands beside these (`Summary.extra`): `bounds`, the scores with every unscored answer at 0
+and at 6; `chance`, the values that guessing gets; `no_option`, how many answers are wrong because they name no option.
 """
 
 from __future__ import annotations
 
-import importlib.metadata
-import platform
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import judge
 from judge.core import failure
 from judge.core.benchmark import Benchmark, Dataset, Source
 from judge.core.estimate import Estimate
@@ -38,12 +36,12 @@ def build_result(
     source: Source | None,
     signature: Signature,
     *,
-    packages: Iterable[str] = (),
+    run: Mapping[str, Any] | None = None,
 ) -> Result:
     """The content of `results.json`.
 
-    source: where the questions came from, None if nobody looked at them. packages: distributions whose versions are
-    recorded beside numpy's.
+    source: where the questions came from, None if nobody looked at them. run: where the answers came from
+    (`judge.results.run_info`).
     """
     summary = benchmark.summarise(verdicts, dataset)
     notes = list(summary.notes)
@@ -76,7 +74,7 @@ def build_result(
         },
     }
     extra = {name: value for name, value in summary.extra.items() if name not in result}
-    return {**result, **extra, "notes": notes, "versions": versions(packages)}
+    return {**result, **extra, "notes": notes, "run": dict(run) if run is not None else None}
 
 
 def _estimates(metrics: Mapping[str, Estimate]) -> dict[str, Any]:
@@ -102,14 +100,3 @@ def _failures(verdicts: Sequence[Verdict]) -> dict[str, Any]:
         n = sum(reasons.values())
         failures[side] = {"n": n, "rate": n / len(verdicts) if verdicts else None, "reasons": reasons}
     return failures
-
-
-def versions(packages: Iterable[str] = ()) -> dict[str, str]:
-    """Versions of this package, Python, numpy and those of `packages` that are installed; imports none of them."""
-    found = {"mmjudge": judge.__version__, "python": platform.python_version()}
-    for name in ("numpy", *packages):
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found

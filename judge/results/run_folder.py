@@ -1,5 +1,6 @@
 """A results folder: its files, and a run as it is read from them.
 
+out/a/run.json            whose answers these are: {"model": "anole-7b", "answers": "3f…"}
 out/a/verdicts.jsonl      the journal (`judge.scoring.journal`): one line a decision, appended
 out/a/samples.jsonl       questions and answers for reading (`judge.io.samples`), with images/
 out/a/results.json        what was found (`judge.results.result`), written last: its presence means complete
@@ -37,6 +38,7 @@ class RunFolder:
         self.path = Path(path)
         self.verdicts = self.path / VERDICTS
         self.results = self.path / RESULTS
+        self.owner = self.path / "run.json"
         self.requests = self.path / "requests.jsonl"
         self.dropped = self.path / "dropped.jsonl"
 
@@ -44,6 +46,59 @@ class RunFolder:
         """Make the folder where it is not there yet. Raises UserError."""
         files.make_folder(self.path)
         return self
+
+    def refuse_other_owner(self, owner: Mapping[str, Any]) -> None:
+        """Raise UserError where the folder belongs to other answers, or to those of another model.
+
+        owner: {"model", "answers"}, name and hash (`judge.results.run_info.RunInfo.owner`). A name that one side does
+        not know is no difference.
+        """
+        theirs = self._read_owner()
+        if theirs is None:
+            return
+        if theirs.get("answers") != owner["answers"]:
+            raise UserError(
+                "belongs to other answers",
+                file=self.path,
+                fix="one folder is for one set of answers: give another --out",
+            )
+        if None not in (theirs.get("model"), owner["model"]) and theirs["model"] != owner["model"]:
+            raise UserError(
+                f"belongs to answers of {theirs['model']!r}, not of {owner['model']!r}",
+                file=self.path,
+                fix="give another --out",
+            )
+
+    def claim(self, owner: Mapping[str, Any]) -> None:
+        """Say whose folder this is, before anything is decided. Raises UserError where it is another's."""
+        self.refuse_other_owner(owner)
+        before = self._read_owner()
+        now = {**owner, "model": owner["model"] or (before or {}).get("model")}
+        if before != now:
+            try:
+                files.write_json(self.owner, now)
+            except OSError as error:
+                raise files.cannot_write(self.owner, error) from error
+
+    def _read_owner(self) -> dict[str, Any] | None:
+        try:
+            found = json.loads(self.owner.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, RecursionError) as error:
+            raise UserError(f"cannot be read ({error})", file=self.owner, fix="give another --out") from error
+        if not isinstance(found, dict):
+            raise UserError("is not what mmjudge writes", file=self.owner, fix="give another --out")
+        return found
+
+    def keep_results(self, result: Result) -> Result:
+        """Write `result`, unless the same stands there but for its `run`: then that stays. What is there afterwards."""
+        if self.results.exists():
+            before = self.read_results()
+            if {**before, "run": None} == {**json.loads(json.dumps(result)), "run": None}:
+                return before
+        self.write_results(result)
+        return result
 
     def write_results(self, result: Result) -> Path:
         """Write `results.json` as strict JSON, whole or not at all, and return its path. Raises UserError."""

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from judge.core.failure import MODEL, UNSCORED
+from judge.core.signature import Signature
 
 WIDTH = 100
 """Columns."""
@@ -26,7 +27,8 @@ def result_table(result: Mapping[str, Any], title: str, headline: Sequence[str])
     edition = result["dataset"]["edition"]
     unscored = result["unscored"]
     named = f"{title}, edition {edition}" if edition else title
-    lines = [f"{named}: {result['n']} answers, {_percent(unscored['rate'])} unscored"]
+    part = _part(result["signature"])
+    lines = [f"{named}: {result['n']} answers, {_percent(unscored['rate'])} unscored{part}"]
     chance = result.get("chance", {})
     lines += ["", f"{'':<20}{_HEAD}{'unscored':>11}{'chance' if chance else '':>9}".rstrip()]
     for name in headline:
@@ -70,6 +72,12 @@ def _cells(estimate: Mapping[str, Any]) -> str:
         return f"{'-':>8}{'-':>18}{estimate['n']:>7}"
     interval = f"[{estimate['ci_low']:.2f}, {estimate['ci_high']:.2f}]"
     return f"{estimate['value']:>8.2f}{interval:>18}{estimate['n']:>7}"
+
+
+def _part(signature: str) -> str:
+    """That only some of the questions were asked, where it is so."""
+    part = Signature.parse(signature).parts.get("part")
+    return f"; PARTIAL: only {part} questions were asked" if part else ""
 
 
 def _percent(rate: float | None) -> str:

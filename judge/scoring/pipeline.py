@@ -28,6 +28,7 @@ from judge.engines import Completion
 from judge.errors import UserError
 from judge.model.judge_files import Fields, read_object
 from judge.scoring.background_keys import BackgroundKeys, request_keys
+from judge.scoring.coverage import Part
 from judge.scoring.grader import Grader
 from judge.scoring.journal import Journal
 from judge.scoring.keys import rule_key
@@ -60,14 +61,18 @@ def make_signature(
     profile: Profile,
     rubric: Rubric | None = None,
     identity: Mapping[str, str] | None = None,
+    part: Part | None = None,
 ) -> Signature:
     """Everything that fixes a number, in one order. source None: no data was looked at (a replay).
 
     rubric and identity (`Engine.identity`) belong to judged benchmarks only; a rule has no judge, rubric or profile.
+    part: where only some of the questions were asked.
     """
     parts = {"benchmark": benchmark.name}
     if source is not None:
         parts |= {"edition": source.edition, "data": f"{source.repo}@{source.revision}"}
+    if part is not None:
+        parts["part"] = str(part)
     if benchmark.judged:
         parts["profile"] = profile
         if rubric is not None:
@@ -91,13 +96,7 @@ def judge_answers(
     Raises UserError for a journal that holds other questions and for requests without a judge, and whatever ends the
     engine; the journal then has all that was decided.
     """
-    strangers = sorted({name for name, _ in journal.questions()} - {item.id for item in assessed})
-    if strangers:
-        raise UserError(
-            f"holds {len(strangers)} verdicts about questions that are not answered now, first {strangers[0]!r}",
-            file=journal.path,
-            fix="one folder is for one set of answers: give another --out",
-        )
+    refuse_strangers({name for name, _ in journal.questions()}, {item.id for item in assessed}, journal.path)
     verdicts: list[Verdict | None] = [None] * len(assessed)
     requests: list[tuple[int, Request]] = []
     for position, item in enumerate(assessed):
@@ -111,6 +110,17 @@ def judge_answers(
     for number, verdict in judged:
         verdicts[requests[number][0]] = verdict
     return [verdict for verdict in verdicts if verdict is not None]
+
+
+def refuse_strangers(there: set[str], asked: set[str], file: Path) -> None:
+    """Raise UserError where a journal has lines about other questions than those that are answered now."""
+    strangers = sorted(there - asked)
+    if strangers:
+        raise UserError(
+            f"holds {len(strangers)} verdicts about questions that are not answered now, first {strangers[0]!r}",
+            file=file,
+            fix="one folder is for one set of answers: give another --out",
+        )
 
 
 def judge_requests(

@@ -48,8 +48,8 @@ def score_as_rank(scoring: Scoring, folder: RunFolder, rank: Rank, before: Mappi
 
     before: `signs` when this process began. Raises UserError.
     """
-    assessed = scoring.assess()
-    requests = [item for item in assessed if isinstance(item, Request)]
+    scoring.check_folder(folder)
+    requests = [item for item in scoring.assessed if isinstance(item, Request)]
     retry = scoring.options.retry_unscored
     folder.make()
     first = rank.number == 0

@@ -20,18 +20,28 @@ from pathlib import Path
 
 from judge.core.benchmark import Answer, Benchmark, Dataset, Profile, Source, find
 from judge.core.request import Request
+from judge.core.signature import Signature
 from judge.core.verdict import Verdict
 from judge.engines import DEFAULT_OPTIONS, Engine, EngineOptions
 from judge.engines.loading import default_tokenizer, is_address, load_engine
 from judge.engines.replay import PREFIX
+from judge.errors import UserError
 from judge.io.files import write_json_lines
 from judge.io.presentation import keep_samples
 from judge.io.responses import read_responses
 from judge.results.result import build_result
 from judge.results.run_folder import Run, RunFolder
+from judge.results.run_info import RunInfo, describe_answers, name_of_model
+from judge.scoring.coverage import complete
 from judge.scoring.grader import Grader
 from judge.scoring.journal import Journal
-from judge.scoring.pipeline import default_judge, default_rubric, judge_answers, make_signature
+from judge.scoring.pipeline import (
+    default_judge,
+    default_rubric,
+    judge_answers,
+    make_signature,
+    refuse_strangers,
+)
 
 ENGINE_PACKAGES = ("pillow", "safetensors", "torch", "transformers")
 """Whose versions results of a judge that ran here are recorded with."""
@@ -44,7 +54,9 @@ class ScoreOptions:
     image_root: the folder that pictures of answers lie below; None for that of the file. rubric: the wording put to
     the judge; None for the one that the judge was trained on. profile: "strict", or "reference" as the official
     scripts do. engine: how the judge is loaded. retry_unscored: judge again what an earlier run left unscored.
-    keep_images: keep all pictures for reports, not only few or singled-out ones.
+    keep_images: keep all pictures for reports, not only few or singled-out ones. partial: only the questions that have
+    an answer were asked; without it, the others are unscored. model: name of the model that answered; None for what
+    the file says.
     """
 
     image_root: Path | None = None
@@ -53,6 +65,8 @@ class ScoreOptions:
     engine: EngineOptions = DEFAULT_OPTIONS
     retry_unscored: bool = False
     keep_images: bool = False
+    partial: bool = False
+    model: str | None = None
 
 
 DEFAULTS = ScoreOptions()
@@ -79,31 +93,47 @@ def load_judge(judge: str | None = None, options: EngineOptions = DEFAULT_OPTION
 class Scoring:
     """Answers and all that their verdicts depend on, read and checked; nothing is written yet.
 
-    dataset: None where nobody needs the questions. source: where the questions came from, None if nobody looked.
+    given: the answers of the file. assessed: what rules decide, and a request for the judge where they do not, one for
+    every question (`judge.scoring.coverage`). dataset: None where nobody needs the questions. source: where the
+    questions came from, None if nobody looked.
     """
 
     benchmark: Benchmark
-    answers: Sequence[Answer]
+    given: Sequence[Answer]
+    assessed: Sequence[Request | Verdict]
     dataset: Dataset | None
     source: Source | None
     grader: Grader
     options: ScoreOptions
+    info: RunInfo
 
-    def assess(self) -> list[Request | Verdict]:
-        """What rules decide, and a request for the judge where they do not; one an answer, in order."""
-        bare = self.grader.needs_no_questions
-        return self.benchmark.assess(self.answers, self.dataset, self.options.profile, bare=bare)
+    def check_folder(self, folder: RunFolder) -> None:
+        """Raise UserError where `folder` holds another run. Nothing is changed.
+
+        A folder is for one set of answers of one model, and a finished one for one way to measure.
+        """
+        folder.refuse_other_owner(self.info.owner)
+        if folder.results.exists():
+            found = Signature.parse(folder.read_results()["signature"])
+            if parts := self.grader.signature.differences(found):
+                raise UserError(
+                    f"holds results that were measured otherwise: {', '.join(parts)} differ",
+                    file=folder.results,
+                    fix="give another --out",
+                )
+        if folder.verdicts.exists():
+            there, asked = {v.id for v in folder.read_verdicts()}, {item.id for item in self.assessed}
+            refuse_strangers(there, asked, folder.verdicts)
 
     def judge_into(self, folder: RunFolder, journal: Journal) -> Run:
         """Judge what `journal`, the folder's, does not hold, and write the results. Raises UserError."""
-        verdicts = judge_answers(self.assess(), self.grader, journal, retry_unscored=self.options.retry_unscored)
-        packages = ENGINE_PACKAGES if self.grader.reads else ()
-        signature = self.grader.signature
-        result = build_result(self.benchmark, verdicts, self.dataset, self.source, signature, packages=packages)
+        folder.claim(self.info.owner)
+        verdicts = judge_answers(self.assessed, self.grader, journal, retry_unscored=self.options.retry_unscored)
+        run = self.info.to_json(ENGINE_PACKAGES if self.grader.reads else ())
+        result = build_result(self.benchmark, verdicts, self.dataset, self.source, self.grader.signature, run=run)
         keep = self.options.keep_images
-        keep_samples(folder.path, self.benchmark, self.answers, self.dataset, verdicts, keep_images=keep)
-        folder.write_results(result)
-        return Run(folder.path, result, verdicts)
+        keep_samples(folder.path, self.benchmark, self.given, self.dataset, verdicts, keep_images=keep)
+        return Run(folder.path, folder.keep_results(result), verdicts)
 
 
 def score(
@@ -123,7 +153,9 @@ def score(
     mend, before anything in `out` is changed.
     """
     scoring = prepare_scoring(file, benchmark, judge=judge, data=data, options=options)
-    folder = RunFolder(out).make()
+    folder = RunFolder(out)
+    scoring.check_folder(folder)
+    folder.make()
     with Journal(folder.verdicts, before_writing=folder.discard_results) as journal:
         return scoring.judge_into(folder, journal)
 
@@ -143,6 +175,7 @@ def prepare_scoring(
     if isinstance(benchmark, str):
         benchmark = find(benchmark)
     answers = read_responses(file, options.image_root)
+    info = RunInfo(options.model or name_of_model(answers, file), describe_answers(answers, file))
     if not benchmark.judged:
         judge = None
     elif judge is None or (isinstance(judge, str) and judge.startswith(PREFIX)):
@@ -160,8 +193,11 @@ def prepare_scoring(
         rubric = benchmark.rubric(options.rubric or trained_on)
         engine = engine or load_engine(str(judge), options.engine)
     identity = engine.identity if engine is not None else {}
-    signature = make_signature(benchmark, source, options.profile, rubric, identity)
-    return Scoring(benchmark, answers, dataset, source, Grader(engine, rubric, options.profile, signature), options)
+    every, part = complete(answers, dataset, partial=options.partial)
+    signature = make_signature(benchmark, source, options.profile, rubric, identity, part)
+    grader = Grader(engine, rubric, options.profile, signature)
+    assessed = benchmark.assess(every, dataset, options.profile, bare=grader.needs_no_questions)
+    return Scoring(benchmark, answers, assessed, dataset, source, grader, options, info)
 
 
 def write_requests(

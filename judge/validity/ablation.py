@@ -22,6 +22,7 @@ from judge.engines import Engine
 from judge.errors import UserError
 from judge.results.result import build_result
 from judge.results.run_folder import RunFolder
+from judge.results.run_info import RunInfo, describe_answers
 from judge.scoring.grader import Grader
 from judge.scoring.journal import Journal
 from judge.scoring.pipeline import judge_answers, make_signature
@@ -112,12 +113,14 @@ def judge_variants(
             progress = f"[{number + 1}/{len(variants)}] {variant.rubric.name}: {len(concerned)} of {model}"
             print(progress, file=sys.stderr)
             folder = RunFolder(out / folder_name(variant.rubric.name) / folder_name(model)).make()
-            verdicts[model] = _judge_into(folder, concerned, setup, grader)
+            verdicts[model] = _judge_into(folder, model, concerned, setup, grader)
         judged.append(JudgedVariant(variant, grader.signature, verdicts))
     return judged
 
 
-def _judge_into(folder: RunFolder, answers: Sequence[Answer], setup: AblationSetup, grader: Grader) -> list[Verdict]:
+def _judge_into(
+    folder: RunFolder, model: str, answers: Sequence[Answer], setup: AblationSetup, grader: Grader
+) -> list[Verdict]:
     """The verdicts on answers, kept in a results folder: those it has already are not asked for again."""
     benchmark, dataset = setup.benchmark, setup.dataset
     with Journal(folder.verdicts) as journal:
@@ -125,5 +128,6 @@ def _judge_into(folder: RunFolder, answers: Sequence[Answer], setup: AblationSet
         assessed = benchmark.assess(answers, dataset, setup.profile, bare=grader.needs_no_questions)
         found = judge_answers(assessed, grader, journal)
         source = None if dataset is None else dataset.source
-        folder.write_results(build_result(benchmark, found, dataset, source, grader.signature, packages=PACKAGES))
+        run = RunInfo(model, describe_answers(answers)).to_json(PACKAGES)
+        folder.write_results(build_result(benchmark, found, dataset, source, grader.signature, run=run))
     return found

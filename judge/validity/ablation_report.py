@@ -24,7 +24,7 @@ import numpy as np
 from judge.core.verdict import Verdict
 from judge.errors import UserError
 from judge.io.human_scores import HumanScore
-from judge.results.result import versions
+from judge.results.run_info import versions
 from judge.validity.ablation import PACKAGES, JudgedVariant
 from judge.validity.agreement import compare_agreement, measure_agreement
 from judge.validity.coefficients import PAIRED

@@ -13,6 +13,8 @@ standard error (`evaluator_utils.py` :134-162 of lmms-eval 0.7.3).
 from __future__ import annotations
 
 import dataclasses
+import importlib.metadata
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -23,7 +25,7 @@ from judge.core.benchmark import Answer, Benchmark, Dataset
 from judge.core.metric import UNSCORED, Metric
 from judge.errors import UserError
 from judge.harness.lmms_eval.deferred import Item, Queue, answers, verdicts
-from judge.harness.session import Session, say
+from judge.harness.session import Asked, Session, say
 from judge.harness.settings import read_settings
 from judge.results.estimates import estimate
 
@@ -107,7 +109,7 @@ class Tasks:
             try:
                 read = read_settings()
                 read = dataclasses.replace(read, image_root=run.image_root or read.image_root)
-                session = Session(name, self._benchmark, load(run.asks), read, judge)
+                session = Session(name, self._benchmark, load(run.asks), read, judge, run.asked)
                 if not run.predict_only:
                     session.check()
             except UserError as error:
@@ -143,7 +145,7 @@ class Tasks:
             if row is self._rows[0]:
                 output = getattr(args, "output_path", None)
                 folder = Path(output) / OUTPUT_FOLDER / session.task if output else None
-                given = answers(items, session.settings.image_root) if folder else []
+                given = answers(items, session.settings.image_root)
                 session.publish(decided, folder, given)
             return estimate(row.metric, decided).value
 
@@ -152,11 +154,24 @@ class Tasks:
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """What the run around us is about. asks: whether a model will look at questions and pictures."""
+    """What the run around us is about. asks: whether a model will look at questions and pictures. asked: of whom, and
+    whether all questions are."""
 
     predict_only: bool = False
     asks: bool = True
     image_root: Path | None = None
+    asked: Asked = dataclasses.field(default_factory=Asked)
+
+
+def _asked(given: Mapping[str, Any]) -> Asked:
+    """What the arguments of `simple_evaluate` say for the record."""
+    model, arguments = given.get("model"), given.get("model_args")
+    kept = {name: given[name] for name in ("num_fewshot", "limit", "offset", "gen_kwargs") if given.get(name)}
+    kept |= {"model": model if isinstance(model, str) else type(model).__name__, "model_args": str(arguments or "")}
+    named = re.search(r"(?:^|,)(?:pretrained|model|model_version|predictions)=([^,]+)", kept["model_args"])
+    harness = {"name": "lmms-eval", "version": importlib.metadata.version("lmms-eval"), "arguments": kept}
+    name = f"{kept['model']} {named[1]}" if named else kept["model"]
+    return Asked(name, harness, partial=bool(given.get("limit") or given.get("offset")))
 
 
 def running() -> Run:
@@ -168,11 +183,13 @@ def running() -> Run:
     frame: FrameType | None = sys._getframe()
     while frame is not None:
         if frame.f_code.co_name == "simple_evaluate":
-            model = frame.f_locals.get("lm")
+            given = frame.f_locals
+            model = given.get("lm")
             return Run(
-                bool(frame.f_locals.get("predict_only")),
+                bool(given.get("predict_only")),
                 getattr(model, "asks", True),
                 getattr(model, "image_root", None),
+                _asked(given),
             )
         frame = frame.f_back
     say(

@@ -11,6 +11,8 @@ chat model that run.py puts into the arguments of multiple-choice sets is ignore
 from __future__ import annotations
 
 import dataclasses
+import importlib.metadata
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -21,7 +23,7 @@ from vlmeval.dataset.image_base import ImageBaseDataset
 from judge.core.benchmark import Answer, Benchmark, Dataset
 from judge.core.verdict import Verdict
 from judge.errors import UserError
-from judge.harness.session import Session
+from judge.harness.session import Asked, Session
 from judge.harness.settings import Settings, read_settings
 from judge.harness.vlmeval.predictions import Prediction, read_predictions
 
@@ -61,7 +63,9 @@ class BenchmarkDataset(ImageBaseDataset):
 
     def evaluate(self, eval_file: str, **judge_kwargs: Any) -> dict[str, float]:
         """Metrics of the headline, as plain floats. Raises UserError where answers could not be judged."""
-        session = Session(self.dataset_name, self.BENCHMARK, self.source, _settings(judge_kwargs), self.judge)
+        session = Session(
+            self.dataset_name, self.BENCHMARK, self.source, _settings(judge_kwargs), self.judge, _asked(eval_file)
+        )
         session.check()
         rows = read_predictions(eval_file)
         verdicts = self._verdicts(rows, session)
@@ -110,6 +114,21 @@ class BenchmarkDataset(ImageBaseDataset):
         """The numbers of VLMEvalKit's run summary: RA and MR; score."""
         values = {name: (metrics or {}).get(name) for name in cls.BENCHMARK.headline[:2]}
         return {name: float(value) for name, value in values.items() if value is not None}
+
+
+def _asked(eval_file: str) -> Asked:
+    """What VLMEvalKit's arguments say for the record: its files are named MODEL/MODEL_DATASET.xlsx."""
+    version = next((v for name in ("ms-vlmeval", "vlmeval") if (v := _version(name))), None)
+    arguments = {"argv": sys.argv[1:]}
+    harness = {"name": "VLMEvalKit", "version": version, "arguments": arguments}
+    return Asked(Path(eval_file).parent.name or None, harness)
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return None
 
 
 def _settings(given: Mapping[str, Any]) -> Settings:

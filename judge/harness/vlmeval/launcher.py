@@ -22,7 +22,9 @@ from types import ModuleType
 from judge.engines.devices import this_rank
 from judge.errors import UserError
 from judge.harness.after_import import after_import
+from judge.harness.session import MOST
 from judge.harness.vlmeval.registration import install
+from judge.results.run_folder import RunFolder
 
 _HARMLESS = {None, "mode_infer"}
 
@@ -45,7 +47,8 @@ def main() -> int:
         return 2
     if this_rank().number > 0:
         return 0  # under torchrun the first process evaluates and writes the status
-    failures = failed(Path(given.work_dir), started, asked(given))
+    work_dir = Path(given.work_dir)
+    failures = [*failed(work_dir, started, asked(given)), *mostly_unscored(work_dir, started)]
     for line in failures:
         print(f"mmjudge-vlmeval: {line}", file=sys.stderr)
     return 1 if failures else 0
@@ -122,6 +125,20 @@ def failed(work_dir: Path, since: datetime.datetime, wanted: Iterable[tuple[str,
     # what cannot be prepared in API mode is logged, and leaves no row
     left_out = [(model, name) for model, name in wanted if (_as_folder(model), name) not in recorded]
     return lines + [f"{model} on {name}: not run; the log above has the reason" for model, name in left_out]
+
+
+def mostly_unscored(work_dir: Path, since: datetime.datetime) -> list[str]:
+    """One line for every result of this run most of whose answers have no score, with the reasons."""
+    lines = []
+    for file in sorted(work_dir.glob("**/*_mmjudge/results.json")):
+        if file.stat().st_mtime < since.timestamp():
+            continue  # of an earlier run
+        result = RunFolder(file.parent).read_results()
+        unscored = result["unscored"]
+        if unscored["n"] > MOST * result["n"]:
+            reasons = ", ".join(f"{count} {reason}" for reason, count in unscored["reasons"].items())
+            lines.append(f"{file.parent}: {unscored['n']} of {result['n']} answers have no score: {reasons}")
+    return lines
 
 
 def _as_folder(model: str) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 import folders
 import pytest
 import toy
+from run_files import results_but_run
 from toy import HashJudge, Toy
 
 from judge import cli
@@ -148,9 +149,9 @@ def test_retry_unscored(engine, answers, tmp_path):
     assert engine.asked == []
     toys(answers, tmp_path / "out", "--retry-unscored")
     assert len(engine.asked) == 30
-    result = json.loads((tmp_path / "out" / "results.json").read_text())
+    result = results_but_run(tmp_path / "out")
     toys(answers, tmp_path / "fresh")
-    assert result == json.loads((tmp_path / "fresh" / "results.json").read_text())
+    assert result == results_but_run(tmp_path / "fresh")
 
 
 def test_rule_of_the_default_rubric(engine, answers, tmp_path):
@@ -325,7 +326,7 @@ def test_mmvu_counts(tmp_path):
         out = tmp_path / file.stem
         arguments = [file, "--benchmark", "mmvu", "--data", tmp_path / "data", "--out", out]
         assert mmjudge(*arguments) == 0
-        found.append(json.loads((out / "results.json").read_text()))
+        found.append(results_but_run(out))
     # RA = 6/12; MR = 3 of the 9 pairs whose plain question is right; POS = 9/12, NEG = 9/12
     for result in found:
         metrics = {name: (estimate["value"], estimate["n"]) for name, estimate in result["metrics"].items()}

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from run_files import results_but_run
 
 from judge import cli
 from judge.core.request import Request, Text
@@ -197,7 +198,7 @@ def test_two_processes_on_a_cpu_score_as_one_does(tmp_path, capsys):
         arguments = ["score", str(answers), *where, "--workers", workers, "--out", str(out), "--max-unscored", "1"]
         assert cli.main(arguments) == 0
         verdicts = sorted((out / "verdicts.jsonl").read_bytes().splitlines())
-        found.append(([drop_probabilities(line) for line in verdicts], (out / "results.json").read_bytes()))
+        found.append(([drop_probabilities(line) for line in verdicts], results_but_run(out)))
     assert found[0] == found[1]
 
 

@@ -12,6 +12,7 @@ import pytest
 from fake_endpoint import FakeEndpoint, hashed, said
 
 from judge.core.benchmark import Answer, Dataset, Source, Summary
+from judge.core.failure import failed_call
 from judge.core.metric import Metric, Ratio, scores
 from judge.core.request import Request, Text
 from judge.core.rubric import Rubric
@@ -46,8 +47,8 @@ class Toy:
     def assess(self, answers: Sequence[Answer], *_: Any, **__: Any) -> list[Request | Verdict]:
         return [
             Request(str(a.id), "T", (Text("?"),), (Text(str(a.response)),))
-            if a.response
-            else Verdict(str(a.id), "judge", None, "no_response", "T")
+            if not failed_call(a.response or None)
+            else Verdict(str(a.id), "judge", None, failed_call(a.response or None), "T")
             for a in answers
         ]
 
@@ -182,12 +183,55 @@ def test_results_are_written_with_the_signature(
     session = make(tmp_path)
     session.publish(session.decide(answers("a", "", "b")), tmp_path / "out")
     result = json.loads((tmp_path / "out" / "results.json").read_text())
-    assert (result["n"], result["unscored"]["n"], result["metrics"]["mean"]["value"]) == (3, 1, 3.0)
+    # 3 of 6 questions have no answer
+    assert (result["n"], result["unscored"]["n"], result["metrics"]["mean"]["value"]) == (6, 4, 3.0)
+    assert result["unscored"]["reasons"] == {"not_answered": 3, "no_response": 1}
     lines = (tmp_path / "out" / "verdicts.jsonl").read_text().splitlines()
-    assert [json.loads(line)["id"] for line in lines] == ["q0", "q1", "q2"]
+    assert [json.loads(line)["id"] for line in lines] == ["q0", "q1", "q2", "q3", "q4", "q5"]
     error = capsys.readouterr().err
-    assert "33.3% unscored" in error
+    assert "66.7% unscored" in error
+    assert "4 of 6 answers have no score: 3 not_answered, 1 no_response" in error
     assert "judge:toy-judge" in "".join(error.split())
+
+
+def test_a_part_is_said_to_be_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    use(monkeypatch, Judge())
+    session = make(tmp_path, MMJUDGE_PARTIAL="1")
+    session.publish(session.decide(answers("a", "b")), tmp_path / "out")
+    result = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert (result["n"], result["unscored"]["n"]) == (2, 0)
+    assert "|part:2 of 6|" in result["signature"]
+    assert "PARTIAL: only 2 of 6 questions were asked" in capsys.readouterr().err
+
+
+def test_most_pictures_missing_ends_with_what_mends_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    session = make(tmp_path, MMJUDGE_IMAGE_ROOT=str(tmp_path / "pictures"))
+    use(monkeypatch, Judge())
+    session.publish([Verdict(f"q{n}", "judge", None, "image_missing", "T") for n in range(6)], None)
+    said = capsys.readouterr().err
+    assert "6 of 6 answers have no score: 6 image_missing" in said
+    assert f"looked for below {tmp_path / 'pictures'}: set MMJUDGE_IMAGE_ROOT" in said
+
+
+def test_another_models_results_are_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    use(monkeypatch, Judge())
+    for texts in (("a", "b"), ("c", "d")):
+        session = make(tmp_path)
+        session.publish(session.decide(answers(*texts)), tmp_path / "out" / "toy", answers(*texts))
+    first, second = sorted((tmp_path / "out").iterdir())
+    assert first.name == "toy"
+    assert second.name.startswith("toy-20")
+    texts = [
+        json.loads((folder / "results.json").read_text())["run"]["answers"]["sha256"] for folder in (first, second)
+    ]
+    assert texts[0] != texts[1]
+    assert "belongs to other answers: the results go to" in capsys.readouterr().err
 
 
 def test_a_folder_that_cannot_be_written_is_said_and_ends_nothing(

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from fake_endpoint import FakeEndpoint, Fault, hashed
+from run_files import results_but_run
 
 from judge import cli
 from judge.core.request import Picture, Request, Text
@@ -82,9 +83,9 @@ def run(arguments: list[str], size: int, launcher: str = "torch") -> list[tuple[
     return [process.wait() for process in started]
 
 
-def files(out: Path) -> tuple[bytes, list[bytes]]:
+def files(out: Path) -> tuple[dict, list[bytes]]:
     """results.json, and the verdicts in any order."""
-    return (out / "results.json").read_bytes(), sorted((out / "verdicts.jsonl").read_bytes().splitlines())
+    return results_but_run(out), sorted((out / "verdicts.jsonl").read_bytes().splitlines())
 
 
 @pytest.fixture(scope="module")

@@ -57,6 +57,19 @@ def test_what_left_no_row_is_a_failure(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(("n", "unscored", "said"), [(4, 4, True), (4, 3, True), (4, 2, False)])
+def test_a_run_most_of_whose_calls_failed_is_a_failure(tmp_path: Path, n: int, unscored: int, said: bool) -> None:
+    folder = tmp_path / "m" / "m_MMVU_mmjudge"
+    folder.mkdir(parents=True)
+    reasons = {"n": unscored, "reasons": {"call_failed": unscored}}
+    result = {"benchmark": "mmvu", "signature": "", "n": n, "metrics": {}, "unscored": reasons}
+    (folder / "results.json").write_text(json.dumps(result))
+    since = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(minutes=1)
+    line = f"{folder}: {unscored} of {n} answers have no score: {unscored} call_failed"
+    assert launcher.mostly_unscored(tmp_path, since) == ([line] if said else [])
+    assert launcher.mostly_unscored(tmp_path, since + datetime.timedelta(hours=1)) == []  # of an earlier run
+
+
 def test_what_is_asked_for_is_read_from_arguments_or_config(tmp_path: Path) -> None:
     given = launcher._given(["--model", "a", "b", "--data", "MMVU", "MMIE", "--verbose"])
     assert launcher.asked(given) == [("a", "MMVU"), ("a", "MMIE"), ("b", "MMVU"), ("b", "MMIE")]

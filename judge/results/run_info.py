@@ -1,0 +1,98 @@
+"""Where a run's answers came from and what was done with them: the `run` part of `results.json`.
+
+    {"model": "anole-7b", "answers": {"n": 48, "sha256": "3f…", "file": "responses.jsonl", "file_sha256": "9c…"},
+     "harness": {"name": "lmms-eval", "version": "0.7.3", "arguments": {"model_args": "pretrained=…"}},
+     "command": "mmjudge score responses.jsonl …", "date": "2026-01-31T12:00:00+00:00", "seconds": 81.2,
+     "machine": "Linux-6.1 x86_64, 16 processors", "versions": {"mmjudge": "0.1.0", …}}
+
+None of it is in the signature, and two runs compare whatever stands here. `answers.sha256` is over ids, positions and
+responses, in whatever file and order they lie.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import shlex
+import sys
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import judge
+from judge.core.benchmark import Answer
+from judge.io import files
+
+
+@dataclasses.dataclass(frozen=True)
+class RunInfo:
+    """A run as far as it is known when it begins. started: of `time.monotonic`, seconds."""
+
+    model: str | None
+    answers: Mapping[str, Any]
+    harness: Mapping[str, Any] | None = None
+    started: float = dataclasses.field(default_factory=time.monotonic)
+
+    @property
+    def owner(self) -> dict[str, Any]:
+        """Whose folder the run's is: one folder belongs to one set of answers of one model."""
+        return {"model": self.model, "answers": self.answers["sha256"]}
+
+    def to_json(self, packages: Iterable[str] = ()) -> dict[str, Any]:
+        """The part of `results.json`, at the end of the run. packages: distributions whose versions are recorded."""
+        return {
+            "model": self.model,
+            "answers": dict(self.answers),
+            "harness": None if self.harness is None else dict(self.harness),
+            "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+            "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+            "seconds": round(time.monotonic() - self.started, 1),
+            "machine": f"{platform.system()}-{platform.release()} {platform.machine()}, {os.cpu_count()} processors",
+            "versions": versions(packages),
+        }
+
+
+def describe_answers(answers: Sequence[Answer], file: str | Path | None = None) -> dict[str, Any]:
+    """How many answers there are, and their hash; with the name and hash of the file that they were read from."""
+    rows = sorted(json.dumps([answer.id, answer.index, answer.response]) for answer in answers)
+    described: dict[str, Any] = {
+        "n": len(rows),
+        "sha256": hashlib.sha256("\n".join(rows).encode("ascii")).hexdigest(),
+    }
+    if file is not None:
+        described |= {"file": Path(file).name, "file_sha256": files.sha256(file)}
+    return described
+
+
+def name_of_model(answers: Sequence[Answer], file: str | Path) -> str | None:
+    """The model that an answers file names: an official to-eval file's "model", or what lmms-eval wrote beside its
+    samples (DATE_results.json); None where it names none, or several."""
+    named = {(answer.record or {}).get("model") for answer in answers}
+    if len(named) == 1 and isinstance(only := named.pop(), str) and only:
+        return only
+    stem, found, _ = Path(file).name.partition("_samples_")
+    if not found:
+        return None
+    try:
+        beside = json.loads(Path(file).with_name(f"{stem}_results.json").read_text(encoding="utf-8"))
+        name = beside.get("model_name") or beside.get("model_source")
+    except (OSError, ValueError, AttributeError):
+        return None
+    return name if isinstance(name, str) else None
+
+
+def versions(packages: Iterable[str] = ()) -> dict[str, str]:
+    """Versions of this package, Python, numpy and those of `packages` that are installed; imports none of them."""
+    found = {"mmjudge": judge.__version__, "python": platform.python_version()}
+    for name in ("numpy", *packages):
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found

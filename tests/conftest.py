@@ -4,7 +4,9 @@ import http.server
 import shutil
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 import surroundings
@@ -23,6 +25,37 @@ settings.load_profile("untimed")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What starts the harnesses takes longest: first, so that no process is left alone with it at the end."""
     items.sort(key=lambda item: not {"harness", "examples"} & set(item.path.parts))
+
+
+def missing(error: BaseException | None) -> str | None:
+    """The absent library for want of which there is `error`, None for any other reason."""
+    while error is not None:
+        name = (error.name or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
+        if name in surroundings.ABSENT:
+            return name
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def skip_for(report: pytest.TestReport | pytest.CollectReport, call: pytest.CallInfo, path: Path) -> None:
+    """Make a failure for want of a library a skip that names it."""
+    if report.failed and call.excinfo is not None and (name := missing(call.excinfo.value)) is not None:
+        report.outcome = "skipped"
+        report.longrepr = (str(path), 0, f"Skipped: {name} is not installed")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> Generator[None, pytest.CollectReport, Any]:
+    report = yield
+    skip_for(report, report.call, collector.path)  # type: ignore[attr-defined]
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> Generator[None, pytest.TestReport, Any]:
+    report = yield
+    skip_for(report, call, item.path)
+    return report
 
 
 def pytest_configure() -> None:

@@ -1,4 +1,4 @@
-"""What the suite takes over from the shell that starts it: nothing that changes a test.
+"""What the suite takes over from the shell that starts it: nothing that changes a test; and which libraries are absent.
 
     HF_HUB_OFFLINE=1 RANK=3 https_proxy=http://proxy.example:3128 LC_ALL=de_DE.UTF-8 make test
 
@@ -10,6 +10,7 @@ that a test starts inherits it. A test that is about a variable sets it itself.
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import locale
 import os
 import re
@@ -51,6 +52,15 @@ SET = {
     "LC_ALL": "C.UTF-8",
     "TZ": "UTC",
 }
+
+OPTIONAL = (
+    *("accelerate", "datasets", "lmms_eval", "peft", "safetensors", "sentencepiece", "torch", "torchvision"),
+    *("transformers", "vlmeval", "pydantic", "jinja2", "matplotlib", "build", "packaging", "pandas", "scipy"),
+    *("selenium", "sklearn", "statsmodels"),
+)
+ABSENT = {name for name in OPTIONAL if importlib.util.find_spec(name) is None}
+"""What the extras bring and this environment lacks: a test that imports it is skipped. Empty where `.[dev]` is
+installed. Asked before tests are collected: their folders `lmms_eval` and `vlmeval` could be taken for the packages."""
 
 
 def plain(environment: Mapping[str, str], cache: str) -> dict[str, str]:

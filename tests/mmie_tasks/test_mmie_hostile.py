@@ -58,6 +58,7 @@ def answers(tmp_path):
 
 
 def test_hostile_answers_have_their_outcomes(answers, tmp_path, capsys):
+    pytest.importorskip("torch", reason="the hf extra is not installed")
     out = tmp_path / "out"
     command = ["score", str(answers), "--benchmark", "mmie", "--data", str(demo_dir()), "--judge", str(judge_dir())]
     # 5 of 15 have no score: 33.3%

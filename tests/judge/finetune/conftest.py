@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from scored import scored_rows, write_rows
 
-from judge.finetune.recipe import Recipe
 from mmie_tasks.demo import demo_dir, judge_dir
+
+if TYPE_CHECKING:
+    from judge.finetune.recipe import Recipe
 
 
 @pytest.fixture
 def recipe(tmp_path: Path) -> Recipe:
     """A few steps of full fine-tuning of the bundled judge; tests replace fields."""
+    from judge.finetune.recipe import Recipe
+
     data = write_rows(tmp_path / "scored.jsonl", scored_rows())
     return Recipe(
         base=str(judge_dir()),

@@ -50,6 +50,7 @@ def test_differences_are_measured_not_assumed(results):
 
 
 def test_the_command(copy, capsys):
+    pytest.importorskip("torch", reason="the hf extra is not installed")
     assert main(["verify", str(copy / "tiny-internvl2"), "--golden", str(copy)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 2 * CASES + 1
@@ -66,6 +67,7 @@ def test_the_command(copy, capsys):
     ],
 )
 def test_one_spoiled_case_fails_the_command(copy, capsys, changes, check):
+    pytest.importorskip("torch", reason="the hf extra is not installed")
     spoil_case(copy, "text_short", **changes)
     assert main(["verify", str(copy / "tiny-internvl2"), "--golden", str(copy)]) == 1
     out = capsys.readouterr().out

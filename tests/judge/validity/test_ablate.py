@@ -296,6 +296,7 @@ def test_nothing_scored_is_null():
 
 
 def test_the_bundled_judge_under_a_rubric_with_a_criterion_less(tmp_path, capsys):
+    pytest.importorskip("torch", reason="the hf extra is not installed")
     records = json.loads((demo_dir() / "data.json").read_text())
     rows = [
         {"id": record["id"], "response": record["conversations"][1]["content"]}

@@ -13,7 +13,7 @@ from mmie_tasks import responses
 
 
 def test_drawn_answers_are_parts_with_files(tmp_path: Path) -> None:
-    pytest.importorskip("lmms_eval", reason="lmms-eval is not installed")
+    pytest.importorskip("lmms_eval.models", reason="lmms-eval is not installed")
     from judge.harness.lmms_eval.demo_model import Demo
 
     model = Demo(output_dir=str(tmp_path / "pictures"))

@@ -17,6 +17,7 @@ from typing import Any
 import folders
 import pytest
 from PIL import Image
+from surroundings import ABSENT
 
 from judge import cli
 from judge.harness.lmms_eval.tasks import Refusal
@@ -26,6 +27,9 @@ from mmvu_tasks.demo import demo_dir as mmvu_demo
 BIN = Path(sys.executable).parent
 HERE = Path(__file__).parent
 PUBLISHED = folders.SHARED / "data" / "mmr-v1" / "MMR-benchmark.json"
+
+# not imported here: that takes seconds of every process that collects tests
+pytestmark = pytest.mark.skipif("lmms_eval" in ABSENT, reason="lmms-eval is not installed")
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import sys
 from pathlib import Path
 
 import pytest
+from surroundings import ABSENT
 
 from judge.errors import UserError
 from judge.harness.vlmeval.predictions import CELL_LIMIT, read_predictions
 
 # not imported here: that takes ten seconds of every process that collects tests
-pytestmark = pytest.mark.skipif(importlib.util.find_spec("vlmeval") is None, reason="ms-vlmeval is not installed")
+pytestmark = pytest.mark.skipif("vlmeval" in ABSENT, reason="ms-vlmeval is not installed")
 
 # text → what a file can still hold of it: the text itself, or None where the writer leaves the cell empty
 SURVIVORS = [
@@ -98,6 +98,7 @@ def test_a_long_answer_is_whole_or_said_to_be_cut(tmp_path: Path, suffix: str) -
     ],
 )
 def test_a_broken_file_is_named(tmp_path: Path, name: str, content: bytes, problem: str) -> None:
+    pytest.importorskip("pandas", reason="the vlmeval extra is not installed")
     file = tmp_path / name
     file.write_bytes(content)
     with pytest.raises(UserError) as caught:

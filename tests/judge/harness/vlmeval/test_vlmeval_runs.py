@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 import json
 import os
 import re
@@ -16,13 +15,14 @@ import folders
 import pytest
 import tiny_llava
 from PIL import Image
+from surroundings import ABSENT
 from vlmeval_scripted import FAILED_CALL, scripted_answer
 
 from judge.cli import main
 from mmvu_tasks import prompts, records
 
 # not imported here: that takes ten seconds of every process that collects tests
-pytestmark = pytest.mark.skipif(importlib.util.find_spec("vlmeval") is None, reason="ms-vlmeval is not installed")
+pytestmark = pytest.mark.skipif("vlmeval" in ABSENT, reason="ms-vlmeval is not installed")
 
 HERE = Path(__file__).parent
 BIN = Path(sys.executable).parent

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import io
 import os
@@ -10,6 +11,7 @@ import sys
 from collections.abc import Sequence
 
 import judge
+from judge.core.foreign_text import Screen, shown_error
 from judge.errors import UserError
 
 # name → one-line help; the module is judge.commands.<name>
@@ -56,10 +58,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             subparser.set_defaults(run=module.run)
     args = parser.parse_args(argv)
     try:
-        code: int = args.run(args)
+        # what is printed quotes ids, labels and answers, which are anybody's
+        with contextlib.redirect_stdout(Screen(sys.stdout)):
+            code: int = args.run(args)
         sys.stdout.flush()
     except UserError as error:
-        print(f"mmjudge {args.command}: {error}", file=sys.stderr)
+        print(f"mmjudge {args.command}: {shown_error(error)}", file=sys.stderr)
         return 2
     except ModuleNotFoundError as error:
         if error.name not in OF_THE_JUDGE:

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from judge.annotate.session import Refused, Session
+from judge.core.foreign_text import shown
 from judge.core.scale import JUDGE_SCALE
 from judge.errors import UserError
 from judge.io.image_paths import ImageRefused
@@ -120,10 +121,10 @@ class Handler(BaseHTTPRequestHandler):
         except (ConnectionError, TimeoutError):  # the browser has left
             raise
         except (OSError, UserError) as error:
-            print(f"not saved: {error}", file=sys.stderr)
-            shown = error.strerror if isinstance(error, OSError) else None  # the rest may name the file
+            print(f"not saved: {shown(str(error))}", file=sys.stderr)
+            why = error.strerror if isinstance(error, OSError) else None  # the rest may name the file
             self._problem(
-                HTTPStatus.INTERNAL_SERVER_ERROR, f"the file of scores cannot be used ({shown or 'see the terminal'})"
+                HTTPStatus.INTERNAL_SERVER_ERROR, f"the file of scores cannot be used ({why or 'see the terminal'})"
             )
 
     def _get(self, name: str) -> None:

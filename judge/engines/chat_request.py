@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from judge.core.foreign_text import described
 from judge.engines import MAX_NEW_TOKENS, MAX_TILES, Completion, Prompt, too_long, without_answer
 from judge.engines.endpoints import Kind, Served
 from judge.engines.messages import Message, chat, message, prompt_length
@@ -84,7 +85,7 @@ class ChatRequests:
         except ImageRefused as refused:
             return Completion(None, unscored=refused.reason, note=refused.message)
         except Exception as error:
-            return Completion(None, unscored="engine_error", note=f"{type(error).__name__}: {error}")
+            return Completion(None, unscored="engine_error", note=described(error))
         room = judge.layout.window - self.max_new_tokens
         if length > room:
             return too_long(length, room, self._length(message(without_answer(prompt), special), judge))
@@ -98,7 +99,7 @@ class ChatRequests:
     def _length(self, said: Message, judge: ServedJudge) -> int:
         """Tokens of the judge's prompt around a message. Raises ImageRefused."""
         size = judge.layout.tile_size
-        sizes = [images.read_image_size(picture.path) for picture in said.pictures]
+        sizes = [images.read_image_size(picture) for picture in said.pictures]
         tiles = [images.count_tiles(*pixels, size, max_num=MAX_TILES) for pixels in sizes]
         return prompt_length(said.text, tiles, judge.layout.tokens_per_tile, judge.tokenizer, judge.system)
 

@@ -27,6 +27,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 
+from judge.core.foreign_text import shown
 from judge.engines import Completion, Prompt, rough_length, without_answer
 from judge.engines.chat_request import ChatRequest, ChatRequests
 from judge.engines.endpoints import Address, Client, Failed, Kind, Refused, Reply, Served
@@ -294,4 +295,4 @@ def _again(task: _Task, note: str) -> Completion | None:
 
 def say_on_stderr(text: str) -> None:
     """A line about the run for its user."""
-    print(f"mmjudge: {text}", file=sys.stderr, flush=True)
+    print(f"mmjudge: {shown(text)}", file=sys.stderr, flush=True)

@@ -136,7 +136,7 @@ class LocalEngine:
         described = self.layout
         try:
             pictures = [piece for piece in prompt.pieces if isinstance(piece, Picture)]
-            decoded = (images.decode_image(picture.path, scaled=picture.scaled) for picture in pictures)
+            decoded = (images.decode_image(picture, scaled=picture.scaled) for picture in pictures)
             tiles = [images.cut_tiles(image, described.tile_size, max_num=MAX_TILES) for image in decoded]
             encoded = conversation.encode_prompt(
                 self.tokenizer, prompt.pieces, list(map(len, tiles)), described.tokens_per_tile, self._system

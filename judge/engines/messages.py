@@ -114,8 +114,8 @@ def chat(message: Message, system: str) -> list[dict[str, Any]]:
 
 
 def data_url(picture: Picture) -> str:
-    """A picture file as a data: address. Raises ImageRefused for what the judge would refuse to look at."""
-    pixels = images.decode_image(picture.path, scaled=picture.scaled)
+    """A picture's file as a data: address. Raises ImageRefused for what the judge would refuse to look at."""
+    pixels = images.decode_image(picture, scaled=picture.scaled)
     data = picture.path.read_bytes()
     with Image.open(io.BytesIO(data)) as image:
         kind = Image.MIME.get(image.format or "", "application/octet-stream")

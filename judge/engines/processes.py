@@ -26,6 +26,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
+from judge.core.foreign_text import shown
 from judge.engines import DEFAULT_OPTIONS, Completion, Engine, EngineOptions, Prompt, rough_length
 from judge.errors import UserError
 
@@ -242,4 +243,4 @@ def _portable(error: Exception) -> Exception:
 
 
 def _say(text: str) -> None:
-    print(f"mmjudge: {text}", file=sys.stderr, flush=True)
+    print(f"mmjudge: {shown(text)}", file=sys.stderr, flush=True)

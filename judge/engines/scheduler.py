@@ -22,6 +22,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+from judge.core.foreign_text import described
 from judge.core.request import Picture
 from judge.engines import Completion, Prompt
 from judge.io.image_paths import ImageRefused
@@ -85,7 +86,7 @@ def plan_prompts(
     def predict(numbered: tuple[int, Prompt]) -> WaitingPrompt | tuple[int, Completion]:
         number, prompt = numbered
         try:
-            sizes = [images.read_image_size(piece.path) for piece in prompt.pieces if isinstance(piece, Picture)]
+            sizes = [images.read_image_size(piece) for piece in prompt.pieces if isinstance(piece, Picture)]
         except ImageRefused as refused:
             return number, Completion(None, unscored=refused.reason, note=refused.message)
         tiles = sum(images.count_tiles(*size, size=described.tile_size, max_num=max_tiles) for size in sizes)
@@ -256,7 +257,7 @@ class Scheduler:
 
 def engine_error(error: Exception) -> Completion:
     """The completion of a prompt whose judging ended with an error."""
-    return Completion(None, unscored="engine_error", note=f"{type(error).__name__}: {error}")
+    return Completion(None, unscored="engine_error", note=described(error))
 
 
 def _numbers(group: Sequence[PreparedPrompt]) -> list[int]:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from judge.core.benchmark import Answer, Benchmark, Dataset
+from judge.core.foreign_text import shown
 from judge.core.request import Request
 from judge.core.rubric import Rubric
 from judge.core.signature import Signature
@@ -286,7 +287,7 @@ def _free_folder(folder: Path, info: RunInfo) -> RunFolder:
 
 def say(text: str) -> None:
     """To stderr; lmms-eval resets its logger while it starts."""
-    print(text, file=sys.stderr, flush=True)
+    print(shown(text), file=sys.stderr, flush=True)
 
 
 @functools.cache

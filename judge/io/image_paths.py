@@ -40,7 +40,7 @@ def below(root: Path, name: str) -> Path:
     over-long or holds NUL or "..", for a link that leads outside, and for what is not a regular file or is larger than
     `MAX_BYTES`.
     """
-    shown = ascii(name if len(name) <= 80 else f"{name[:80]}…")
+    shown = _shown(name)
     if not name or len(name) > MAX_NAME or _CONTROL.search(name):
         raise ImageRefused("image_refused", f"image name {shown} is empty, over-long or holds control characters")
     if _ODD.search(name):
@@ -52,9 +52,9 @@ def below(root: Path, name: str) -> Path:
         anchor = _real(str(root), status.st_dev, status.st_ino)
         path, found = _walked(anchor, name) or _followed(anchor, name)
         if path is None or found is None:
-            raise ImageRefused("image_refused", f"image name {shown} leaves the image root {root}")
+            raise ImageRefused("image_refused", f"image name {shown} leaves the image root")
     except (FileNotFoundError, NotADirectoryError):
-        raise ImageRefused("image_missing", f"image {shown} is not below {root}") from None
+        raise ImageRefused("image_missing", f"image {shown} is not below the image root") from None
     except (OSError, ValueError, RuntimeError) as error:  # name too long, loop of links, lone surrogate
         why = getattr(error, "strerror", None) or type(error).__name__  # str(error) would repeat the name
         raise ImageRefused("image_refused", f"image name {shown} cannot be resolved: {why}") from None
@@ -63,6 +63,13 @@ def below(root: Path, name: str) -> Path:
     if found.st_size > MAX_BYTES:
         raise ImageRefused("image_refused", f"image {shown}: {found.st_size} bytes, must be 1 to {MAX_BYTES}")
     return path
+
+
+def _shown(name: str) -> str:
+    """The name for a message, which goes into verdicts: an absolute one without its folders, which are a machine's."""
+    windows = PureWindowsPath(name[-MAX_NAME:])
+    short = f".../{windows.name}" if name[:1] in ("/", "\\") or windows.drive else name
+    return ascii(short if len(short) <= 80 else f"{short[:80]}…")
 
 
 @functools.lru_cache(maxsize=64)

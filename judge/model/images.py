@@ -22,13 +22,15 @@ import stat
 import struct
 import threading
 import zlib
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import IO, TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFile
 
+from judge.core.foreign_text import described, on_one_line
+from judge.core.request import Picture
 from judge.io.image_paths import MAX_BYTES, ImageRefused
 
 if TYPE_CHECKING:
@@ -62,12 +64,13 @@ class Limits:
 LIMITS = Limits()
 
 
-def decode_image(path: Path, limits: Limits = LIMITS, *, scaled: bool = False) -> Image.Image:
-    """The picture in `path` as RGB. Raises ImageRefused ("image_missing" or "image_refused") and nothing else.
+def decode_image(source: Path | Picture, limits: Limits = LIMITS, *, scaled: bool = False) -> Image.Image:
+    """The picture in a file as RGB. Raises ImageRefused ("image_missing" or "image_refused") and nothing else.
 
-    scaled: grey levels of more than 8 bits are scaled to 8; else they are clipped, as in the reference.
+    scaled: grey levels of more than 8 bits are scaled to 8; else they are clipped, as in the reference. The message of
+    a refusal names a `Picture` as its record does, and a path by its last part: it goes into verdicts.
     """
-    with _opened(path, limits, io.BytesIO(_bytes(path, limits))) as image:
+    with _naming(source) as path, _opened(limits, io.BytesIO(_bytes(path, limits))) as image:
         deep = scaled and image.mode.startswith(("I", "F"))
         return (_scaled_to_8_bits(image) if deep else image).convert("RGB")
 
@@ -95,14 +98,15 @@ def _scaled_to_8_bits(image: Image.Image) -> Image.Image:
     return Image.fromarray(np.rint(np.clip(shares, 0, 1) * 255).astype(np.uint8))
 
 
-def read_image_size(path: Path, limits: Limits = LIMITS) -> tuple[int, int]:
+def read_image_size(source: Path | Picture, limits: Limits = LIMITS) -> tuple[int, int]:
     """(width, height) in pixels from the header, the rest unread. Raises ImageRefused for what the header shows."""
-    size = _size(_start(path, limits))
-    if size is not None:
-        _check(size, path, limits)
-        return size
-    with _file(path, limits) as file, _opened(path, limits, file) as image:
-        return image.size
+    with _naming(source) as path:
+        size = _size(_start(path, limits))
+        if size is not None:
+            _check(size, limits)
+            return size
+        with _file(path, limits) as file, _opened(limits, file) as image:
+            return image.size
 
 
 def tile_grid(width: int, height: int, size: int = 448, min_num: int = 1, max_num: int = 12) -> tuple[int, int]:
@@ -190,14 +194,25 @@ def _resized(image: Image.Image, width: int, height: int, pillow: int) -> Image.
     return image.resize((width, image.height)).resize((width, height))
 
 
+@contextlib.contextmanager
+def _naming(source: Path | Picture) -> Iterator[Path]:
+    """The path of a picture; a refusal inside the block gets its name."""
+    try:
+        yield source.path if isinstance(source, Picture) else source
+    except ImageRefused as refused:
+        name = PurePath(source.name)
+        shown = on_one_line(name.name if name.is_absolute() else source.name)
+        raise ImageRefused(refused.reason, f"{shown}: {refused.message}") from None
+
+
 def _bytes(path: Path, limits: Limits) -> bytes:
     try:
         with _file(path, limits) as file:
             data = file.read(limits.bytes + 1)
     except OSError as error:
-        raise ImageRefused("image_refused", f"{path}: cannot be read ({error})") from None
+        raise ImageRefused("image_refused", f"cannot be read ({described(error)})") from None
     if not data or len(data) > limits.bytes:  # it changed since its size was looked at
-        raise ImageRefused("image_refused", f"{path}: {len(data)} bytes, must be 1 to {limits.bytes}")
+        raise ImageRefused("image_refused", f"{len(data)} bytes, must be 1 to {limits.bytes}")
     return data
 
 
@@ -218,7 +233,7 @@ def _start(path: Path, limits: Limits) -> bytes:
     try:
         return os.read(descriptor, HEADER)
     except OSError as error:
-        raise ImageRefused("image_refused", f"{path}: cannot be read ({error})") from None
+        raise ImageRefused("image_refused", f"cannot be read ({described(error)})") from None
     finally:
         os.close(descriptor)
 
@@ -228,9 +243,9 @@ def _descriptor(path: Path, limits: Limits) -> int:
         # a FIFO would block without O_NONBLOCK
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     except (FileNotFoundError, NotADirectoryError):
-        raise ImageRefused("image_missing", f"{path}: no such file") from None
+        raise ImageRefused("image_missing", "no such file") from None
     except (OSError, ValueError) as error:
-        raise ImageRefused("image_refused", f"{path}: cannot be read ({error})") from None
+        raise ImageRefused("image_refused", f"cannot be read ({described(error)})") from None
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):
         problem = "not a regular file"
@@ -239,27 +254,27 @@ def _descriptor(path: Path, limits: Limits) -> int:
     else:
         return descriptor
     os.close(descriptor)
-    raise ImageRefused("image_refused", f"{path}: {problem}")
+    raise ImageRefused("image_refused", problem)
 
 
 @contextlib.contextmanager
-def _opened(path: Path, limits: Limits, file: IO[bytes]) -> Iterator[Image.Image]:
-    """The image in `file`, header read; failures of the decoder become ImageRefused. `path` is for messages."""
+def _opened(limits: Limits, file: IO[bytes]) -> Iterator[Image.Image]:
+    """The image in `file`, header read; failures of the decoder become ImageRefused."""
     try:
         with Image.open(file, formats=_formats()) as image:
-            _check(image.size, path, limits)
+            _check(image.size, limits)
             with _WHOLE_IMAGES_ONLY:
                 yield image
     except ImageRefused:
         raise
     except Exception as error:  # decoders raise anything on hostile bytes
-        raise ImageRefused("image_refused", f"{path}: cannot be decoded ({error})") from None
+        raise ImageRefused("image_refused", f"cannot be decoded ({described(error)})") from None
 
 
-def _check(size: tuple[int, int], path: Path, limits: Limits) -> None:
+def _check(size: tuple[int, int], limits: Limits) -> None:
     width, height = size
     if width * height > limits.pixels or max(width, height) > limits.side:
-        raise ImageRefused("image_refused", f"{path}: {width} x {height} pixels is over the limit")
+        raise ImageRefused("image_refused", f"{width} x {height} pixels is over the limit")
 
 
 def _size(start: bytes) -> tuple[int, int] | None:

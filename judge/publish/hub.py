@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal, TypeVar
 
 import judge
+from judge.core.foreign_text import MOST_OF_A_NOTE, on_one_line, shown
 from judge.errors import UserError
 from judge.publish.details import File
 
@@ -30,6 +31,8 @@ ATTEMPTS = 3
 LONGEST_WAIT = 300
 """Seconds that a server may make us wait before we give up."""
 HIDDEN = "hf_***"
+MOST_READ = 10_000
+"""Characters of a message of the Hub's that are looked at."""
 T = TypeVar("T")
 
 
@@ -210,7 +213,7 @@ class Hub:
         from huggingface_hub.errors import HTTPError, OfflineModeIsEnabled
 
         status: int | None = getattr(getattr(error, "response", None), "status_code", None)
-        said = self.hide(_words(getattr(error, "server_message", None) or str(error)))
+        said = _words(self.hide(getattr(error, "server_message", None) or str(error)))
         if isinstance(error, OfflineModeIsEnabled):
             return UnreachableError(f"{doing}: HF_HUB_OFFLINE is set", fix="unset it")
         if status is not None and status in _ADVICE:
@@ -233,7 +236,7 @@ class Hub:
                 for handler in handlers:
                     handler.removeFilter(self._censored)
         for warning in caught:
-            print(self.hide(str(warning.message)), file=sys.stderr)
+            print(shown(self.hide(str(warning.message))), file=sys.stderr)
 
     def _censored(self, record: logging.LogRecord) -> Any:
         record.msg, record.args = self.hide(record.getMessage()), None
@@ -274,5 +277,4 @@ def _wait(error: BaseException, attempt: int, reads: bool) -> float | None:
 
 def _words(text: str) -> str:
     """A message of somebody else as one short line."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return line if len(line) <= 300 else line[:300] + "…"
+    return on_one_line(" ".join(text[:MOST_READ].split()), MOST_OF_A_NOTE)

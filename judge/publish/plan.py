@@ -19,6 +19,7 @@ import difflib
 from collections.abc import Callable, Mapping, Sequence
 
 from judge.core.benchmark import Benchmark
+from judge.core.foreign_text import visible
 from judge.errors import UserError
 from judge.publish import details, entries, model_index
 from judge.publish.details import Digests, File
@@ -139,7 +140,7 @@ def show_plan(plan: Plan) -> str:
             lines.append(f"  {detail.state:<10} {detail.file.path:<80} {_size(detail.size):>9}")
             if detail.there is not None:
                 lines += diff(detail.file.path, detail.there, detail.file.data().decode("utf-8", "replace"))
-    return _without_controls("\n".join(lines))
+    return "\n".join(map(visible, lines))
 
 
 def push_plan(hub: Hub, plan: Plan, say: Callable[[str], None]) -> None:
@@ -237,11 +238,6 @@ def _refuse_token(hub: Hub, files: Sequence[File]) -> None:
         text = file.data().decode("latin-1")
         if hub.hide(text) != text:
             raise UserError("holds your token, so nothing is sent", file=file.path, fix="take it out, revoke the token")
-
-
-def _without_controls(text: str) -> str:
-    """What others wrote cannot move the cursor or colour the terminal."""
-    return "".join(c if c in "\n\t" or c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _decoded(data: bytes | None, path: str) -> str | None:

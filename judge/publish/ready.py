@@ -28,7 +28,7 @@ ROUNDING = 1e-6
 ALLOWABLE: Mapping[str, str] = {
     "edition": "questions that are no published edition, or not known to be one",
     "subset": "a part of the questions",
-    "failures": "many answers that the model failed to give, which count as the worst ones",
+    "failures": "many answers that count as the worst because the model failed (an empty answer, …)",
     "replay": "recorded feedback instead of a judge",
     "judge": "another judge than that of the published systems",
     "rubric": "another rubric",
@@ -102,9 +102,7 @@ def _of_the_failures(run: Run, max_unscored: float) -> Iterator[Reason]:
     if unscored > max_unscored * n:
         fix = "mmjudge score … --retry-unscored judges those answers again"
         yield Reason("unscored", f"{unscored} of {n} answers have no score, {most}", fix)
-    failed = _part(run, "failures").get("model")
-    counts = failed.values() if isinstance(failed, dict) else ()
-    worst = sum(count for count in counts if isinstance(count, int))
+    worst = sum(verdict.failure is not None for verdict in run.verdicts)
     if worst > max_unscored * n:
         yield Reason("failures", f"{worst} of {n} answers count as the worst because the model failed, {most}")
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from judge.core.failure import MODEL, UNSCORED
+from judge.core.foreign_text import MOST_OF_A_LINE, shortened
 from judge.core.signature import Signature
 
 WIDTH = 100
@@ -60,7 +61,7 @@ def result_table(result: Mapping[str, Any], title: str, headline: Sequence[str])
         unread = result["no_option"]
         lines.append(f"counted wrong because no option was named: {unread['n']} ({_percent(unread['rate'])})")
     for note in result["notes"]:
-        lines += textwrap.wrap(f"note: {note}", WIDTH, subsequent_indent="      ")
+        lines += textwrap.wrap(f"note: {shortened(note, MOST_OF_A_LINE)}", WIDTH, subsequent_indent="      ")
     return "\n".join([*lines, *_signature(result["signature"])])
 
 

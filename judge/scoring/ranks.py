@@ -23,6 +23,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from judge.core.foreign_text import shown
 from judge.core.request import Picture, Request
 from judge.core.verdict import Verdict
 from judge.engines.devices import Rank
@@ -187,7 +188,7 @@ DONE, FAILED = "done", "failed"
 
 def say(text: str) -> None:
     """A line on stderr, at once."""
-    print(f"mmjudge: {text}", file=sys.stderr, flush=True)
+    print(f"mmjudge: {shown(text)}", file=sys.stderr, flush=True)
 
 
 def _journal(out: Path, number: int) -> Path:

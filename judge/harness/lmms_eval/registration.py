@@ -20,6 +20,7 @@ from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
 from typing import Any
 
+from judge.core.foreign_text import shown
 from judge.harness.after_import import after_import
 
 TASKS_MODULE = "lmms_eval.tasks"
@@ -130,7 +131,7 @@ def fallback(points: Iterable[EntryPoint]) -> str:
 
 def warn(problem: str, fix: str) -> None:
     """To stderr: lmms-eval resets its logger twice while it starts."""
-    print(f"mmjudge: {problem}\n→ {fix}", file=sys.stderr, flush=True)
+    print(f"mmjudge: {shown(problem)}\n→ {shown(fix)}", file=sys.stderr, flush=True)
 
 
 def _words(error: BaseException) -> str:

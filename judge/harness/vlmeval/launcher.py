@@ -19,6 +19,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
 
+from judge.core.foreign_text import shown, shown_error
 from judge.engines.devices import this_rank
 from judge.errors import UserError
 from judge.harness.after_import import after_import
@@ -43,14 +44,14 @@ def main() -> int:
     try:
         _run(checkout)
     except UserError as error:
-        print(f"mmjudge-vlmeval: {error}", file=sys.stderr)
+        print(f"mmjudge-vlmeval: {shown_error(error)}", file=sys.stderr)
         return 2
     if this_rank().number > 0:
         return 0  # under torchrun the first process evaluates and writes the status
     work_dir = Path(given.work_dir)
     failures = [*failed(work_dir, started, asked(given)), *mostly_unscored(work_dir, started)]
     for line in failures:
-        print(f"mmjudge-vlmeval: {line}", file=sys.stderr)
+        print(f"mmjudge-vlmeval: {shown(line)}", file=sys.stderr)
     return 1 if failures else 0
 
 

@@ -79,3 +79,6 @@ def test_outside_or_nothing(root, name, reason):
     assert refusal.value.reason == reason
     assert len(refusal.value.message) < 400
     refusal.value.message.encode()  # can be printed
+    # it goes into verdicts: no folder of this machine
+    assert str(root) not in refusal.value.message
+    assert "/etc" not in refusal.value.message

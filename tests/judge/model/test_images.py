@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import struct
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import PIL
 import pytest
 from PIL import Image, ImageFile
 
+from judge.core.request import Picture
 from judge.io.image_paths import ImageRefused
 from judge.model import images
 from judge.model.images import (
@@ -259,6 +261,29 @@ def test_refused(tmp_path, name, data, message):
     with pytest.raises(ImageRefused, match=message) as refusal:
         decode_image(path)
     assert refusal.value.reason == "image_refused"
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+@pytest.mark.parametrize("data", [None, *(data for _, data, _ in REFUSED)])
+def test_a_refusal_says_the_same_in_every_folder_and_run(tmp_path, data):
+    # it goes into verdicts, which are compared and published
+    said = []
+    for folder in (tmp_path / "a", tmp_path / "another" / "one"):
+        folder.mkdir(parents=True)
+        path = folder / "picture.png"
+        if data is not None:
+            path.write_bytes(data)
+        for name in ("./images/step-1.png", str(path), "\x1b[2J\u202e.png"):
+            for look in (decode_image, read_image_size):
+                try:
+                    look(Picture(path, name))
+                except ImageRefused as refused:
+                    said.append((name if name != str(path) else "", look.__name__, refused.message))
+    assert len(set(said)) * 2 == len(said) > 0
+    for _, _, message in said:
+        assert message.startswith(("./images/step-1.png: ", "picture.png: ", "\\x1b[2J\\u202e.png: "))
+        assert str(tmp_path) not in message
+        assert not re.search(r"0x[0-9a-f]{4}|BytesIO|name=\d|Errno", message)
 
 
 # name, file, whether its size is found without Pillow

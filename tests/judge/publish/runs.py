@@ -19,10 +19,10 @@ REPO = "BAAI/Multimodal-Robustness-Benchmark"
 REVISION = "5503434ddd753f426f4b38109466949a1217c2bb"
 
 
-def verdicts(plain: int = 240, leading: int = 180, unscored: int = 0) -> list[Verdict]:
+def verdicts(plain: int = 240, leading: int = 180, unscored: int = 0, failed: int = 0) -> list[Verdict]:
     """300 pairs; the first `plain` have the plain question right, the first `leading` the leading one.
 
-    unscored: how many of the last pairs have a leading question without a score.
+    unscored, failed: how many of the last pairs have a leading question without a score, or one that got no answer.
     """
     made: list[Verdict] = []
     for category in CATEGORIES:
@@ -30,11 +30,13 @@ def verdicts(plain: int = 240, leading: int = 180, unscored: int = 0) -> list[Ve
             pair = len(made) // 2
             for kind, right in (("POS", pair < plain), ("NEG", pair < leading)):
                 missing = kind == "NEG" and pair >= 300 - unscored
+                silent = "empty_answer" if kind == "NEG" and pair >= 300 - failed else None
                 details = {"type": kind, "level": category.level, "letter": "A", "score_reference": int(right)}
                 made.append(
                     Verdict(
                         f"{category.key}/{number:02}", "rule", None if missing else int(right),
                         "call_failed" if missing else None, category.name, len(made), details=details,
+                        failure=silent,
                     )
                 )  # fmt: skip
     return made

@@ -104,13 +104,13 @@ def test_all_reasons_are_said_at_once_with_the_option_that_allows_them(hub, publ
     runs.mmie(folder, **made_up, profile="strict")
     code, _, err = publish("--push")
     assert code == 2
-    assert "3 reasons not to publish this:\n- edition: 'unknown (size matches full)' is no published edition" in err
-    assert "\n- replay: the judge's words were replayed from a file" in err
-    assert "\n- profile: profile is reference for the published systems, strict here\n" in err
+    assert "3 reasons not to publish this:\n  - edition: 'unknown (size matches full)' is no published edition" in err
+    assert "\n  - replay: the judge's words were replayed from a file" in err
+    assert "\n  - profile: profile is reference for the published systems, strict here\n" in err
     assert err.endswith("with --allow edition,replay,profile\n")
     code, _, err = publish("--push", "--allow", "replay,edition")
     assert code == 2
-    assert "1 reason not to publish this:\n- profile: " in err
+    assert "1 reason not to publish this:\n  - profile: " in err
     assert err.endswith("with --allow edition,replay,profile\n")
     assert hub.requests == []
     code, out, _ = publish("--allow", "edition,replay,profile,judge", "--model-index")
@@ -134,12 +134,11 @@ def test_a_part_that_is_allowed_has_a_task_of_its_own(hub, publish, folder):
 def test_a_run_that_says_it_is_partial_and_answers_of_a_model_that_failed(hub, publish, folder):
     edited(folder, run={"model": "m", "partial": True})
     assert "- subset: only a part of the questions was asked" in publish()[2]
-    edited(folder, run={"model": "m", "partial": False}, failures={"model": {"empty_answer": 20, "image_refused": 11}})
-    # 20 + 11 of 600 are 5.2%
+    runs.write(folder, runs.verdicts(failed=31))  # 31 of 600 are 5.2%
     assert "- failures: 31 of 600 answers count as the worst because the model failed" in publish()[2]
     assert publish("--allow", "failures")[0] == 0
     assert publish("--max-unscored", "6%")[0] == 0
-    edited(folder, failures={"model": {"empty_answer": 30}, "call": {}, "judge": {}})
+    runs.write(folder, runs.verdicts(failed=30))
     assert publish()[0] == 0
 
 

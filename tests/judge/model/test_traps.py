@@ -108,7 +108,7 @@ BY_VERIFICATION = [
     trap(
         "T16_composited_on_white",
         "judge.model.images",
-        'return image.convert("RGB")',
+        'return (_scaled_to_8_bits(image) if deep else image).convert("RGB")',
         'white = Image.new("RGBA", image.size, "white")\n'
         '        return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")',
         "tiles",

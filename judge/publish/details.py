@@ -23,6 +23,7 @@ from judge.core.request import Picture, Text
 from judge.core.signature import RUN_PARTS
 from judge.errors import UserError
 from judge.io import samples
+from judge.io.files import read_bytes
 from judge.io.samples import Sample
 from judge.results.run_folder import RESULTS, VERDICTS, Run
 
@@ -41,7 +42,7 @@ class File:
         if isinstance(self.source, bytes):
             return self.source
         try:
-            return self.source.read_bytes()
+            return read_bytes(self.source)
         except OSError as error:
             raise UserError(f"cannot be read ({error.strerror})", file=self.source) from error
 

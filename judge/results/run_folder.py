@@ -82,7 +82,7 @@ class RunFolder:
 
     def _read_owner(self) -> dict[str, Any] | None:
         try:
-            found = json.loads(self.owner.read_text(encoding="utf-8"))
+            found = json.loads(files.read_bytes(self.owner))
         except FileNotFoundError:
             return None
         except (OSError, ValueError, RecursionError) as error:

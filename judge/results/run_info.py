@@ -80,7 +80,7 @@ def name_of_model(answers: Sequence[Answer], file: str | Path) -> str | None:
     if not found:
         return None
     try:
-        beside = json.loads(Path(file).with_name(f"{stem}_results.json").read_text(encoding="utf-8"))
+        beside = json.loads(files.read_bytes(Path(file).with_name(f"{stem}_results.json")))
         name = beside.get("model_name") or beside.get("model_source")
     except (OSError, ValueError, AttributeError):
         return None

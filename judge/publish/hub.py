@@ -97,6 +97,11 @@ class Hub:
         """Whether there is a token; nobody has asked the Hub yet whether it is a good one."""
         return self._token is not None
 
+    @property
+    def token(self) -> str | None:
+        """The token, None where there is none."""
+        return self._token
+
     def hide(self, text: str) -> str:
         """`text` without the token."""
         return text.replace(self._token, HIDDEN) if self._token else text

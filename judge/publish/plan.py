@@ -16,6 +16,8 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 
 from judge.core.benchmark import Benchmark
@@ -31,6 +33,10 @@ Merge = Callable[[str | None], str]
 """From the text of a file, None where there is none, to the same with ours in it."""
 MOST_FILES = 5_000
 """Files of one commit; the Hub takes 25,000 and grows slow before."""
+_SECRET = re.compile(r"(?i)(?:key|token|secret|password|passwd)\Z")
+"""Names of environment variables that hold what nobody else may know."""
+SHORTEST_SECRET = 8
+"""Characters; shorter ones are words."""
 SHOWN_BYTES = 200_000
 """Changed details up to this size are shown as a diff."""
 
@@ -233,9 +239,19 @@ def _brings(hub: Hub, plan: Plan, request: PullRequest) -> bool:
 
 
 def _refuse_token(hub: Hub, files: Sequence[File]) -> None:
-    """Harnesses are known to write tokens into their logs; none of that may be published."""
+    """Harnesses are known to write tokens into their logs, and a run records its command; no secret is published."""
+    secrets = {
+        name: os.fsencode(value).decode("latin-1")
+        for name, value in os.environ.items()
+        if _SECRET.search(name) and len(value) >= SHORTEST_SECRET
+    }
     for file in files:
         text = file.data().decode("latin-1")
+        for name, value in secrets.items():
+            if value in text and value != hub.token:
+                raise UserError(
+                    f"holds the value of ${name}, so nothing is sent", file=file.path, fix="take it out, change the key"
+                )
         if hub.hide(text) != text:
             raise UserError("holds your token, so nothing is sent", file=file.path, fix="take it out, revoke the token")
 

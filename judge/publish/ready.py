@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Set
-from typing import Any
 
 from judge.core.benchmark import Benchmark
 from judge.errors import UserError
@@ -92,8 +91,8 @@ def _of_the_questions(run: Run, benchmark: Benchmark) -> Iterator[Reason]:
         yield Reason("dataset.edition", f"{edition!r}, but the signature has another", _AGAIN)
     if size is not None and n != size:
         yield Reason("subset", f"{n} answers, but {benchmark.title} {edition} has {size} questions")
-    elif _part(run, "run").get("partial"):
-        yield Reason("subset", "only a part of the questions was asked (--partial)")
+    elif "part" in run.signature.parts:
+        yield Reason("subset", f"only a part of the questions was asked, {run.signature.parts['part']}")
 
 
 def _of_the_failures(run: Run, max_unscored: float) -> Iterator[Reason]:
@@ -138,8 +137,3 @@ def _unfounded(run: Run, benchmark: Benchmark) -> Iterator[Reason]:
 
 
 _AGAIN = "write the folder again: mmjudge score … --out DIR"
-
-
-def _part(run: Run, name: str) -> Mapping[str, Any]:
-    found = run.results.get(name)
-    return found if isinstance(found, dict) else {}

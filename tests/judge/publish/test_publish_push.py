@@ -155,6 +155,19 @@ def test_a_file_that_holds_the_token_is_not_sent(hub, publish, folder):
     assert hub.writes == []
 
 
+@pytest.mark.parametrize("variable", ["OPENAI_API_KEY", "MMJUDGE_TOKEN", "MY_PASSWORD"])
+def test_a_file_that_holds_another_secret_is_not_sent(hub, publish, folder, monkeypatch, variable):
+    monkeypatch.setenv(variable, "sk-1234é5678")
+    (folder / "report.html").write_text("model_args: api_key=sk-1234é5678")
+    code, out, err = publish("--push", "--details", "org/details")
+    assert code == 2
+    assert f"report.html: holds the value of ${variable}" in err
+    assert "sk-1234" not in out + err
+    assert hub.writes == []
+    monkeypatch.setenv(variable, "html")  # a word, not a secret
+    assert publish("--push", "--details", "org/details")[0] == 0
+
+
 def test_what_others_wrote_cannot_move_the_cursor(hub, publish):
     hub.repos[MODEL].branches["main"]["README.md"] = b"---\nlicense: mit\n---\n\x1b[2J\n"
     code, out, _ = publish("--model-index")

@@ -132,8 +132,9 @@ def test_a_part_that_is_allowed_has_a_task_of_its_own(hub, publish, folder):
 
 
 def test_a_run_that_says_it_is_partial_and_answers_of_a_model_that_failed(hub, publish, folder):
-    edited(folder, run={"model": "m", "partial": True})
-    assert "- subset: only a part of the questions was asked" in publish()[2]
+    signature = json.loads((folder / "results.json").read_text())["signature"]
+    edited(folder, signature=f"{signature}|part:600 of 640")
+    assert "- subset: only a part of the questions was asked, 600 of 640" in publish()[2]
     runs.write(folder, runs.verdicts(failed=31))  # 31 of 600 are 5.2%
     assert "- failures: 31 of 600 answers count as the worst because the model failed" in publish()[2]
     assert publish("--allow", "failures")[0] == 0

@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test browser check fix constraints clean
+.PHONY: demo test browser check fix constraints light clean
 
 demo: .venv/ready
 	HF_HUB_OFFLINE=1 PATH="$(CURDIR)/$(BIN):$$PATH" bash examples/demo.sh out/demo
@@ -28,6 +28,12 @@ fix: .venv/ready
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# The tests that need no torch, no harness and no statistics library, on another Python: make light PYTHON=python3.13
+light:
+	$(PYTHON) -m venv .venv-light
+	.venv-light/bin/python -m pip install --quiet --progress-bar off -e . hypothesis pytest pytest-timeout
+	.venv-light/bin/python -m pytest -q
+
 # After `.venv/bin/python -m pip install --upgrade …`: the versions of .venv become those of the release.
 constraints: .venv/ready
 	$(BIN)/python maintain/constraints.py --write
@@ -40,4 +46,4 @@ constraints: .venv/ready
 	touch $@
 
 clean:
-	rm -rf .venv out build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-light out build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

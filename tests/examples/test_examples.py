@@ -80,6 +80,7 @@ def test_comparing_saved_answers(run, tmp_path):
 
 
 def test_agreement_with_made_up_people(run, tmp_path):
+    pytest.importorskip("torch", reason="the hf extra is not installed")
     made = {name: (EXAMPLES / "agreement" / f"{name}.jsonl").read_bytes() for name in ("careful", "hasty", "humans")}
     spec = importlib.util.spec_from_file_location("make", EXAMPLES / "agreement" / "make.py")
     make = importlib.util.module_from_spec(spec)
@@ -104,6 +105,7 @@ def test_agreement_with_made_up_people(run, tmp_path):
 
 
 def test_from_python(run, tmp_path):
+    pytest.importorskip("lmms_eval.models", reason="lmms-eval is not installed")
     out = run(sys.executable, EXAMPLES / "from_python.py", "out")
     verdicts = [json.loads(line) for line in (tmp_path / "out" / "verdicts.jsonl").read_text().splitlines()]
     assert [verdict["index"] for verdict in verdicts] == list(range(48))
@@ -114,6 +116,7 @@ def test_from_python(run, tmp_path):
 
 
 def test_a_run_config_of_lmms_eval(run, tmp_path):
+    pytest.importorskip("lmms_eval.models", reason="lmms-eval is not installed")
     out = run("lmms-eval", "--config", EXAMPLES / "lmms_eval_config.yaml")
     for task, n in (("mmie_demo", len(MMIE.load(demo_dir()).records)), ("mmvu_demo", 48)):
         result = json.loads((tmp_path / "out" / "config" / "mmjudge" / task / "results.json").read_text())
@@ -132,6 +135,7 @@ def snippets(language: str) -> list[str]:
 
 
 def test_run_configs_have_keys_that_lmms_eval_knows():
+    pytest.importorskip("lmms_eval.models", reason="lmms-eval is not installed")
     source = (Path(importlib.util.find_spec("lmms_eval").submodule_search_locations[0]) / "__main__.py").read_text()
     variables = set(re.findall(r"^ {4}(MMJUDGE_\w+)", settings.__doc__ or "", re.MULTILINE))
     configs = [*snippets("yaml"), (EXAMPLES / "lmms_eval_config.yaml").read_text()]

@@ -9,11 +9,10 @@
     [["text", "Step 2"], ["image", "a.png"]]                MMRB2
     {"content": […]}, {"parts": […]}, {"choices": [{"message": …}]}       any of these one level further in
     Generated image saved to: out/a.png                     lmms-eval's qwen_image_edit
-    [GENERATION_FAILED] out of memory                       no answer
 
 Lists and objects may be values or written in a text: as JSON or as Python prints them, in a Markdown fence or not,
 after a sentence, before an end token (`mmie_tasks.written_values`). A short sentence around them ("Here is my answer:")
-is about the list and left out; longer text is kept, as parts of its own. A text that looks like parts and cannot be
+that announces them is left out; other text is kept, as parts of its own. A text that looks like parts and cannot be
 read is text, and `Response.unreadable` says so. Pictures in Markdown are text: models without pictures write them, too.
 
 The first layouts are those of lmms-eval 0.7.3. Names of images are kept as they are given, addresses too, and bytes in
@@ -34,9 +33,15 @@ from mmie_tasks import written_values
 from mmie_tasks.records import Part
 from mmie_tasks.written_values import UnreadableError, Value
 
-FAILED = "[GENERATION_FAILED]"
 SHORT = 200
-"""Characters of text around a list that are taken to be about it."""
+"""Characters; longer text around a list is a part of the answer, whatever it says."""
+_LABEL = re.compile(r"(?:#{1,6}[ \t].*|.*[:：=]|<[^<>]*>|\w+)\s*", re.DOTALL)
+"""A heading, what ends in a colon or an equals sign, a tag, one word such as the name of a role."""
+_ABOUT = re.compile(
+    r"\b(?:here(?:'s| is| are)|below|above|as follows|json|format(?:ted)?|structured|my (?:answer|response|output)"
+    r"|final (?:answer|response|output)|hope (?:this|that|it)|let me know|let's|sure|certainly)\b",
+    re.IGNORECASE,
+)
 LAYOUT_UNKNOWN = "it is in none of the known layouts"
 
 _SAVED = re.compile(r"Generated image saved to:[ \t]*(\S[^\n]*)")
@@ -129,8 +134,6 @@ def _from_text(response: str) -> tuple[list[Part], str | None]:
                 return found, None
             if candidate == answer:
                 unreadable = None
-    if answer.strip().startswith(FAILED):
-        return [], None
     saved = _SAVED.fullmatch(answer.strip())
     return [Part(None, saved[1])] if saved else [Part(answer, None)], unreadable
 
@@ -155,6 +158,7 @@ def _written(text: str, alone: bool) -> list[Part] | None:
     if alone and written_values.leading_value(text) is None:
         return None
     found: list[tuple[Value, list[Part]]] = []
+    meant = False
     for number, value in enumerate(written_values.values(text)):
         lonely = number == 0 and _is_alone(text, value)
         if alone and not lonely:
@@ -167,7 +171,8 @@ def _written(text: str, alone: bool) -> list[Part] | None:
             continue
         if lonely or _has_structure(value.value):
             found.append((value, parts))
-    return _with_prose(text, found) if found else None
+            meant = meant or lonely or _is_meant(value.value, parts)
+    return _with_prose(text, found) if meant else None
 
 
 def _is_alone(text: str, value: Value) -> bool:
@@ -180,14 +185,26 @@ def _has_structure(value: Any) -> bool:
     return isinstance(value, Mapping) or any(isinstance(item, Mapping | list | tuple) for item in value)
 
 
+def _is_meant(value: Any, parts: Sequence[Part]) -> bool:
+    """Whether a value among words is an answer: a list, or an object with a type, a list or a picture in it."""
+    if not isinstance(value, Mapping) or value.keys() & {"type", *_WRAPPERS}:
+        return True
+    return len(parts) > 1 or any(part.image for part in parts)
+
+
+def _is_about_the_list(said: str) -> bool:
+    """Whether words around a list only announce it; others are a part of the answer."""
+    return len(said) <= SHORT and (_LABEL.fullmatch(said) is not None or _ABOUT.search(said) is not None)
+
+
 def _with_prose(text: str, found: Sequence[tuple[Value, list[Part]]]) -> list[Part]:
-    """The parts of all values, and what stands around them unless it is short and all around one list."""
-    places = [0, *(place for value, _ in found for place in (value.start, value.end)), len(text)]
-    around = [written_values.prose(text[a:b]) for a, b in zip(places[::2], places[1::2], strict=True)]
-    if written_values.ends(text, places[-2]):
+    """The parts of all values, and what stands around them unless it only announces one list."""
+    bounds = [0, *(place for value, _ in found for place in (value.start, value.end)), len(text)]
+    around = [written_values.prose(text[a:b]) for a, b in zip(bounds[::2], bounds[1::2], strict=True)]
+    if written_values.ends(text, bounds[-2]):
         around[-1] = ""
     if not any(around[1:-1]):
-        around = [said if len(said) > SHORT else "" for said in around]
+        around = ["" if _is_about_the_list(said) else said for said in around]
     parts = [Part(around[0], None)]
     for (_, of_value), said in zip(found, around[1:], strict=True):
         parts += [*of_value, Part(said, None)]

@@ -84,15 +84,15 @@ def looks_like_parts(text: str, start: int, end: int | None = None) -> bool:
 
 def leading_value(text: str) -> int | None:
     """Where the value begins that `text` begins with, after blanks, marks of a turn and a fence; None for words."""
-    place = _skip(text, 0)
-    while found := _MARK.match(text, place) or _FENCE.match(text, place):
-        place = _skip(text, found.end())
-    return place if text[place : place + 1] in ("[", "{", "(") else None
+    offset = _skip(text, 0)
+    while found := _MARK.match(text, offset) or _FENCE.match(text, offset):
+        offset = _skip(text, found.end())
+    return offset if text[offset : offset + 1] in ("[", "{", "(") else None
 
 
-def _skip(text: str, place: int) -> int:
-    blank = _BLANK.match(text, place)
-    return blank.end() if blank else place
+def _skip(text: str, offset: int) -> int:
+    blank = _BLANK.match(text, offset)
+    return blank.end() if blank else offset
 
 
 def values(text: str) -> Iterator[Value]:
@@ -101,11 +101,11 @@ def values(text: str) -> Iterator[Value]:
     A value stands at the beginning of the text, of a fenced block or of a line, or after a colon, `=` or a tag.
     Raises UnreadableError at the first that looks like parts and is broken.
     """
-    place, failures = 0, 0
+    offset, failures = 0, 0
     start = leading_value(text)
     while True:
         if start is None:
-            opening = _OPENING.search(text, place)
+            opening = _OPENING.search(text, offset)
             if opening is None:
                 return
             start = opening.start()
@@ -117,19 +117,19 @@ def values(text: str) -> Iterator[Value]:
                 raise
             if failures == _MOST_FAILURES:
                 return
-            place, start = start + 1, None
+            offset, start = start + 1, None
             continue
         yield Value(value, start, end)
-        place, start = end, None
+        offset, start = end, None
         if ends(text, end):
             return
 
 
-def ends(text: str, place: int) -> bool:
-    """Whether an end token stands at `place`, after blanks and the end of a fenced block."""
-    place = _skip(text, place)
-    fence = _FENCE.match(text, place)
-    mark = _MARK.match(text, _skip(text, fence.end()) if fence else place)
+def ends(text: str, offset: int) -> bool:
+    """Whether an end token stands at `offset`, after blanks and the end of a fenced block."""
+    offset = _skip(text, offset)
+    fence = _FENCE.match(text, offset)
+    mark = _MARK.match(text, _skip(text, fence.end()) if fence else offset)
     return mark is not None and not _START.search(mark[0])
 
 
@@ -146,28 +146,28 @@ def _decoded(text: str, start: int) -> tuple[Any, int]:
         raise UnreadableError("it is nested too deeply") from None
     except ValueError as error:  # what Python wrote, or a comma too many
         problem = error.msg if isinstance(error, json.JSONDecodeError) else "a number is too long"
-        place = error.pos - start if isinstance(error, json.JSONDecodeError) else 0
+        offset = error.pos - start if isinstance(error, json.JSONDecodeError) else 0
     literal, end = _as_python(text, start)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # "\d" in a string
             return ast.literal_eval(literal), end
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-        raise UnreadableError(f"it is no JSON ({problem}, character {place})") from None
+        raise UnreadableError(f"it is no JSON ({problem}, character {offset})") from None
 
 
 def _as_python(text: str, start: int) -> tuple[str, int]:
     """(the value at `start` as a Python literal, its end). Raises UnreadableError where brackets do not close."""
-    pieces, depth, place, before = [], 0, start, None
-    while place < len(text):
-        token = _TOKEN.match(text, place)
+    pieces, depth, offset, before = [], 0, start, None
+    while offset < len(text):
+        token = _TOKEN.match(text, offset)
         if token is None:
-            raise UnreadableError(f"it is no JSON (at character {place - start}: {text[place : place + 10]!r})")
+            raise UnreadableError(f"it is no JSON (at character {offset - start}: {text[offset : offset + 10]!r})")
         if token.lastgroup == "quote":
             break  # a string that never ends
         if before == token.lastgroup == "number":
             raise UnreadableError("it is no JSON (two numbers in a row)")  # 1-1-1-… is arithmetic to Python
-        piece, place, before = token[0], token.end(), token.lastgroup if token[0].strip() else before
+        piece, offset, before = token[0], token.end(), token.lastgroup if token[0].strip() else before
         if token.lastgroup == "string":
             piece = _PAIR_OF_SURROGATES.sub(_character, piece).replace("\n", "\\n").replace("\r", "\\r")
         pieces.append(_WORDS.get(piece, piece))
@@ -175,7 +175,7 @@ def _as_python(text: str, start: int) -> tuple[str, int]:
         if depth > DEEPEST:
             raise UnreadableError("it is nested too deeply")
         if depth == 0:
-            return "".join(pieces), place
+            return "".join(pieces), offset
     raise UnreadableError("it ends in the middle")
 
 

@@ -7,7 +7,7 @@ huggingface.co/datasets/BAAI/Multimodal-Robustness-Benchmark. Not the video benc
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from judge.core.benchmark import Answer, Dataset, Profile, Summary
@@ -82,15 +82,14 @@ class MMVU:
 BENCHMARK = MMVU()
 
 
-def verdict(record: Record, response: str | Sequence[Mapping[str, object]] | None) -> Verdict:
+def verdict(record: Record, response: str | Sequence[object] | None) -> Verdict:
     """What the rule makes of one response; parts are read as their texts, a line each.
 
     A blank response is wrong: the model failed. One in which no option can be read is wrong as well (score 0, reason
     "no_option"), as the protocol has it. Where the call failed, there is no score. `score_reference` is what the
     published extraction makes of whatever stands in the file: blanks and failure texts are wrong answers to it.
     """
-    parts = response if isinstance(response, list) else ()
-    text = response if isinstance(response, str) else "\n".join(str(p["text"]) for p in parts if p.get("text"))
+    text = response if isinstance(response, str) else "\n".join(_texts(response))
     unscored = failed_call(response)
     if unscored == "call_failed" and text.strip() in record.options:
         unscored = None  # an option may be called "None"
@@ -108,6 +107,19 @@ def verdict(record: Record, response: str | Sequence[Mapping[str, object]] | Non
     if details.get("letter", "") is None:
         details["reason"] = NO_OPTION
     return Verdict(record.id, "rule", score, unscored, record.category, record.index, details=details, failure=failure)
+
+
+def _texts(response: object) -> Iterator[str]:
+    """The texts of a list of parts: {"text": …}, {"type": "text", "content": …}, ["text", …], or texts themselves."""
+    for part in response if isinstance(response, list) else ():
+        if isinstance(part, Mapping):
+            said = part.get("text", part.get("content"))
+        elif isinstance(part, list | tuple) and len(part) == 2 and part[0] == "text":
+            said = part[1]
+        else:
+            said = part
+        if isinstance(said, str) and said:
+            yield said
 
 
 def _find(answer: Answer, records: Sequence[Record], known: set[str]) -> Record:

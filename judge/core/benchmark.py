@@ -46,14 +46,15 @@ class Dataset:
 class Answer:
     """One response as read from a file (see `judge.io.responses`).
 
-    response: text, a list of {"text", "image"} parts, or None where the model gave nothing.
+    response: text, a list of parts, {"text", "image"} or in another layout that the benchmark reads, or None where the
+    model gave nothing.
     record: the question that came with the answer (official to-eval files), else None.
     image_root: the folder below which images of the response may lie.
     """
 
     id: str | None
     index: int | None
-    response: str | list[dict[str, Any]] | None
+    response: str | list[Any] | None
     image_root: Path
     record: Mapping[str, Any] | None = None
     where: str = ""

@@ -76,7 +76,8 @@ def parse_answer(row: dict[str, Any], position: Position, root: Path) -> Answer:
         raise position.error("is missing; a model that gave nothing has null", field="response")
     response = _null_for_nan(row["response"])
     if isinstance(response, list):
-        response = _parts(response, "response", position)
+        # lists in the layouts of other writers are the benchmark's to read
+        response = response if any(map(_is_foreign, response)) else _parts(response, "response", position)
     elif not isinstance(response, str | None):
         raise position.error(f"is {kind_of(response)}; it is text, a list of parts or null", field="response")
     return Answer(name, index, response, root, where=str(position))
@@ -116,6 +117,13 @@ def _to_eval(path: Path, root: Path) -> Iterator[Answer]:
         elif not isinstance(answer, str | None):
             raise position.error(f"is {kind_of(answer)}; it is text, a list of parts or null", field="answer")
         yield Answer(name, None, answer, root, record=record, where=str(position))
+
+
+def _is_foreign(item: Any) -> bool:
+    """Whether an item of a list is in another layout than ours: {"type": "text", "content": …} or ["text", …]."""
+    if isinstance(item, dict):
+        return isinstance(item.get("type"), str) and not item.keys() & {"text", "image"}
+    return isinstance(item, list) and len(item) == 2 and isinstance(item[0], str)
 
 
 def _null_for_nan(value: Any) -> Any:

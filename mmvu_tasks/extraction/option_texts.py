@@ -47,21 +47,21 @@ def repeated(text: str, options: Sequence[str]) -> str | None:
     without their subject ("are sitting"), of two words or more.
     """
     whole, texts = _folded(text), [_folded(option) for option in options]
-    places = _places(whole, texts)
-    if places:
-        return _preferred(whole, places)
+    claimed = _find_claimed(whole, texts)
+    if claimed:
+        return _preferred(whole, claimed)
     if first := _YES_OR_NO.match(whole):
         fitting = [letter for letter, option in zip(LETTERS, texts, strict=True) if re.match(rf"{first[1]}\b", option)]
         if len(fitting) == 1:
             return fitting[0]
     counted = [_counted(option) if " " in option else "" for option in texts]
     for said, forms in ((_counted(text), counted), (whole, [_core(option) for option in texts])):
-        if places := _places(said, forms):
-            return next(iter(places)) if len(places) == 1 else None
+        if claimed := _find_claimed(said, forms):
+            return next(iter(claimed)) if len(claimed) == 1 else None
     return None
 
 
-def _places(whole: str, texts: Sequence[str]) -> dict[str, int]:
+def _find_claimed(whole: str, texts: Sequence[str]) -> dict[str, int]:
     """Where each text stands last, undenied, by letter."""
     found = {}
     for letter, option in zip(LETTERS, texts, strict=True):
@@ -70,9 +70,9 @@ def _places(whole: str, texts: Sequence[str]) -> dict[str, int]:
         rest = whole
         for longer in sorted({other for other in texts if option in other and option != other}, key=len, reverse=True):
             rest = rest.replace(longer, "\n" * len(longer))
-        place = _stands(option, rest)
-        if place is not None:
-            found[letter] = place
+        offset = _stands(option, rest)
+        if offset is not None:
+            found[letter] = offset
     return found
 
 
@@ -82,17 +82,17 @@ def _stands(option: str, whole: str) -> int | None:
         return 0 if re.match(rf"{option}(?:[,.;:!]|\Z)", whole) else None
     # "2" is neither in "-2" nor in "2.5"
     pattern = rf"(?<![\w\-])(?<!\d[.,])(?<!- (?=\d)){re.escape(option)}(?!\w|[.,]\d| or\b|\?)"
-    for place in reversed(list(re.finditer(pattern, whole))[-50:]):
-        before = whole[max(0, place.start() - 60) : place.start()]
+    for match in reversed(list(re.finditer(pattern, whole))[-50:]):
+        before = whole[max(0, match.start() - 60) : match.start()]
         if not _NOT_BEFORE.search(before) and not _SUPPOSED_BEFORE.search(before):
-            return place.start()
+            return match.start()
     return None
 
 
-def _preferred(whole: str, places: dict[str, int]) -> str | None:
+def _preferred(whole: str, claimed: dict[str, int]) -> str | None:
     """The one text, or of several the one said last, where "=" leads to it or the sentence says "but"."""
-    last = max(places, key=places.__getitem__)
-    return last if len(places) == 1 or _SET_APART.search(whole[max(0, places[last] - 60) : places[last]]) else None
+    last = max(claimed, key=claimed.__getitem__)
+    return last if len(claimed) == 1 or _SET_APART.search(whole[max(0, claimed[last] - 60) : claimed[last]]) else None
 
 
 def _folded(text: str) -> str:

@@ -4,7 +4,7 @@
         Statement("C", ASSERTED, STATED, 0), Statement("A", SUPPOSED, MENTIONED, 1)
 
 What a letter's sentence says before it and after it is held against `grammar`. Of an answer with more than `MOST`
-places, the first quarter of them and the last are read.
+mentions, the first quarter of them and the last are read.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Statement(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """statements: in order of the text. taken_back: the places of corrections ("wait", "actually"). ending: whether the
+    """statements: in order of the text. taken_back: where corrections stand ("wait", "actually"). ending: whether the
     last words are a letter."""
 
     statements: tuple[Statement, ...]
@@ -66,27 +66,27 @@ class Reading(NamedTuple):
 def read_statements(tokens: Tokens, *, verdicts: bool) -> Reading:
     """verdicts: whether a "yes" or "no" after a letter judges it (no option of the question is itself a yes or no)."""
     signs = tokens.signs
-    places = [
-        _Place(tokens, start, end)
+    mentions = [
+        _Mention(tokens, start, end)
         for match in grammar.GROUP.finditer(signs)
         for start, end in _split(tokens, *match.span())
     ]
-    if len(places) > MOST:
-        places = places[: MOST // 4] + places[-(MOST - MOST // 4) :]
-    judged = sum(place.yes or place.no for place in places)
-    ticks = _ticks(tokens, places)
+    if len(mentions) > MOST:
+        mentions = mentions[: MOST // 4] + mentions[-(MOST - MOST // 4) :]
+    judged = sum(mention.yes or mention.no for mention in mentions)
+    ticks = _ticks(tokens, mentions)
     found = [
-        ticks.get(place.start) or place.statement(first=number == 0, verdicts=verdicts and judged >= 2)
-        for number, place in enumerate(places)
+        ticks.get(mention.start) or mention.statement(first=number == 0, verdicts=verdicts and judged >= 2)
+        for number, mention in enumerate(mentions)
     ]
-    for number in _listed(signs, places):
+    for number in _listed(signs, mentions):
         if found[number].strength < Strength.VERDICT and found[number].polarity in (
             Polarity.ASSERTED,
             Polarity.MENTIONED,
         ):
             found[number] = found[number]._replace(polarity=Polarity.LISTED)
     corrections = tuple(match.start() for match in re.finditer(Kind.WAIT.value, signs))
-    ending = bool(places) and bool(re.fullmatch(r"T?[s?\n¶]*", signs[places[-1].end :]))
+    ending = bool(mentions) and bool(re.fullmatch(r"T?[s?\n¶]*", signs[mentions[-1].end :]))
     return Reading(tuple(found), corrections, ending)
 
 
@@ -122,7 +122,7 @@ def _after(signs: str, end: int) -> str:
     return reach[: boundary.end()] if boundary else reach
 
 
-class _Place:
+class _Mention:
     """A letter, or several together, with what its sentence says before and after it."""
 
     def __init__(self, tokens: Tokens, start: int, end: int) -> None:
@@ -208,41 +208,43 @@ class _Place:
         return Polarity.DENIED if grammar.RIGHT.match(after) else None
 
 
-def _ticks(tokens: Tokens, places: Sequence[_Place]) -> dict[int, Statement]:
+def _ticks(tokens: Tokens, mentions: Sequence[_Mention]) -> dict[int, Statement]:
     """Statements by ticks and crosses, after a letter's text or before every letter."""
     marks = [k for k, sign in enumerate(tokens.signs) if sign in (Kind.TICK.value, Kind.CROSS.value)]
-    if not marks or not places:
+    if not marks or not mentions:
         return {}
     found = {}
-    ahead = marks[0] < places[0].start and places[0].start - marks[0] <= 3
-    for place in places:
+    ahead = marks[0] < mentions[0].start and mentions[0].start - marks[0] <= 3
+    for mention in mentions:
         if ahead:
-            mark = re.search(r"([YW])[fm:]{0,3}\Z", tokens.signs[max(0, place.start - 4) : place.start])
+            mark = re.search(r"([YW])[fm:]{0,3}\Z", tokens.signs[max(0, mention.start - 4) : mention.start])
         else:
-            mark = grammar.TICKED.match(tokens.signs[place.end : place.end + 60])
+            mark = grammar.TICKED.match(tokens.signs[mention.end : mention.end + 60])
         if mark:
             polarity = Polarity.ASSERTED if mark[1] == Kind.TICK.value else Polarity.DENIED
-            found[place.start] = Statement(place.letters, polarity, Strength.VERDICT, place.start)
+            found[mention.start] = Statement(mention.letters, polarity, Strength.VERDICT, mention.start)
     return found
 
 
-def _listed(signs: str, places: Sequence[_Place]) -> set[int]:
-    """The numbers of the places that repeat the options: A, B, C, … in order, or all four with nothing in between."""
+def _listed(signs: str, mentions: Sequence[_Mention]) -> set[int]:
+    """The numbers of the mentions that repeat the options: A, B, C, … in order, or all four with nothing in between."""
     listed: set[int] = set()
-    for first in range(len(places)):
+    for first in range(len(mentions)):
         if first in listed:
             continue
-        run, letters = [first], places[first].letters
-        for number in range(first + 1, min(first + 8, len(places))):
-            between = signs[places[number - 1].end : places[number].start]
-            in_order = places[number].letters == "ABCDEFGH"[len(letters) : len(letters) + 1]
-            if not (in_order or re.fullmatch("[s,:]?\n?", between)) or set(letters) & set(places[number].letters):
+        run, letters = [first], mentions[first].letters
+        for number in range(first + 1, min(first + 8, len(mentions))):
+            between = signs[mentions[number - 1].end : mentions[number].start]
+            in_order = mentions[number].letters == "ABCDEFGH"[len(letters) : len(letters) + 1]
+            if not (in_order or re.fullmatch("[s,:]?\n?", between)) or set(letters) & set(mentions[number].letters):
                 break
             run.append(number)
-            letters += places[number].letters
+            letters += mentions[number].letters
             if sorted(letters) == list("ABCD"):
                 break
         ordered = letters == "ABCDEFGH"[: len(letters)] and len(run) >= 3
-        if (sorted(letters) == list("ABCD") or ordered) and all(places[k].item or not places[k].before for k in run):
+        if (sorted(letters) == list("ABCD") or ordered) and all(
+            mentions[k].item or not mentions[k].before for k in run
+        ):
             listed.update(run)
     return listed

@@ -114,7 +114,7 @@ def test_a_bad_official_answer_is_named():
     ("response", "reference", "strict"),
     [
         ("", "", "empty_answer"),
-        ("[GENERATION_FAILED] out of memory", "", "call_failed"),
+        ("[GENERATION_FAILED] out of memory", "[GENERATION_FAILED] out of memory\n", "call_failed"),
         ("Failed to obtain answer via API.", "Failed to obtain answer via API.\n", "call_failed"),
         ([{"text": "[LMMS_EVAL_BUDGET_EXCEEDED]", "image": None}], "[LMMS_EVAL_BUDGET_EXCEEDED]\n", "call_failed"),
         (" \n", "", "empty_answer"),

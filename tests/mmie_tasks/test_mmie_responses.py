@@ -57,7 +57,6 @@ TABLE = [
     # the sentence of qwen_image_edit, failures, nothing
     ("Generated image saved to: out/x 1.png\n", [(None, "out/x 1.png")]),
     ("It said: Generated image saved to: x.png", [("It said: Generated image saved to: x.png", None)]),
-    ("[GENERATION_FAILED] out of memory", []),
     ("", []),
     (" \n", []),
     (None, []),

@@ -49,6 +49,9 @@ def test_our_layout(tmp_path):
         {"id": "c", "index": None, "response": None, "model": "ignored"},
         {"id": "d", "response": [{"text": "only text"}, {"image": "only.png", "type": "image"}]},
         {"id": "e", "response": []},
+        {"id": "f", "response": [{"type": "text", "content": "A"}, {"type": "image", "content": "a.png"}]},
+        {"id": "g", "response": [["text", "A"], ["image", "a.png"]]},
+        {"id": "h", "response": float("nan")},
     )
     answers = read_responses(file_of(tmp_path, given))
     assert [(a.id, a.index, a.response) for a in answers] == [
@@ -57,6 +60,9 @@ def test_our_layout(tmp_path):
         ("c", None, None),
         ("d", None, [{"text": "only text", "image": None}, {"text": None, "image": "only.png"}]),
         ("e", None, []),
+        ("f", None, [{"type": "text", "content": "A"}, {"type": "image", "content": "a.png"}]),
+        ("g", None, [["text", "A"], ["image", "a.png"]]),
+        ("h", None, None),
     ]
     assert {a.image_root for a in answers} == {tmp_path}
     assert answers[2].where == f"{tmp_path}/answers.jsonl: line 3"

@@ -69,11 +69,14 @@ def test_tags_name_no_task_that_could_be_a_built_in() -> None:
 # Rows
 
 
+STUB = SimpleNamespace(dataset=None, publish=lambda *_: None, task="t", settings=SimpleNamespace(image_root=Path()))
+
+
 def aggregate(
     tasks: Tasks, row: str, verdicts: list[Verdict], monkeypatch: pytest.MonkeyPatch
 ) -> tuple[Any, list[float]]:
     """(the row's value, the scores lmms-eval would take its standard error over)."""
-    monkeypatch.setattr(Tasks, "session", lambda *_: SimpleNamespace(dataset=None, publish=lambda *_: None, task="t"))
+    monkeypatch.setattr(Tasks, "session", lambda *_: STUB)
     function = {entry["metric"]: entry["aggregation"] for entry in tasks.metric_list()}[row]
     given: list[dict[str, Any]] = [{"task": "t", "verdict": verdict.to_json()} for verdict in verdicts]
     value = function(given, args=None)
@@ -105,7 +108,7 @@ ANSWERS = [
         ("POS", 100 * 4 / 6, [100, 100, 0, 0, 100, 100]),  # a b c d e f
         ("NEG", 50.0, [100, 0, 100, 0]),  # a b c d
         ("RA_shape", 25.0, [100, 0, 0, 0]),
-        ("RA_reference", 100.0, [100, 100, 100, 100]),  # all right under the reference extraction
+        ("RA_reference", 100.0, [100] * 5),  # all right under the reference extraction, to which e is answered
         ("unscored", 100 / 11, [0] * 9 + [100, 0]),
     ],
 )

@@ -173,7 +173,7 @@ def test_the_command_line_gives_the_same_results_file(in_process, judged, tmp_pa
     rows = [{"id": r["id"], "response": [{"text": "Step 2: Stick the yellow heart.", "image": None}]} for r in records]
     answers = tmp_path / "answers.jsonl"
     answers.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    where = ["--benchmark", "mmie", "--data", str(demo_dir()), "--rubric", "mmjudge", "--max-unscored", "1"]
+    where = ["--benchmark", "mmie", "--data", str(demo_dir()), "--rubric", "mmjudge", "--partial"]
     found = {}
     with FakeEndpoint(judged) as fake:
         judges = {

@@ -169,6 +169,8 @@ def test_outside_a_run_a_task_is_asked_and_judged() -> None:
 
 
 def test_the_run_is_read_off_the_stack() -> None:
+    pytest.importorskip("lmms_eval.models", reason="lmms-eval is not installed")
+
     def simple_evaluate(predict_only: bool, lm: Any) -> Any:
         return running()
 

@@ -80,7 +80,7 @@ folder = Path(sys.argv[1])
 dataset = timed("read", lambda: find("mmie").load(folder))
 def count():
     parts = [part for record in dataset.records for part in (*record.question, *record.answer) if part.image]
-    found["tiles"] = sum(count_tiles(*read_image_size(locate(part.image, folder).path)) for part in parts)
+    found["tiles"] = sum(count_tiles(*read_image_size(locate(part.image, folder, linked=True).path)) for part in parts)
     found["records"], found["pictures"] = len(dataset.records), len(parts)
 timed("count", count)
 done()

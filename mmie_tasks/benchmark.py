@@ -80,9 +80,11 @@ class MMIE:
             return judging.undecided(record, unscored, judging.known_details(record))
         if not bare:
             assert record is not None  # `assess` and `join` see to it
-            asked = dataset.image_root if answer.record is None and dataset is not None else None
-            root = answer.image_root if asked is None else asked
-            made = judging.build_request(record, parts, profile, root=root, answer_root=answer.image_root)
+            data = dataset.image_root if answer.record is None and dataset is not None else None
+            root = answer.image_root if data is None else data
+            made = judging.build_request(
+                record, parts, profile, root=root, answer_root=answer.image_root, data_root=data
+            )
             return judging.noted(made, response)
         category = record.category if record else records.category_of_id(id_)
         if category is None:

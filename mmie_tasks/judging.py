@@ -18,9 +18,10 @@ In both, an image outside its root is never opened: the item is unscored (image_
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from judge.core.benchmark import Profile
@@ -41,16 +42,26 @@ _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|data:")
 
 
 def build_request(
-    record: Record, answer: Sequence[Part], profile: Profile, *, root: Path, answer_root: Path
+    record: Record,
+    answer: Sequence[Part],
+    profile: Profile,
+    *,
+    root: Path,
+    answer_root: Path,
+    data_root: Path | None = None,
 ) -> Request | Verdict:
     """The request for one answer, or the verdict where there is nothing to judge.
 
-    root, answer_root: folders that image names of the question and of the answer are relative to.
+    root, answer_root: folders that image names of the question and of the answer are relative to. data_root: the one
+    that the user named as data, None where questions came with the answers; see `locate`.
     """
     details = known_details(record)
     make = _reference if profile == "reference" else _strict
+    asked, answered = (
+        functools.partial(locate, root=folder, linked=folder == data_root) for folder in (root, answer_root)
+    )
     try:
-        return make(record, answer, root, answer_root, dict(details))
+        return make(record, answer, asked, answered, dict(details))
     except ImageRefused as refused:
         return undecided(record, refused.reason, {**details, "note": refused.message})
 
@@ -87,11 +98,15 @@ def noted(made: Request | Verdict, response: Response) -> Request | Verdict:
     return dataclasses.replace(made, details={**made.details, "unreadable": response.unreadable, "note": note})
 
 
-def locate(name: str, root: Path) -> Picture:
+Locate = Callable[[str], Picture]
+"""`locate` in one folder."""
+
+
+def locate(name: str, root: Path, *, linked: bool = False) -> Picture:
     """The image `name` of a record or a response below `root`: relative to it, or absolute and inside it.
 
-    In a folder that holds `data.json`, `images` may be a link to where there is room: whoever owns the data made it.
-    Raises ImageRefused.
+    linked: `root` is the folder that the user named as data. Its `images` may be a link to where there is room: the
+    user's own. In any other folder nobody knows who made a link, whatever else lies there. Raises ImageRefused.
     """
     if _URL.match(name):
         raise ImageRefused("image_address", "an image must be a file below the image root, not an address")
@@ -100,37 +115,37 @@ def locate(name: str, root: Path) -> Picture:
         if name.startswith(f"{base}/"):
             relative = name[len(f"{base}/") :]
     folder, _, inside = relative.removeprefix("./").partition("/")
-    if folder == HUB.images and os.path.islink(f"{root}/{HUB.images}") and (root / HUB.records).is_file():
+    if linked and folder == HUB.images and os.path.islink(f"{root}/{HUB.images}"):
         return Picture(below(root / HUB.images, inside), name)
     return Picture(below(root, relative), name)
 
 
 def _strict(
-    record: Record, answer: Sequence[Part], root: Path, answer_root: Path, details: dict[str, object]
+    record: Record, answer: Sequence[Part], asked: Locate, answered: Locate, details: dict[str, object]
 ) -> Request | Verdict:
     if not any((part.text and part.text.strip()) or part.image for part in answer):
         return undecided(record, "empty_answer", details)
     try:
-        question = [segment for part in record.question for segment in _segments(part, root)]
+        question = [segment for part in record.question for segment in _segments(part, asked)]
     except ImageRefused as refused:
         reason = "image_refused" if refused.reason == "image_address" else refused.reason  # the data's fault
         raise ImageRefused(reason, refused.message) from None
-    answered = [segment for part in answer for segment in _segments(part, answer_root)]
+    given = [segment for part in answer for segment in _segments(part, answered)]
     truth = "\n".join(part.text for part in record.answer if part.text) if record.category == "MSR" else None
-    return _request(record, _scaled(question), _scaled(answered), truth or None, details)
+    return _request(record, _scaled(question), _scaled(given), truth or None, details)
 
 
 def _reference(
-    record: Record, answer: Sequence[Part], root: Path, answer_root: Path, details: dict[str, object]
+    record: Record, answer: Sequence[Part], asked: Locate, answered: Locate, details: dict[str, object]
 ) -> Request | Verdict:
     skipped: list[str] = []
-    question = [segment for part in record.question for segment in _segments(part, root, skipped)]
-    answered: list[Segment] = []
+    question = [segment for part in record.question for segment in _segments(part, asked, skipped)]
+    given: list[Segment] = []
     count, left = _pictures(question), len(answer)
     for part in answer:
         wanted = part if count < ENOUGH_PICTURES else Part(part.text, None)
-        step = _segments(wanted, answer_root, skipped)
-        answered += step
+        step = _segments(wanted, answered, skipped)
+        given += step
         count += _pictures(step)
         left -= 1
         if count >= ENOUGH_PICTURES:
@@ -143,15 +158,15 @@ def _reference(
     if skipped:
         details["images_skipped"] = skipped
     truth = record.answer[0].text if record.category == "MSR" and record.answer else None
-    return _request(record, question, answered, truth, details)
+    return _request(record, question, given, truth, details)
 
 
-def _segments(part: Part, root: Path, skipped: list[str] | None = None) -> list[Segment]:
+def _segments(part: Part, find: Locate, skipped: list[str] | None = None) -> list[Segment]:
     """Text, then picture. A missing image goes onto `skipped` where that is given, else raises."""
     segments: list[Segment] = [] if part.text is None else [Text(writable(part.text))]
     if part.image is not None:
         try:
-            segments.append(locate(part.image, root))
+            segments.append(find(part.image))
         except ImageRefused as refused:
             if skipped is None or refused.reason == "image_refused":
                 raise

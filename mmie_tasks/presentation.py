@@ -24,9 +24,10 @@ def samples(answers: Sequence[Answer], dataset: Dataset | None) -> list[Sample]:
     data_root = None if dataset is None else dataset.image_root
     made = []
     for answer, (id_, record) in zip(answers, join(answers, dataset), strict=True):
-        root = data_root if answer.record is None else answer.image_root
-        question = [piece for part in record.question for piece in _pieces(part, root)] if record else []
-        given = [piece for part in answered(answer, id_).parts for piece in _pieces(part, answer.image_root)]
+        data = data_root if answer.record is None else None
+        root = data if answer.record is None else answer.image_root
+        question = [piece for part in record.question for piece in _pieces(part, root, data)] if record else []
+        given = [piece for part in answered(answer, id_).parts for piece in _pieces(part, answer.image_root, data)]
         truth = "\n".join(part.text for part in record.answer if part.text) if record else ""
         category = record.category if record else category_of_id(id_)
         made.append(Sample(id_, None, category, tuple(question), tuple(given), truth or None))
@@ -61,11 +62,13 @@ def _rank(verdict: Verdict) -> tuple[int, float, str]:
     return verdict.score, expected, verdict.id
 
 
-def _pieces(part: Part, root: Path | None) -> list[Piece]:
+def _pieces(part: Part, root: Path | None, data_root: Path | None) -> list[Piece]:
+    """data_root: as in `judging.build_request`, so that a sample shows what the judge saw."""
     pieces: list[Piece] = [Text(part.text)] if part.text else []
     if part.image is not None:
         try:
-            pieces.append(locate(part.image, root) if root is not None else Missing(part.image))
+            found = Missing(part.image) if root is None else locate(part.image, root, linked=root == data_root)
+            pieces.append(found)
         except ImageRefused:
             pieces.append(Missing(part.image))
     return pieces

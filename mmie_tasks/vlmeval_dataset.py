@@ -37,7 +37,7 @@ class MMIE(BenchmarkDataset):
                 message.append({"type": "text", "value": f"{part.text}\n"})
             if part.image is not None:
                 try:
-                    path = locate(part.image, self.source.image_root).path
+                    path = locate(part.image, self.source.image_root, linked=True).path
                     message.append({"type": "image", "value": str(path)})
                 except ImageRefused as refused:
                     say(f"mmjudge: {record.id} is asked without a picture: {refused.message}")

@@ -23,6 +23,7 @@ from typing import Any
 from judge.core.request import Picture, Text
 from judge.errors import UserError
 from judge.io import files
+from judge.io.image_paths import ImageRefused, below
 from judge.io.jsonl import Wanted, parse_lines
 
 FILE, IMAGES = "samples.jsonl", "images"
@@ -98,7 +99,8 @@ def write_samples(
 def read_samples(folder: Path) -> list[Sample]:
     """The samples of a results folder, [] where it has none. A kept picture's path lies in `folder`/images.
 
-    The folder may be anybody's: a picture under another name than ours is missing. Raises UserError with the line.
+    The folder may be anybody's: a picture under another name than ours, or one that is a link to what lies elsewhere,
+    is missing. Raises UserError with the line.
     """
     path = folder / FILE
     try:
@@ -176,9 +178,20 @@ def _pieces(rows: Any, folder: Path) -> Iterator[Piece]:
             raise ValueError(f"{kind} must be text")
         if kind == "text":
             yield Text(value)
-        elif kind == "image" and KEPT_NAME.fullmatch(value):
+        elif kind == "image" and _is_kept(folder, value):
             yield Picture(folder / value, value)
         elif kind in ("image", "missing"):
             yield Missing(value)
         else:
             raise ValueError(f"unknown part {kind!r}")
+
+
+def _is_kept(folder: Path, name: str) -> bool:
+    """Whether it is one of our names and no way out of `folder`. A picture that has gone is still ours."""
+    if not KEPT_NAME.fullmatch(name):
+        return False
+    try:
+        below(folder, name)
+    except ImageRefused as refused:
+        return refused.reason == "image_missing"
+    return True

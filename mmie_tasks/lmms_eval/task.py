@@ -82,7 +82,7 @@ def doc_to_target(doc: Mapping[str, Any]) -> str:
 
 def _open(name: str, root: Path | None) -> Any:
     assert root is not None
-    return decode_image(locate(name, root).path)
+    return decode_image(locate(name, root, linked=True).path)
 
 
 @functools.lru_cache(maxsize=65_536)
@@ -97,7 +97,7 @@ def _asked(record: Record, root: Path | None) -> Record:
     for part in record.question:
         try:
             if part.image is not None:
-                read_image_size(locate(part.image, root).path)
+                read_image_size(locate(part.image, root, linked=True).path)
         except ImageRefused as refused:
             say(f"mmjudge: {record.id} is asked without a picture: {refused.message}")
             part = Part(part.text, None)

@@ -1,5 +1,6 @@
 """Requests in both profiles: the recorded output of the official scorer, and that nothing leaves the image root."""
 
+import dataclasses
 import json
 
 import folders
@@ -13,9 +14,11 @@ from judge.core.benchmark import Answer
 from judge.core.request import Request, Text
 from judge.core.verdict import Verdict
 from judge.io.image_paths import ImageRefused
+from judge.io.samples import Missing
 from judge.model.images import decode_image
 from mmie_tasks import judging, responses
 from mmie_tasks.benchmark import BENCHMARK
+from mmie_tasks.demo import demo_dir
 from mmie_tasks.records import Part, Record
 
 GOLDEN = folders.GOLDEN_REQUESTS
@@ -151,14 +154,62 @@ def test_the_pictures_of_a_dataset_may_lie_behind_a_link(tmp_path):
     (tmp_path / "secret.png").write_bytes(b"")
     (disk / "out.png").symlink_to(tmp_path / "secret.png")
     (data / "images").symlink_to(disk)
-    with pytest.raises(ImageRefused):  # the folder of a run: who made the link, nobody knows
-        judging.locate("./images/a.png", data)
-    (data / "data.json").write_text("[]")
     for name in ("./images/a.png", "images/a.png", f"{data}/images/a.png"):
-        assert judging.locate(name, data).path == disk / "a.png"
+        assert judging.locate(name, data, linked=True).path == disk / "a.png"
     for name in ("images/../secret.png", "images//../secret.png", "images/out.png", "images", "./images/"):
         with pytest.raises(ImageRefused):
-            judging.locate(name, data)
+            judging.locate(name, data, linked=True)
+
+
+@pytest.mark.parametrize("profile", ["strict", "reference"])
+def test_links_count_in_the_folder_that_was_named_as_data_and_in_no_other(tmp_path, profile):
+    """An answers folder can hold whatever its maker likes: a data.json, and `images` as a link to anywhere."""
+    for name in ("data", "run"):
+        disk = tmp_path / f"{name}'s disk"
+        disk.mkdir()
+        (disk / "a.png").write_bytes(name.encode())
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "images").symlink_to(disk)
+        (tmp_path / name / "data.json").write_text("[]")
+    data, run = tmp_path / "data", tmp_path / "run"
+    asked = Record("SA-1", "SA", None, (Part("Q", "images/a.png"),), ())
+    unasked = Record("SA-1", "SA", None, (Part("Q", None),), ())
+    answered, silent = (Part("A", "images/a.png"),), (Part("A", None),)
+
+    def judged(record, answer, root, answer_root, data_root):
+        roots = {"root": root, "answer_root": answer_root, "data_root": data_root}
+        found = judging.build_request(record, answer, profile, **roots)
+        if isinstance(found, Verdict):
+            return found.unscored
+        return [picture.path.read_bytes() for picture in found.pictures]
+
+    assert judged(asked, silent, data, run, data) == [b"data"]
+    assert judged(unasked, answered, data, run, data) == "image_refused"
+    assert judged(asked, answered, data, run, data) == "image_refused"
+    assert judged(asked, silent, run, run, None) == "image_refused"  # a question that came with its answer
+    assert judged(unasked, answered, data, data, data) == [b"data"]  # references, which are the data's own
+
+
+@pytest.mark.parametrize("own_record", [False, True])
+def test_an_answers_folder_does_not_reach_outside_itself(tmp_path, own_record):
+    """Nothing from there is judged, and nothing from there is copied beside the results."""
+    run, secret = tmp_path / "run", tmp_path / "secret"
+    for folder in (run, secret):
+        folder.mkdir()
+    Image.new("RGB", (8, 8)).save(secret / "MSR-9102-0.png")
+    (run / "images").symlink_to(secret)
+    (run / "data.json").write_text("")
+    dataset = BENCHMARK.load(demo_dir())
+    record = next(record for record in dataset.records if record.category == "SA" and record.images)
+    answer = Answer(record.id, None, [{"text": "A", "image": "./images/MSR-9102-0.png"}], run)
+    if own_record:
+        answer = dataclasses.replace(answer, record={"id": record.id, "question": [{"text": "Q"}], "gt_answer": []})
+    (found,) = BENCHMARK.assess([answer], dataset, "strict")
+    assert isinstance(found, Verdict)
+    assert found.unscored == "image_refused"
+    (sample,) = BENCHMARK.view.samples([answer], dataset)
+    assert all(not picture.path.is_relative_to(secret) for picture in sample.pictures)
+    assert Missing("./images/MSR-9102-0.png") in sample.answer
 
 
 def test_question_and_answer_have_roots_of_their_own(tmp_path):

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from pathlib import Path
 
 import pytest
 
@@ -113,6 +114,23 @@ def test_a_picture_under_another_name_is_missing(tmp_path, name):
     row = {"id": "a", "index": 0, "category": None, "truth": None, "question": [{"image": name}], "answer": []}
     (tmp_path / "samples.jsonl").write_text(json.dumps(row) + "\n")
     assert samples.read_samples(tmp_path)[0].question == (Missing(name),)
+
+
+@pytest.mark.parametrize("linked", ["picture", "folder"])
+def test_a_kept_name_that_leads_elsewhere_is_missing(tmp_path, linked):
+    """A report would embed the file, and publishing would send it."""
+    name, out, secret = kept(b"key", ".png"), tmp_path / "out", tmp_path / "secret"
+    secret.mkdir()
+    (secret / Path(name).name).write_bytes(b"key")
+    out.mkdir()
+    if linked == "folder":
+        (out / "images").symlink_to(secret)
+    else:
+        (out / "images").mkdir()
+        (out / name).symlink_to(secret / Path(name).name)
+    row = {"id": "a", "index": 0, "category": None, "truth": None, "question": [{"image": name}], "answer": []}
+    (out / "samples.jsonl").write_text(json.dumps(row) + "\n")
+    assert samples.read_samples(out)[0].question == (Missing(name),)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 
+from judge.finetune.checkpoints import find_checkpoints
 from judge.finetune.extra import needs_finetune
 
 INTERRUPTED = 130  # as the shell has it: 128 + SIGINT
@@ -38,6 +40,11 @@ def run(args: argparse.Namespace) -> int:
 
             train_judge(recipe, resume=args.resume)
         except KeyboardInterrupt:
-            print(f"interrupted; --resume goes on from the last checkpoint in {recipe.out}", file=sys.stderr)
+            if find_checkpoints(Path(recipe.out), whole=True):
+                print(f"interrupted; --resume goes on from the last checkpoint in {recipe.out}", file=sys.stderr)
+            else:
+                print(
+                    f"interrupted before the first checkpoint in {recipe.out}; nothing can be resumed", file=sys.stderr
+                )
             return INTERRUPTED
     return 0

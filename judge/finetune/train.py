@@ -8,7 +8,6 @@ Byte-exact resuming holds for one machine, one number of threads and kernels tha
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -27,6 +26,7 @@ from judge.errors import UserError
 from judge.finetune import dataset
 from judge.finetune.agreement import Measured
 from judge.finetune.base import Base, load_trainable
+from judge.finetune.checkpoints import find_checkpoints
 from judge.finetune.loss import Lesson
 from judge.finetune.recipe import Recipe
 from judge.finetune.trainer import JudgeTrainer, Setup
@@ -116,15 +116,10 @@ def _about(setup: Setup) -> dict[str, Any]:
 
 def _last_checkpoint(out: Path, about: Mapping[str, Any], resume: bool) -> Path | None:
     """Where to go on, or None for a start. Raises UserError rather than mix two runs in one folder."""
-    found = {
-        int(m[1]): path for path in out.glob("checkpoint-*") if (m := re.fullmatch(r"checkpoint-(\d+)", path.name))
-    }
-    # the state is what a checkpoint ends with: without it, it was being written when the run was killed
-    whole = {step: path for step, path in found.items() if (path / "trainer_state.json").is_file()}
+    whole = find_checkpoints(out, whole=True)
     same = ("recipe_sha256", "base_weights", "data_sha256", "rubric_sha256", "held_out")
     if not resume:
-        if found or (out / FINISHED).exists():
-            raise UserError("holds an earlier run", file=out, fix="go on with --resume, or give another out")
+        _refuse_earlier(out)
         if _first_process():
             out.mkdir(parents=True, exist_ok=True)
             files.write_json(out / STARTED, {name: about[name] for name in same}, indent=2)
@@ -139,7 +134,21 @@ def _last_checkpoint(out: Path, about: Mapping[str, Any], resume: bool) -> Path 
         raise UserError(
             f"was started with another {', '.join(changed)}", file=out / STARTED, fix="give another out for another run"
         )
+    if not whole and _first_process():
+        print(f"{out} has no whole checkpoint: the run begins again", flush=True)
     return whole[max(whole)] if whole else None
+
+
+def _refuse_earlier(out: Path) -> None:
+    """Raise UserError where a run was here before; --resume is named only where there is something to go on from."""
+    if (out / FINISHED).exists():
+        raise UserError("holds an earlier run, which is finished", file=out, fix="give another out")
+    if find_checkpoints(out, whole=True):
+        raise UserError("holds an earlier run", file=out, fix="go on with --resume, or give another out")
+    if find_checkpoints(out, whole=False):
+        raise UserError(
+            "holds an earlier run without a whole checkpoint", file=out, fix="give another out, or delete this one"
+        )
 
 
 def _write_result(setup: Setup, trainer: JudgeTrainer, adapted: Any) -> Path:
@@ -193,5 +202,8 @@ def _agreement_line(metrics: Mapping[str, Any] | None) -> str:
             continue
         interval = "" if entry["ci_low"] is None else f" [{entry['ci_low']:.2f}, {entry['ci_high']:.2f}]"
         shown.append(f"{name} {entry['value']:.2f}{interval}")
-    unscored = metrics["unscored"]
-    return f"held out, n = {unscored['n']}: {', '.join(shown)}, unscored {unscored['value']:.1f}%"
+    unscored, scored = metrics["unscored"], metrics["pearson"]["n"]
+    return (
+        f"held out: {unscored['n']} answers, unscored {unscored['value']:.1f}%; on the {scored} with a score: "
+        f"{', '.join(shown)}"
+    )

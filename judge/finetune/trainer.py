@@ -31,6 +31,8 @@ from judge.finetune.recipe import Recipe
 from judge.scoring.grader import Grader
 
 CHECKPOINTS_KEPT = 2
+SELECTION = "selection"
+"""What the best weights are chosen by; see `JudgeTrainer.evaluate`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,13 +98,17 @@ class JudgeTrainer(Trainer):
         return super().create_optimizer(model)
 
     def evaluate(self, *_: Any, metric_key_prefix: str = "eval", **__: Any) -> dict[str, float]:
-        """Judge the answers that stop the training; metrics by the names of `judge.validity.coefficients.PAIRED`."""
+        """Judge the answers that stop the training; metrics by the names of `judge.validity.coefficients.PAIRED`.
+
+        `SELECTION` is the recipe's metric as weights are chosen by it: the worst there is where it is undefined or too
+        much is unscored. Logged as a metric, that penalty would read as a measurement.
+        """
         was_training = self.model.training
         self.model.eval()
         measured = self.judge(self.watched)
         self.model.train(was_training)
         found = {name: entry["value"] for name, entry in measured.metrics(resamples=0).items()}
-        found[self.recipe.metric] = measured.selected_by(self.recipe.metric)
+        found[SELECTION] = measured.selected_by(self.recipe.metric)
         metrics = {f"{metric_key_prefix}_{name}": value for name, value in found.items() if value is not None}
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
@@ -156,7 +162,7 @@ def training_arguments(recipe: Recipe, rows: int) -> TrainingArguments:
         "save_steps": recipe.save_every or 500,
         "save_total_limit": CHECKPOINTS_KEPT,
         "load_best_model_at_end": bool(recipe.patience),
-        "metric_for_best_model": recipe.metric if recipe.patience else None,
+        "metric_for_best_model": SELECTION if recipe.patience else None,
         "greater_is_better": recipe.metric not in ERRORS if recipe.patience else None,
         "logging_steps": max(1, min(10, steps // 10)),
         "report_to": "none",

@@ -72,7 +72,9 @@ class HubData:
         """
         folder = data or (Path(os.environ[self.variable]) if os.environ.get(self.variable) else None)
         if folder is not None:
-            return Located(self._local(folder), None)
+            # who gave the folder knows by which option, or by which key of a recipe
+            wrong = "give the folder" if data else f"point {self.variable} at the folder"
+            return Located(self._local(folder, f"{wrong} that holds it, {self.by_hand}"), None)
         file = self.fetch(self.records)
         return Located(file, file.parents[1 if self.folder else 0].name)
 
@@ -84,16 +86,12 @@ class HubData:
         if not (root / self.images).is_dir():
             self.unpack(self._archive_of(root, None if revision.startswith(LOCAL) else revision), root)
 
-    def _local(self, folder: Path) -> Path:
+    def _local(self, folder: Path, fix: str) -> Path:
         # a download of the whole dataset has the files one level down
         for file in (folder / self.records, folder / self.folder / self.records):
             if file.is_file():
                 return file
-        raise UserError(
-            f"no {self.records} here",
-            file=folder,
-            fix=f"point {self.variable} or --data at the folder that holds it, {self.by_hand}",
-        )
+        raise UserError(f"no {self.records} here", file=folder, fix=fix)
 
     def fetch(self, name: str, revision: str | None = None) -> Path:
         """One file, from the cache or downloaded with a progress bar, as …/COMMIT/[FOLDER/]NAME.

@@ -29,6 +29,7 @@ from judge.model.weights import original_layout
 
 VISION_TOLERANCE = 1e-5
 LOGIT_TOLERANCE = 5e-5
+FIX = "give --golden a folder with cases.json, arrays.npz and images/, as they were recorded"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +46,12 @@ class Golden:
 
 def read_golden(folder: Path) -> Golden:
     """The recording in a folder. Raises UserError where a file or a field is missing or cannot be read."""
-    content = read_object(folder / "cases.json")
+    try:
+        content = read_object(folder / "cases.json")
+    except UserError as error:
+        # a recording is no part of a judge folder, which is what the error would have the user mend
+        problem = error.problem.removesuffix(" from the judge folder")
+        raise UserError(problem, file=error.file, field=error.field, fix=FIX) from None
     try:
         meta, cases = content["meta"], tuple(content["cases"])
         with np.load(folder / "arrays.npz") as arrays:
@@ -62,9 +68,9 @@ def read_golden(folder: Path) -> Golden:
             },
         )
     except KeyError as missing:
-        raise UserError("is missing", file=folder / "cases.json", field=str(missing.args[0])) from None
+        raise UserError("is missing", file=folder / "cases.json", field=str(missing.args[0]), fix=FIX) from None
     except (OSError, ValueError) as error:
-        raise UserError(f"cannot be read: {error}", file=folder / "arrays.npz") from None
+        raise UserError(f"cannot be read: {error}", file=folder / "arrays.npz", fix=FIX) from None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,10 @@ from judge.results.result import Result
 
 RESULTS, VERDICTS = "results.json", "verdicts.jsonl"
 FIX = "write the folder again: mmjudge score … --out DIR"
+NAMED = 5
+"""So many results folders are named where their parent was given."""
+DEPTH = 3
+"""So many levels below a folder are searched for results: MODEL/mmjudge/BENCHMARK is the deepest that is written."""
 _KINDS = {"benchmark": str, "signature": str, "metrics": dict, "categories": dict, "unscored": dict}
 
 
@@ -120,11 +125,7 @@ class RunFolder:
         try:
             result = json.loads(files.read_bytes(self.results))
         except FileNotFoundError:
-            raise UserError(
-                "no results here; the run has not ended",
-                file=self.results,
-                fix="give its `mmjudge score … --out` again",
-            ) from None
+            raise self._without_results() from None
         except (OSError, ValueError, RecursionError) as error:
             raise UserError(f"cannot be read ({error})", file=self.results, fix="delete it and score again") from error
         missing = {"benchmark", "signature", "n", "metrics", "unscored"} - (
@@ -134,6 +135,23 @@ class RunFolder:
             raise UserError(f"is not a results file: {', '.join(sorted(missing))} missing", file=self.results)
         checked: Result = result
         return checked
+
+    def _without_results(self) -> UserError:
+        """Why there is no `results.json`: a run that has not ended, a folder that holds runs, or neither."""
+        if self.verdicts.exists() or self.owner.exists():
+            return UserError(
+                "no results here; the run has not ended",
+                file=self.results,
+                fix="give its `mmjudge score … --out` again",
+            )
+        below = find_runs(self.path)
+        if not below:
+            return UserError("no results here, nor in folders below", file=self.path, fix=FIX)
+        named = " ".join(shlex.quote(str(folder)) for folder in below[:NAMED])
+        more = f" and {len(below) - NAMED} more" if len(below) > NAMED else ""
+        return UserError(
+            f"is no results folder, but holds {len(below)}", file=self.path, fix=f"give instead: {named}{more}"
+        )
 
     def write_verdicts(self, verdicts: Iterable[Verdict]) -> None:
         """Write `verdicts.jsonl` anew, whole or not at all; a journal elsewhere keeps them. Raises OSError."""
@@ -146,6 +164,11 @@ class RunFolder:
     def read_samples(self) -> list[Sample]:
         """Questions and answers for reading, [] where none were kept. Raises UserError."""
         return samples.read_samples(self.path)
+
+
+def find_runs(folder: Path) -> list[Path]:
+    """The folders with a `results.json` up to `DEPTH` levels below `folder`, sorted."""
+    return sorted(file.parent for depth in range(1, DEPTH + 1) for file in folder.glob(f"{'*/' * depth}{RESULTS}"))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,7 +12,8 @@ A verdict does not say whose answer it is about, so a results folder comes with 
     out                           holds a results folder for each model, named after it
 
 What cannot be joined is kept and counted: answers that people scored and the judge left unscored, and those that only
-one side has. That both sides saw the same answer cannot be checked: a verdict does not hold it.
+one side has. A verdict does not hold the answer that it is about, but results say which answers they are of, by a hash:
+where people were shown all of another model's answers, the name is refused.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from judge.errors import UserError
 from judge.io.human_scores import HumanScore
 from judge.io.verdicts import read_verdicts
 from judge.results.run_folder import RESULTS, VERDICTS, RunFolder, read_run
+from judge.results.run_info import describe_answers
 
 AnswerKey = tuple[str, str]
 """id of the question, model under test: one answer."""
@@ -131,7 +133,7 @@ def read_judge_verdicts(given: Sequence[str], humans: Sequence[HumanScore]) -> J
     humans: says which models there are. Raises UserError for a model that nobody scored, a path that may be about
     several, a file that cannot be read, and verdicts that were made in different ways.
     """
-    models = list(dict.fromkeys(score.model for score in humans))
+    models = _answers_by_model(humans)
     verdicts: dict[str, list[Verdict]] = {}
     signature: Signature | None = None
     first: Path | None = None
@@ -151,12 +153,39 @@ def read_judge_verdicts(given: Sequence[str], humans: Sequence[HumanScore]) -> J
     return JudgeVerdicts(verdicts, signature)
 
 
-def _paths(word: str, models: Sequence[str]) -> list[tuple[str, Path]]:
+def _answers_by_model(humans: Sequence[HumanScore]) -> dict[str, str | None]:
+    """Every model that people scored → the hash of its answers as results have it, None where some are not given."""
+    answers: dict[str, dict[str, Answer | None]] = {}
+    for score in humans:
+        of_model = answers.setdefault(score.model, {})
+        of_model[score.id] = of_model.get(score.id) or score.answer
+    return {
+        model: None if None in some.values() else str(describe_answers([a for a in some.values() if a])["sha256"])
+        for model, some in answers.items()
+    }
+
+
+def _model_of(path: Path, models: Mapping[str, str | None]) -> str | None:
+    """The one model that the results at `path` are about: by the hash of the answers, else by the name in them."""
+    results = path / RESULTS if path.is_dir() else path.with_name(RESULTS)
+    if not results.is_file():
+        return None
+    run = RunFolder(results.parent).read_results().get("run") or {}
+    found = [model for model, answers in models.items() if answers and answers == run.get("answers", {}).get("sha256")]
+    if found:
+        return found[0] if len(found) == 1 else None
+    return run["model"] if run.get("model") in models else None
+
+
+def _paths(word: str, models: Mapping[str, str | None]) -> list[tuple[str, Path]]:
     model, path = split_model(word)
+    known = ", ".join(map(_shown, list(models)[:NAMED])) + (" …" if len(models) > NAMED else "")
     if model is not None:
         if model not in models:
-            known = ", ".join(map(_shown, models[:NAMED])) + (" …" if len(models) > NAMED else "")
             raise UserError(f"nobody scored answers of {model!r}; people scored: {known}", file=path)
+        meant = _model_of(path, models)
+        if meant not in (None, model):
+            raise UserError(f"is about answers of {meant!r}, not of {model!r}", file=path, fix=f"write {meant}={path}")
         return [(model, path)]
     if path.is_dir() and not (path / VERDICTS).exists():
         found = [(name, path / folder_name(name)) for name in models]
@@ -164,13 +193,12 @@ def _paths(word: str, models: Sequence[str]) -> list[tuple[str, Path]]:
         if found:
             return found
     if len(models) > 1:
-        example = models[0] or "MODEL"
         raise UserError(
-            f"does not say whose answers it is about; people scored {len(models)} models",
+            f"does not say whose answers it is about; people scored {len(models)} models: {known}",
             file=path,
-            fix=f"write {example}={path}",
+            fix=f"write {_model_of(path, models) or 'MODEL'}={path}",
         )
-    return [(models[0], path)]
+    return [(next(iter(models)), path)]
 
 
 def _read_one(path: Path) -> tuple[list[Verdict], Signature | None]:

@@ -155,9 +155,14 @@ def test_neither_folder_nor_zip(tmp_path: Path) -> None:
         location.load_dataset(tmp_path, images=True)
 
 
-def test_an_empty_folder(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"no MMR-benchmark.json here\n→ point MMVU_DATA or --data at the folder"):
+def test_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UserError, match=r"no MMR-benchmark.json here\n→ give the folder that holds it, or put"):
         location.load_dataset(tmp_path)
+    # a recipe of `mmjudge train` has no --data either
+    monkeypatch.setenv("MMVU_DATA", str(tmp_path))
+    with pytest.raises(UserError, match=r"no MMR-benchmark.json here\n→ point MMVU_DATA at the folder") as error:
+        location.load_dataset()
+    assert "--data" not in str(error.value)
 
 
 def huge() -> bytes:

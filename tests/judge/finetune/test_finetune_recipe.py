@@ -35,7 +35,7 @@ def test_the_real_recipe_takes_three_epochs_of_its_rows() -> None:
     found = read_recipe("recipes/internvl2_4b.toml")
     given = training_arguments(found, rows=700)
     assert (given.max_steps, given.per_device_train_batch_size, given.gradient_accumulation_steps) == (132, 1, 16)
-    assert given.metric_for_best_model == "pearson"
+    assert given.metric_for_best_model == "selection"
     assert given.greater_is_better
     assert given.load_best_model_at_end
 

@@ -18,7 +18,7 @@ from judge import cli
 from judge.errors import UserError
 from judge.finetune.agreement import Measured, compare_with_people
 from judge.finetune.recipe import Recipe
-from judge.finetune.train import train_judge
+from judge.finetune.train import _agreement_line, train_judge
 from judge.finetune.trainer import JudgeTrainer
 from judge.model.weights import checkpoint
 from mmie_tasks.demo import demo_dir, judge_dir
@@ -231,8 +231,8 @@ def test_training_judges_what_is_set_aside_for_it(recipe: Recipe) -> None:
         dataclasses.replace(recipe, max_steps=1, eval_every=1, validation=0.17, metric="mae", objective="score"),
         callbacks=[logged],
     )
-    (row,) = [row for row in logged.rows if "eval_mae" in row]
-    assert 0 <= row["eval_mae"] <= 6
+    (row,) = [row for row in logged.rows if "eval_selection" in row]
+    assert 0 <= row["eval_selection"] <= 6
     assert 0 <= row["eval_unscored"] <= 100
     assert (len(about["validation"]), len(about["held_out"]), about["rows"]) == (4, 8, 12)
 
@@ -257,17 +257,67 @@ def test_one_folder_is_for_one_run(recipe: Recipe, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no run to resume"):
         train_judge(recipe, resume=True)
     train_judge(recipe)
-    with pytest.raises(UserError, match=r"earlier run[^$]*--resume"):
+    with pytest.raises(UserError, match=r"earlier run, which is finished\n→ give another out$"):
         train_judge(recipe)
     with pytest.raises(UserError, match="is finished"):
         train_judge(recipe, resume=True)
     (Path(recipe.out) / "training.json").unlink()
+    with pytest.raises(UserError, match=r"earlier run[^$]*--resume"):
+        train_judge(recipe)
     with pytest.raises(UserError, match="another recipe_sha256"):
         train_judge(dataclasses.replace(recipe, lr=1e-3), resume=True)
     with (Path(recipe.data)).open("a") as file:
         file.write(json.dumps({**scored_rows()[0], "annotator": "a2"}) + "\n")
     with pytest.raises(UserError, match="another data_sha256"):
         train_judge(recipe, resume=True)
+
+
+def test_resuming_is_named_only_where_it_is_possible(
+    recipe: Recipe, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = dataclasses.replace(recipe, held_out=0.0, max_steps=1)
+    out = Path(recipe.out)
+    half = out / "checkpoint-1"
+    half.mkdir(parents=True)
+    with pytest.raises(UserError, match=r"without a whole checkpoint\n→ give another out, or delete this one$"):
+        train_judge(recipe)
+    (half / "trainer_state.json").write_text("{}")
+    with pytest.raises(UserError, match="go on with --resume"):
+        train_judge(recipe)
+
+    def interrupted(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("judge.finetune.train.train_judge", interrupted)
+    command = ["train", "recipes/tiny.toml", "--set", f"out={json.dumps(str(out))}"]
+    assert cli.main(command) == 130
+    assert f"--resume goes on from the last checkpoint in {out}" in capsys.readouterr().err
+    (half / "trainer_state.json").unlink()
+    assert cli.main(command) == 130
+    said = capsys.readouterr().err
+    assert f"interrupted before the first checkpoint in {out}" in said
+    assert "--resume" not in said
+
+
+def test_the_line_at_the_end_says_how_many_answers_were_compared() -> None:
+    """Of 6 answers 2 have a score: 4 against 5 and 2 against 1, so r is 1 and the mean error 1, of n = 2."""
+    measured = Measured((4, None, None, 2, None, None), (5.0, 1.0, 2.0, 1.0, 4.0, 6.0), tuple("abcdef"))
+    assert _agreement_line(measured.metrics(resamples=0)) == (
+        "held out: 6 answers, unscored 66.7%; on the 2 with a score: pearson 1.00, kappa_quadratic 0.80, mae 1.00"
+    )
+
+
+def test_a_penalty_is_not_logged_as_a_measurement(recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A judge that says 3 to everything has no correlation: the worst there is to choose weights by, and no number."""
+    monkeypatch.setattr(
+        JudgeTrainer, "judge", lambda trainer, answers, finished=None: compare_with_people(answers, [3] * len(answers))
+    )
+    logged = Logged()
+    train_judge(dataclasses.replace(recipe, max_steps=1, eval_every=1), callbacks=[logged])
+    (row,) = [row for row in logged.rows if "eval_selection" in row]
+    assert row["eval_selection"] == -1.0
+    assert "eval_pearson" not in row
+    assert row["eval_mae"] > 0
 
 
 def test_modules_that_are_not_there_cannot_be_adapted(recipe: Recipe) -> None:

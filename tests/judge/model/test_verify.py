@@ -114,6 +114,8 @@ def test_a_broken_recording_is_named(copy, spoil, message):
     with pytest.raises(UserError) as error:
         verify.read_golden(copy)
     assert message in str(error.value)
+    assert "give --golden a folder" in str(error.value)
+    assert "judge folder" not in str(error.value)
 
 
 def test_a_picture_that_is_not_there_is_named(copy, recorded):

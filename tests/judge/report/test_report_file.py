@@ -88,6 +88,12 @@ def test_a_folder_that_cannot_be_read(tmp_path, capsys, break_it, message):
     assert not (tmp_path / "report.html").exists()
 
 
+def test_the_folder_above_runs_names_them(folders, tmp_path, capsys):
+    assert cli.main(["report", str(tmp_path / "llava"), "--out", str(tmp_path / "report.html")]) == 2
+    below = f"give instead: {tmp_path}/llava/mmjudge/mmie_demo {tmp_path}/llava/mmvu"
+    assert f"is no results folder, but holds 2\n→ {below}" in capsys.readouterr().err
+
+
 def test_a_folder_without_samples_has_a_report_all_the_same(tmp_path):
     folder = mmvu(tmp_path / "run")
     (folder / "samples.jsonl").unlink()

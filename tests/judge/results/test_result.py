@@ -139,7 +139,26 @@ def test_discarding(tmp_path):
     RunFolder(tmp_path).write_results(built())
     RunFolder(tmp_path).discard_results()
     RunFolder(tmp_path).discard_results()
+    RunFolder(tmp_path).write_verdicts([])
     with pytest.raises(UserError, match="the run has not ended"):
+        RunFolder(tmp_path).read_results()
+
+
+def test_the_parent_of_results_names_them(tmp_path):
+    with pytest.raises(UserError, match="no results here, nor in folders below"):
+        RunFolder(tmp_path).read_results()
+    for name in ("b/mmjudge/mmie", "a a", "far/too/far/down"):
+        (tmp_path / name).mkdir(parents=True)
+        RunFolder(tmp_path / name).write_results(built())
+    with pytest.raises(UserError) as error:
+        RunFolder(tmp_path).read_results()
+    assert str(error.value) == (
+        f"{tmp_path}: is no results folder, but holds 2\n→ give instead: '{tmp_path}/a a' {tmp_path}/b/mmjudge/mmie"
+    )
+    for number in range(4):
+        (tmp_path / f"c{number}").mkdir()
+        RunFolder(tmp_path / f"c{number}").write_results(built())
+    with pytest.raises(UserError, match=r"holds 6\n.*c2 and 1 more$"):
         RunFolder(tmp_path).read_results()
 
 

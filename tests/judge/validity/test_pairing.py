@@ -4,10 +4,12 @@ import json
 
 import pytest
 
+from judge.core.benchmark import Answer
 from judge.core.signature import Signature
 from judge.core.verdict import Verdict
 from judge.errors import UserError
 from judge.io.human_scores import HumanScore
+from judge.results import run_info
 from judge.validity import pairing
 
 SIGNATURE = "benchmark:mmie|judge:O/J@9e8d|dtype:float32"
@@ -67,6 +69,29 @@ def test_a_folder_is_about_the_one_model_that_was_scored(tmp_path):
         judged = pairing.read_judge_verdicts([str(given)], [human("SA-1", 4)])
         assert {model: [v.score for v in found] for model, found in judged.verdicts.items()} == {"m": [3]}
         assert judged.signature == Signature.parse(SIGNATURE)
+
+
+def test_the_answers_say_whose_they_are(tmp_path):
+    """Two models' answers to one question, scored by people; the folder's results have the hash of n's."""
+    answers = {name: Answer("SA-1", None, text, tmp_path) for name, text in (("m", "a kite"), ("n", "a boat"))}
+    scores = [HumanScore("SA-1", name, "a", 4, answer) for name, answer in answers.items()]
+    where = folder(tmp_path / "out", verdict("SA-1", 3))
+    results = json.loads((where / "results.json").read_text())
+    run = {"model": "m", "answers": run_info.describe_answers([answers["n"]])}  # a name can be wrong, the hash not
+    (where / "results.json").write_text(json.dumps({**results, "run": run}))
+    for given in (where, where / "verdicts.jsonl"):
+        with pytest.raises(UserError, match=rf"people scored 2 models: 'm', 'n'\n→ write n={given}$"):
+            pairing.read_judge_verdicts([str(given)], scores)
+        with pytest.raises(UserError, match=rf"is about answers of 'n', not of 'm'\n→ write n={given}$"):
+            pairing.read_judge_verdicts([f"m={given}"], scores)
+    assert list(pairing.read_judge_verdicts([f"n={where}"], scores).verdicts) == ["n"]
+    # people scored answers that the hash is not of: the name in the results is what is left, and it may be another's
+    unlike = [human("SA-1", 4, "m"), human("SA-1", 4, "n")]
+    with pytest.raises(UserError, match=rf"write m={where}$"):
+        pairing.read_judge_verdicts([str(where)], unlike)
+    (where / "results.json").write_text(json.dumps(results))
+    with pytest.raises(UserError, match=rf"write MODEL={where}$"):
+        pairing.read_judge_verdicts([str(where)], unlike)
 
 
 def test_a_file_of_verdicts_alone_has_no_signature(tmp_path):

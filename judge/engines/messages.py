@@ -7,10 +7,9 @@
              {"type": "text", "text": "### Question\\nImage-0: <image>\\n### Answer\\nA cat.\\n### Feedback\\n"},
              {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0…"}}]}]
 
-One text with `<image>` where a picture stands, then the pictures in that order: vLLM leaves placeholders where it finds
-as many as there are pictures, while several texts would be joined by line breaks (vllm/entrypoints/chat_utils.py,
-`_get_full_multimodal_text_prompt`). `internvl2.jinja`, beside this file, is the chat template that makes the judge's
-prompt of it.
+One text with `<image>` where a picture stands, then the pictures in that order; several texts would be joined by line
+breaks (vllm/entrypoints/chat_utils.py, `_get_full_multimodal_text_prompt`). The chat template of the folder that
+`mmjudge convert` writes makes the judge's prompt of it (`judge.model.weights.hf_tokenizer.chat_template`).
 
 **Text of questions and answers.** The engine in this process hands the model ids, so that text cannot become a special
 token or a heading of the protocol. A server gets a string, and its tokenizer sees `<|end|>` wherever it stands. So what
@@ -31,7 +30,6 @@ import dataclasses
 import io
 import re
 from collections.abc import Collection, Sequence
-from pathlib import Path
 from typing import Any
 
 from PIL import Image
@@ -40,9 +38,6 @@ from judge.core.request import IMAGE_PLACEHOLDER, Picture, Text
 from judge.core.rubric import Piece
 from judge.model import conversation, images
 from judge.model.tokenizer import HEADING, clean
-
-TEMPLATE = Path(__file__).with_name("internvl2.jinja")
-"""The chat template to start a server with: `vllm serve … --chat-template FILE`."""
 
 JOINER = "\N{WORD JOINER}"
 

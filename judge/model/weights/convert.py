@@ -209,12 +209,17 @@ def require_same_ids(original: Path, converted: Path, described: original_layout
     for text in _TEXTS:
         spelled = text.replace(IMAGE_PLACEHOLDER, conversation.IMAGE_CONTEXT)
         wanted = ours.encode_trusted(conversation.chat_text(spelled, [], described.tokens_per_tile, system))
-        messages = [{"role": "user", "content": spelled}]
-        found = theirs.apply_chat_template(messages, add_generation_prompt=True, return_dict=True)["input_ids"]
-        if list(found) != wanted:
-            raise UserError(
-                f"its tokenizer.json splits {text!r} in another way than the SentencePiece tokenizer", file=converted
-            )
+        pictures = text.count(IMAGE_PLACEHOLDER)
+        as_served = f"{conversation.IMAGE_CONTEXT}\n" * pictures + text  # see `hf_tokenizer.chat_template`
+        parts = [{"type": "text", "text": text}, *[{"type": "image"}] * pictures]
+        for content in (spelled, as_served, parts):
+            messages = [{"role": "user", "content": content}]
+            found = theirs.apply_chat_template(messages, add_generation_prompt=True, return_dict=True)["input_ids"]
+            if list(found) != wanted:
+                raise UserError(
+                    f"its tokenizer.json splits {text!r} in another way than the SentencePiece tokenizer",
+                    file=converted,
+                )
 
 
 def require_same_logits(

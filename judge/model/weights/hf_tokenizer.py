@@ -2,7 +2,7 @@
 
     write_native_tokenizer(folder, Tokenizer.from_folder(folder), Path("out/native"))   tokenizer.json, and the files
                                                                                         of the original layout
-    chat_template(tokenizer, system)     {{ "<s> " }}{% if messages[0]['role'] != 'system' %}…
+    chat_template(tokenizer, system)     {%- set start = "<s> " -%}…
 
 Prompts get the ids of the reference tokenizer, whose leading blank the chat template spells out.
 """
@@ -23,6 +23,8 @@ from judge.model.tokenizer import BLANK, Tokenizer
 TOKENIZER_FILES = ("tokenizer.model", "special_tokens_map.json", "added_tokens.json")
 """Copied as they are, in both directions."""
 
+_TEMPLATE = Path(__file__).with_name("phi3_chat.jinja")
+
 # What transformers' processor wants to know by role. Judges see no videos; the processor refuses to be built without a
 # token for them, and a new one would lie beyond the embedding. vLLM makes a regular expression of it: no <|…|> here.
 _ROLES = {
@@ -41,26 +43,19 @@ def require_roles(tokenizer: Tokenizer, folder: Path) -> None:
 
 
 def chat_template(tokenizer: Tokenizer, system: str) -> str:
-    """Jinja of the template `phi3-chat` (see `judge.model.conversation`), all in one line: its blanks are tokens."""
+    r"""Jinja of the template `phi3-chat` (see `judge.model.conversation`), for transformers and for servers.
+
+    Pictures stand where a list of content parts has them, or where a text says `<IMG_CONTEXT>`. `<image>` names their
+    places instead, as for the reference, in what servers make of the messages that `judge.engines.messages` sends:
+    vLLM puts "<IMG_CONTEXT>\n" in front of a string, once a picture (vllm/entrypoints/chat_utils.py,
+    `_get_full_multimodal_text_prompt`), or hands over the list, one text before its pictures. As many `<image>` are
+    replaced as there are pictures; a text with fewer is left as it came.
+    """
     start = tokenizer.encode_trusted("<|system|>")
     start = start[: start.index(tokenizer.special["<|system|>"])]
-    parts = [
-        f"{{{{ {_literal(tokenizer.text_of(start))} }}}}",
-        "{% if messages[0]['role'] != 'system' %}",
-        f"{{{{ {_literal(f'<|system|>{chr(10)}{system}{conversation.STOP}')} }}}}",
-        "{% endif %}",
-        "{% for message in messages %}",
-        r"{{ '<|' + message['role'] + '|>\n' }}",
-        "{% if message['content'] is string %}{{ message['content'] }}{% else %}",
-        "{% for part in message['content'] %}",
-        f"{{% if part['type'] == 'image' %}}{{{{ '{conversation.IMAGE_CONTEXT}' }}}}",
-        "{% elif part['type'] == 'text' %}{{ part['text'] }}{% endif %}",
-        "{% endfor %}{% endif %}",
-        f"{{{{ '{conversation.STOP}' }}}}",
-        "{% endfor %}",
-        r"{% if add_generation_prompt %}{{ '<|assistant|>\n' }}{% endif %}",
-    ]
-    return "".join(parts)
+    given = {"start": tokenizer.text_of(start), "system": system}
+    lines = [f"{{%- set {name} = {json.dumps(text, ensure_ascii=False)} -%}}\n" for name, text in given.items()]
+    return "".join(lines) + _TEMPLATE.read_text(encoding="utf-8")
 
 
 def write_native_tokenizer(source: Path, tokenizer: Tokenizer, folder: Path) -> None:
@@ -156,8 +151,3 @@ def _fast_tokenizer(file: Path, tokenizer: Tokenizer) -> Any:
             special_tokens=[(content, tokenizer.special[content]) for content in {*first, *last}],
         )
     return fast
-
-
-def _literal(text: str) -> str:
-    """`text` as a Jinja string."""
-    return json.dumps(text, ensure_ascii=False)

@@ -16,7 +16,7 @@ from PIL import Image
 
 from judge.core.request import Picture, Text
 from judge.core.rubric import Literal
-from judge.engines.messages import JOINER, SPECIAL, TEMPLATE, broken_up, chat, data_url, message, prompt_length
+from judge.engines.messages import JOINER, SPECIAL, broken_up, chat, data_url, message, prompt_length
 from judge.io.image_paths import ImageRefused
 from judge.model import conversation, images
 from judge.model.tokenizer import HEADING, Tokenizer, clean
@@ -38,41 +38,7 @@ HOSTILE = [
 ]
 
 
-# The chat template ----------------------------------------------------------------------------------------------------
-
-
-def rendered(messages: list[dict], generation: bool = True) -> str:
-    jinja2 = pytest.importorskip("jinja2", reason="the report extra is not installed")
-    # as transformers and vLLM render chat templates
-    environment = jinja2.Environment(trim_blocks=True, lstrip_blocks=True)
-    template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
-    return template.render(messages=messages, bos_token="<s>", add_generation_prompt=generation)
-
-
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
-@pytest.mark.parametrize("parts", [False, True])
-def test_the_template_makes_the_recorded_prompt(case, parts):
-    """`<s>`, a blank, then the prompt: what tokenizers of transformers 4.57 and 5.23, slow and fast, turn into the
-    recorded ids in all 13 cases (tried by hand); the blank is the recorded lone U+2581."""
-    text = case["question"]
-    if case["images"] and "<image>" not in text:
-        text = f"<image>\n{text}"
-    content = [{"type": "image"}, {"type": "text", "text": text}, {"type": "image"}] if parts else text
-    system = {"role": "system", "content": conversation.SYSTEM_MESSAGE}
-    prompt = rendered([system, {"role": "user", "content": content}])
-    assert prompt.startswith("<s> <|system|>")
-    for tiles in case["num_patches_list"]:
-        prompt = prompt.replace("<image>", f"<img>{'<IMG_CONTEXT>' * (4 * tiles)}</img>", 1)
-    assert TOKENIZER.encode_trusted(prompt.removeprefix("<s> ")) == case["input_ids"]
-
-
-def test_the_template_continues_a_conversation():
-    turns = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
-    assert rendered(turns, generation=False) == "<s> <|user|>\na<|end|><|assistant|>\nb<|end|>"
-
-
-def test_the_documentation_shows_the_template():
-    assert TEMPLATE.read_text(encoding="utf-8") in (folders.ROOT / "docs" / "scale.md").read_text(encoding="utf-8")
+# Length ---------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])

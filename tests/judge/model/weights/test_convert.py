@@ -10,11 +10,13 @@ import PIL
 import plain_model
 import pytest
 import torch
+from folders import ROOT
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from transformers import AutoImageProcessor, AutoModelForImageTextToText, AutoProcessor, AutoTokenizer
 
 from judge.cli import main
+from judge.commands.convert import serving_commands
 from judge.errors import UserError
 from judge.model import conversation, images
 from judge.model.tokenizer import Tokenizer
@@ -222,13 +224,36 @@ def test_the_command_there_and_back(golden_folder, tmp_path, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == f"{there}: native layout, 85 tensors of equal bytes, {size(there):,} bytes"
     assert lines[1].startswith("largest difference of float32 logits: short ")
+    serve = (
+        f"  vllm serve {there} --served-model-name tiny-internvl2 --dtype bfloat16 --generation-config vllm"
+        f" --chat-template {there}/chat_template.jinja --chat-template-content-format string"
+        """ --limit-mm-per-prompt '{"image": 16}'"""
+    )
+    assert lines[4:] == [
+        f"{serve} --max-model-len 128 --port 8001",
+        f"{serve} --max-model-len 512 --port 8002",
+        "  mmjudge score answers.jsonl --benchmark mmie --out results"
+        " --judge 'http://localhost:8001/v1#short,http://localhost:8002/v1#long'"
+        f" --tokenizer {source}",
+    ]
+    assert (there / "chat_template.jinja").is_file()
     assert main(["convert", str(there), str(again), "--to", "native"]) == 2
     assert "is in the native layout already" in capsys.readouterr().err
     assert not again.exists()
     assert main(["convert", str(there), str(again)]) == 0
+    assert "vllm" not in capsys.readouterr().out
     assert main(["convert", str(source), str(again)]) == 2
     assert f"{again}: exists already, and nothing is overwritten" in capsys.readouterr().err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "again"]
+
+
+def test_the_documentation_has_the_commands_of_the_published_judge(tmp_path):
+    rope = {"original_max_position_embeddings": 4096}
+    config = {"dtype": "bfloat16", "text_config": {"max_position_embeddings": 131072, "rope_parameters": rope}}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    documented = " ".join((ROOT / "docs" / "scale.md").read_text(encoding="utf-8").replace("\\\n", " ").split())
+    for command in serving_commands(tmp_path, "MMIE/MMIE-Score", "MMIE/MMIE-Score"):
+        assert command.replace(str(tmp_path.resolve()), "/models/native") in documented
 
 
 def size(folder):

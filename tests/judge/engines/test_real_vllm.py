@@ -1,0 +1,60 @@
+"""A real vLLM that serves the bundled judge gives the scores and texts of the engine in this process.
+
+    TEST_VLLM_ADDRESS=http://localhost:8001/v1 pytest tests/judge/engines/test_real_vllm.py
+
+It serves what `mmjudge convert` makes of `mmie_tasks.demo.judge_dir()`, by the first command printed, with
+`--dtype float32`; docs/scale.md has the commands.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import os
+
+import pytest
+
+from judge.core.score_text import parse_score
+from judge.engines import EngineOptions, Prompt
+from judge.engines.server import connect
+from mmie_tasks.benchmark import BENCHMARK
+from mmie_tasks.demo import judge_dir
+
+ADDRESS = os.environ.get("TEST_VLLM_ADDRESS")
+
+pytestmark = pytest.mark.skipif(
+    ADDRESS is None, reason="TEST_VLLM_ADDRESS does not name a vLLM that serves the bundled judge"
+)
+
+
+def prompts() -> list[Prompt]:
+    """20: the demo's questions with their references, and five of them with the answer to the next."""
+    requests = BENCHMARK.references(None, 5)
+    swapped = [
+        dataclasses.replace(one, id=f"{one.id}-swapped", answer=other.answer)
+        for one, other in itertools.pairwise(requests[:6])
+    ]
+    rubric = BENCHMARK.rubric("mmjudge")
+    return [Prompt(request, rubric.render(request)) for request in (*requests, *swapped)]
+
+
+def judged(engine, asked):
+    """Text and score of each prompt, and why there is none."""
+    found = dict(engine.complete(asked))
+    return [
+        (one.text, one.unscored, one.note, parse_score(one.text or "", stopped=one.stopped, profile="strict"))
+        for one in (found[number] for number in range(len(asked)))
+    ]
+
+
+@pytest.mark.parametrize("under_way", [1, 16])
+def test_the_scores_and_texts_of_the_engine_in_this_process(under_way):
+    from judge.engines.local import load_local_engine
+
+    asked = prompts()
+    assert len(asked) == 20
+    server = connect(f"{ADDRESS}#short", tokenizer=str(judge_dir()), under_way=under_way)
+    assert server.identity["prompt"] == "checked"
+    wanted = judged(load_local_engine(str(judge_dir()), EngineOptions(device="cpu", dtype="float32")), asked)
+    assert all(unscored is None and score is not None for _, unscored, _, (score, _) in wanted)
+    assert judged(server, asked) == wanted

@@ -15,6 +15,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from judge.core.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from judge.core.verdict import Verdict
     from judge.engines import EngineOptions
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
     from judge.results.run_folder import Run, read_run
     from judge.scoring.score import ScoreOptions, load_judge, score
 
-__version__ = "0.1.0"
 __all__ = [
     "Comparison",
     "EngineOptions",

@@ -10,8 +10,8 @@ import os
 import sys
 from collections.abc import Sequence
 
-import judge
 from judge.core.foreign_text import Screen, shown_error
+from judge.core.version import __version__
 from judge.errors import UserError
 
 # name → one-line help; the module is judge.commands.<name>
@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="mmjudge", description="Score answers to MMIE and MMVU, and look after the judge."
     )
-    parser.add_argument("--version", action="version", version=f"mmjudge {judge.__version__}")
+    parser.add_argument("--version", action="version", version=f"mmjudge {__version__}")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, line in COMMANDS.items():
         subparser = subparsers.add_parser(name, help=line, description=line)

@@ -40,7 +40,7 @@ LAYERS = (
     ("judge.cli",),
 )
 """Low to high. A room imports itself and rooms of lower layers: rooms of one layer do not know each other. "judge" is
-the Python API in `judge/__init__.py`; its version may be read from anywhere."""
+the Python API in `judge/__init__.py`."""
 
 LOW_IN_MODEL = ("conversation", "images", "judge_files", "precision", "rope", "tokenizer")
 """Modules of judge/model that judge/model/weights may import; the others import it."""
@@ -77,27 +77,18 @@ def modules() -> dict[str, Module]:
 
 
 def imports(module: Module) -> set[str]:
-    """The modules of the house that a module imports anywhere; "judge" where it uses a name of the API."""
-    known, found, plain = modules(), set(), False
+    """The modules of the house that a module imports anywhere."""
+    known, found = modules(), set()
     for node in ast.walk(module.tree):
         if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-            found.update(name for name in names if name in known and name != "judge")
-            plain = plain or "judge" in names
+            found.update(alias.name for alias in node.names if alias.name in known)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{module.where}:{node.lineno}: a relative import"
             for alias in node.names:
                 whole = f"{node.module}.{alias.name}"
                 target = whole if whole in known else str(node.module)
-                if target in known and not (target == "judge" and alias.name.startswith("__")):
+                if target in known:
                     found.add(target)
-    api = {
-        node.attr
-        for node in ast.walk(module.tree)
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "judge"
-    }
-    if plain and any(not name.startswith("__") and f"judge.{name}" not in known for name in api):
-        found.add("judge")
     return found
 
 

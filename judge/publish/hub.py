@@ -20,8 +20,8 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal, TypeVar
 
-import judge
 from judge.core.foreign_text import MOST_OF_A_NOTE, on_one_line, shown
+from judge.core.version import __version__
 from judge.errors import UserError
 from judge.publish.details import File
 
@@ -85,7 +85,7 @@ class Hub:
         from huggingface_hub import HfApi, get_token
 
         self._token = get_token()
-        self._api = HfApi(token=self._token, library_name="mmjudge", library_version=judge.__version__)
+        self._api = HfApi(token=self._token, library_name="mmjudge", library_version=__version__)
 
     @property
     def endpoint(self) -> str:

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import judge
 from judge.core.benchmark import find
+from judge.core.version import __version__
 from judge.errors import UserError
 from judge.io import samples
 from judge.io.presentation import view_of
@@ -108,7 +108,7 @@ def _render(sections: Sequence[Section], browsers: Sequence[Mapping[str, Any]]) 
         interval=findings.interval,
         p_value=findings.p_value,
         signed=findings.signed,
-        version=judge.__version__,
+        version=__version__,
     )
 
 

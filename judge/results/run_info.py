@@ -25,8 +25,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import judge
 from judge.core.benchmark import Answer
+from judge.core.version import __version__
 from judge.io import files
 
 
@@ -89,7 +89,7 @@ def name_of_model(answers: Sequence[Answer], file: str | Path) -> str | None:
 
 def versions(packages: Iterable[str] = ()) -> dict[str, str]:
     """Versions of this package, Python, numpy and those of `packages` that are installed; imports none of them."""
-    found = {"mmjudge": judge.__version__, "python": platform.python_version()}
+    found = {"mmjudge": __version__, "python": platform.python_version()}
     for name in ("numpy", *packages):
         try:
             found[name] = importlib.metadata.version(name)

@@ -17,13 +17,13 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-import judge
 from judge.core import failure, score_text
 from judge.core.benchmark import Benchmark, Profile, Source
 from judge.core.request import Request
 from judge.core.rubric import Rubric
 from judge.core.signature import Signature
 from judge.core.verdict import Verdict
+from judge.core.version import __version__
 from judge.engines import Completion
 from judge.errors import UserError
 from judge.model.judge_files import Fields, read_object
@@ -79,7 +79,7 @@ def make_signature(
             parts["rubric"] = rubric.label
         parts |= {**(identity or {}), "parse": score_text.VERSION}
     parts["failures"] = failure.VERSION
-    parts |= {**benchmark.signature_parts(profile), "version": judge.__version__}
+    parts |= {**benchmark.signature_parts(profile), "version": __version__}
     return Signature({name: value.replace("|", "_").replace("\n", " ") for name, value in parts.items()})
 
 

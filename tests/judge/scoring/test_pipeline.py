@@ -432,7 +432,8 @@ IDENTITY = {
         *((name, {"identity": {**IDENTITY, name: f"{value}!"}}) for name, value in IDENTITY.items()),
         ("parse", {"judge.core.score_text.VERSION": "2"}),
         ("responses", {"toy.Toy.signature_parts": lambda self, profile: {"responses": "2"}}),
-        ("version", {"judge.__version__": "9.9"}),
+        ("failures", {"judge.core.failure.VERSION": "2"}),
+        ("version", {"judge.scoring.pipeline.__version__": "9.9"}),
     ],
 )
 def test_every_part_of_a_measurement_changes_the_line_and_is_named(monkeypatch, part, change):

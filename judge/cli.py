@@ -56,7 +56,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             module = importlib.import_module(f"judge.commands.{name}")
             module.add_arguments(subparser)
             subparser.set_defaults(run=module.run)
-    args = parser.parse_args(argv)
+    with contextlib.redirect_stderr(Screen(sys.stderr)):  # what is refused is quoted
+        args = parser.parse_args(argv)
     try:
         # what is printed quotes ids, labels and answers, which are anybody's
         with contextlib.redirect_stdout(Screen(sys.stdout)):

@@ -18,6 +18,8 @@ from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+HANG_SECONDS = 30
+
 Answer = Callable[[str, list[bytes]], Mapping[str, Any]]
 
 
@@ -46,7 +48,11 @@ Script = Callable[[int, Mapping[str, Any]], Fault | None]
 
 
 class FakeEndpoint:
-    """A context manager. asked: bodies in order of arrival, faulty ones included."""
+    """A context manager. asked: bodies in order of arrival, faulty ones included.
+
+    health: the status of /health; None for a server that answers no question at all. held: how many requests that were
+    told to hang did so to the end.
+    """
 
     def __init__(
         self,
@@ -60,6 +66,8 @@ class FakeEndpoint:
         self.asked: list[dict[str, Any]] = []
         self.seen_headers: list[Mapping[str, str]] = []
         self.most_at_once = self._at_once = 0
+        self.health: int | None = 404
+        self.health_asked, self.held = 0, 0
         self._lock, self._ended = threading.Lock(), threading.Event()
         self._connections: set[socket.socket] = set()
         self.card = {"id": model, "object": "model", "owned_by": owned_by, "max_model_len": window}
@@ -85,6 +93,12 @@ class FakeEndpoint:
             def do_GET(self) -> None:
                 if fake._ended.is_set():
                     self.close_connection = True
+                elif fake.health is None:
+                    fake._ended.wait(HANG_SECONDS)
+                    self.close_connection = True
+                elif self.path == "/health":
+                    fake.health_asked += 1
+                    self.reply(fake.health, b"")
                 elif self.path == "/v1/models":
                     self.reply(200, {"object": "list", "data": fake.cards})
                 elif self.path == "/version":
@@ -124,7 +138,7 @@ class FakeEndpoint:
                     fake.die()
                     self.close_connection = True
                 elif fault.kind == "hang":
-                    fake._ended.wait(30)
+                    fake.held += not fake._ended.wait(HANG_SECONDS)
                     self.close_connection = True
                 elif fault.kind == "cut":
                     self.reply(200, fake.completion(body), cut=True)

@@ -1,4 +1,4 @@
-r"""Text of others made fit for a screen or a note: it moves no cursor, turns no writing round, and has an end.
+r"""Text of others made fit for a screen or a note: it moves no cursor, holds no secret, and has an end.
 
     visible("PBL-1\x1b[2J")              ->  "PBL-1\\x1b[2J"
     visible("a\u202egpj.exe")            ->  "a\\u202egpj.exe", which a terminal shows as "aexe.jpg"
@@ -8,7 +8,7 @@ r"""Text of others made fit for a screen or a note: it moves no cursor, turns no
                                          ->  "FileNotFoundError: No such file or directory"
 
 Ids, labels, answers, replies of servers and messages of libraries are text of others. The command line shows all it
-prints through `Screen`, and an error through `shown_error`.
+prints through `Screen`, and an error through `shown_error`. Keys and passwords are hidden: `judge.core.secrets`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import re
 import unicodedata
 from typing import Any, TextIO
 
+from judge.core.secrets import hide_secrets
 from judge.errors import UserError
 
 MOST_OF_A_LINE = 1_000
@@ -52,8 +53,8 @@ def shortened(text: str, most: int) -> str:
 
 
 def shown(text: str) -> str:
-    """Lines for a screen: visible, none without end, and not without end in number."""
-    lines = text.split("\n")
+    """Lines for a screen: visible, without secrets, none without end, and not without end in number."""
+    lines = hide_secrets(text).split("\n")
     if len(lines) > MOST_LINES:
         left = len(lines) - MOST_LINES
         lines = [*lines[: MOST_LINES // 2], f"… [{left:,} lines left out]", *lines[-MOST_LINES // 2 :]]
@@ -63,11 +64,11 @@ def shown(text: str) -> str:
 def shown_error(error: UserError) -> str:
     """The message of an error, for a screen. What is wrong may be told in several lines; those after the first are
     indented, so that no text of others looks like the line that says what to do."""
-    where = [on_one_line(str(error.file), MOST_OF_A_LINE)] if error.file else []
+    where = [on_one_line(hide_secrets(str(error.file)), MOST_OF_A_LINE)] if error.file else []
     if error.record is not None:
-        where.append(f"record {on_one_line(error.record)}")
+        where.append(f"record {on_one_line(hide_secrets(error.record))}")
     if error.field is not None:
-        where.append(f'field "{on_one_line(error.field)}"')
+        where.append(f'field "{on_one_line(hide_secrets(error.field))}"')
     problem = shown(error.problem).replace("\n", "\n  ")
     return ": ".join([*where, problem]) + (f"\n→ {shown(error.fix)}" if error.fix else "")
 
@@ -82,20 +83,22 @@ def described(error: BaseException) -> str:
 
 
 def same_everywhere(words: str) -> str:
-    """Words of a library on one line, without what is only true of this run on this machine."""
+    """Words of a library on one line, without secrets, and without what is only true of this run on this machine."""
+    words = hide_secrets(words)
     words = _FOLDERS.sub("", _ADDRESS.sub("…", words[: 100 * MOST_OF_A_NOTE]))
     return on_one_line(" ".join(words.split()), MOST_OF_A_NOTE)
 
 
 class Screen:
-    """A stream of text that shows what is written to it with `visible`; in all else it is the stream it was made of."""
+    """A stream of text that shows what is written to it visible and without secrets; in all else it is the stream it
+    was made of."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
     def write(self, text: str) -> int:
-        """Write `text`, made visible; its length, as of a stream."""
-        self._stream.write(visible(text))
+        """Write `text`, made fit; its length, as of a stream."""
+        self._stream.write(visible(hide_secrets(text)))
         return len(text)
 
     def __getattr__(self, name: str) -> Any:

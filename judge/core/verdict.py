@@ -20,6 +20,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from judge.core.failure import MODEL, PASSING, UNSCORED
+from judge.core.secrets import hide_secrets
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,9 +76,14 @@ class Verdict:
         return None if probs is None else round(math.fsum(p * math.log2(1 / p) for p in probs if p > 0), 4)
 
     def to_json(self) -> dict[str, Any]:
-        """The line of `verdicts.jsonl`, without fields that have no value; `score` and `unscored` are always there."""
+        """The line of `verdicts.jsonl`, without fields that have no value; `score` and `unscored` are always there.
+
+        A note may quote what a server or a library said: secrets in it are hidden.
+        """
         # not dataclasses.asdict, which copies the parts of every part: most of what a line of the journal would cost
         row = {**vars(self), "details": dict(self.details), "expected": self.expected, "entropy": self.entropy}
+        if isinstance(note := self.details.get("note"), str):
+            row["details"]["note"] = hide_secrets(note)
         always = {"id", "by", "score", "unscored"}
         return {name: value for name, value in row.items() if name in always or value not in (None, {})}
 

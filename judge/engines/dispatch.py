@@ -12,6 +12,8 @@ rules:
 - an endpoint that has only failed for `patience` is dropped and its work done by the others; where nobody is left for
   a request, everything else is finished first and then UserError raised
 - a request that fails `ATTEMPTS` times, or is refused (4xx), is unscored with a reason; the run goes on
+- an endpoint with requests under way is asked whether it is alive; where it is not, time and again, and another one is
+  idle, its requests go there (a process that was killed may leave its connections open behind it)
 - an endpoint that has answered nothing and refuses, or reads another number of tokens than a prompt has, is dropped
   after the first few
 """
@@ -41,6 +43,11 @@ FIRST_REFUSALS = 16
 FIRST_MISREAD = 3
 """The same for prompts of which it read another number of tokens."""
 
+PROBE_SECONDS = 5.0
+"""For the answer whether an endpoint is alive."""
+MOST_PROBES = 3
+"""An endpoint that has not answered so many of these in a row, and nothing else meanwhile, is taken for dead."""
+
 LONGEST_REST = 60.0
 LONGEST_WAIT = 600.0
 """Seconds between two tries: of our own accord, and because the server asks for it."""
@@ -51,11 +58,12 @@ BUSY_PATIENCE = 20
 @dataclasses.dataclass(frozen=True)
 class Pace:
     """seconds: for a reply, the server's queue included. patience: for an endpoint that only fails. rest: after the
-    first failure, doubled with each."""
+    first failure, doubled with each. probe: between two questions whether an endpoint is alive."""
 
     seconds: float = 600.0
     patience: float = 180.0
     rest: float = 1.0
+    probe: float = 5.0
 
 
 class Endpoint:
@@ -108,7 +116,9 @@ class Dispatch:
         self._stopped = False
         self._results: queue.SimpleQueue[tuple[int, Completion] | BaseException | None] = queue.SimpleQueue()
         self._clients: dict[Endpoint, Client] = {}
-        threads = min(connections, max(1, len(prompts)))
+        self._running: collections.Counter[Endpoint] = collections.Counter()
+        self._ended = threading.Event()
+        self._threads = threads = min(connections, max(1, len(prompts)))  # of one endpoint
         for endpoint in endpoints:
             endpoint.trial = None  # of a run that was left
             if endpoint.dropped is None:
@@ -116,6 +126,8 @@ class Dispatch:
         for endpoint, client in self._clients.items():
             for _ in range(threads):
                 threading.Thread(target=self._work, args=(endpoint, client), name="judging", daemon=True).start()
+            if len(self._clients) > 1:
+                threading.Thread(target=self._watch, args=(endpoint, client), name="judging", daemon=True).start()
         with self._changed:
             self._settle()
 
@@ -131,6 +143,7 @@ class Dispatch:
         with self._changed:
             self._stopped = True
             self._changed.notify_all()
+        self._ended.set()
         for client in self._clients.values():
             client.close()
 
@@ -139,6 +152,7 @@ class Dispatch:
             while (task := self._take(endpoint)) is not None:
                 completion = self._ask(task, endpoint, client)
                 with self._changed:
+                    self._running[endpoint] -= 1
                     if endpoint.trial is task:
                         endpoint.trial = None
                     if completion is None:
@@ -163,9 +177,31 @@ class Dispatch:
                         if tasks and endpoint.takes(kind):
                             task = tasks.popleft()
                             endpoint.trial = task if endpoint.failures else None
+                            self._running[endpoint] += 1
                             return task
                 self._changed.wait(resting if resting > 0 else None)
             return None
+
+    def _watch(self, endpoint: Endpoint, client: Client) -> None:
+        """Give the work of a dead endpoint back, as soon as there is an idle one to do it."""
+        unanswered, answered = 0, endpoint.answered
+        while not self._ended.wait(self._pace.probe):
+            with self._changed:
+                quiet = self._running[endpoint] > 0 and endpoint.answered == answered
+                answered = endpoint.answered
+            why = client.trouble(PROBE_SECONDS) if quiet else None
+            unanswered = unanswered + 1 if why else 0
+            if why and unanswered >= MOST_PROBES and self._is_one_idle_beside(endpoint):
+                client.give_up(f"seems to be dead: {why}")
+                unanswered = 0
+
+    def _is_one_idle_beside(self, endpoint: Endpoint) -> bool:
+        with self._changed:
+            return any(
+                other.dropped is None and other.failures == 0 and self._running[other] < self._threads
+                for other in self._clients
+                if other is not endpoint and other.address.kind == endpoint.address.kind
+            )
 
     def _settle(self) -> None:
         """Wake who waits; end the run where all is done, or where nobody is left for what waits. Under the lock."""

@@ -17,11 +17,11 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import os
-import re
 from collections.abc import Callable, Mapping, Sequence
 
 from judge.core.benchmark import Benchmark
 from judge.core.foreign_text import visible
+from judge.core.secrets import known_secrets
 from judge.errors import UserError
 from judge.publish import details, entries, model_index
 from judge.publish.details import Digests, File
@@ -33,10 +33,6 @@ Merge = Callable[[str | None], str]
 """From the text of a file, None where there is none, to the same with ours in it."""
 MOST_FILES = 5_000
 """Files of one commit; the Hub takes 25,000 and grows slow before."""
-_SECRET = re.compile(r"(?i)(?:key|token|secret|password|passwd)\Z")
-"""Names of environment variables that hold what nobody else may know."""
-SHORTEST_SECRET = 8
-"""Characters; shorter ones are words."""
 SHOWN_BYTES = 200_000
 """Changed details up to this size are shown as a diff."""
 
@@ -240,11 +236,7 @@ def _brings(hub: Hub, plan: Plan, request: PullRequest) -> bool:
 
 def _refuse_token(hub: Hub, files: Sequence[File]) -> None:
     """Harnesses are known to write tokens into their logs, and a run records its command; no secret is published."""
-    secrets = {
-        name: os.fsencode(value).decode("latin-1")
-        for name, value in os.environ.items()
-        if _SECRET.search(name) and len(value) >= SHORTEST_SECRET
-    }
+    secrets = {name: os.fsencode(value).decode("latin-1") for name, value in known_secrets().items()}
     for file in files:
         text = file.data().decode("latin-1")
         for name, value in secrets.items():

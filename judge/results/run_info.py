@@ -5,7 +5,8 @@
      "command": "mmjudge score responses.jsonl …", "date": "2026-01-31T12:00:00+00:00", "seconds": 81.2,
      "machine": "Linux-6.1 x86_64, 16 processors", "versions": {"mmjudge": "0.1.0", …}}
 
-None of it is in the signature, and two runs compare whatever stands here. `answers.sha256` is over ids, positions and
+None of it is in the signature, and two runs compare whatever stands here. Keys and passwords in the command and in a
+harness's arguments are hidden, since results are published. `answers.sha256` is over ids, positions and
 responses, in whatever file and order they lie.
 """
 
@@ -26,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from judge.core.benchmark import Answer
+from judge.core.secrets import hide_secrets_in
 from judge.core.version import __version__
 from judge.io import files
 
@@ -49,8 +51,8 @@ class RunInfo:
         return {
             "model": self.model,
             "answers": dict(self.answers),
-            "harness": None if self.harness is None else dict(self.harness),
-            "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+            "harness": None if self.harness is None else hide_secrets_in(self.harness),
+            "command": shlex.join([Path(sys.argv[0]).name, *hide_secrets_in(sys.argv[1:])]),
             "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
             "seconds": round(time.monotonic() - self.started, 1),
             "machine": f"{platform.system()}-{platform.release()} {platform.machine()}, {os.cpu_count()} processors",

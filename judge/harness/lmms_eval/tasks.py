@@ -22,6 +22,7 @@ from types import FrameType
 from typing import Any
 
 from judge.core.benchmark import Answer, Benchmark, Dataset
+from judge.core.foreign_text import shown, shown_error
 from judge.core.metric import UNSCORED, Metric
 from judge.errors import UserError
 from judge.harness.lmms_eval.deferred import Item, Queue, answers, verdicts
@@ -39,7 +40,7 @@ class Refusal(SystemExit):
     """Ends the run with a message and exit code 1. lmms-eval retries ordinary exceptions and then exits with 0."""
 
     def __init__(self, problem: UserError | str) -> None:
-        super().__init__(f"mmjudge: {problem}")
+        super().__init__(f"mmjudge: {shown_error(problem) if isinstance(problem, UserError) else shown(problem)}")
 
 
 @dataclasses.dataclass(frozen=True)

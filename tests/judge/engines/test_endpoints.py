@@ -186,7 +186,7 @@ def test_the_command_line_gives_the_same_results_file(in_process, judged, tmp_pa
             found[name] = json.loads((tmp_path / name / "results.json").read_text())
             lines = (tmp_path / name / "verdicts.jsonl").read_text().splitlines()
             verdicts = sorted((json.loads(line) for line in lines), key=lambda row: row["id"])
-            found[name]["verdicts"] = [(row["id"], row["score"], row["feedback"]) for row in verdicts]
+            found[name]["verdicts"] = [(row["id"], row["score"], row.get("feedback")) for row in verdicts]
     assert found["folder"]["verdicts"] == found["address"]["verdicts"]
     assert found["folder"]["metrics"] == found["address"]["metrics"]
     assert "engine:server" in found["address"]["signature"]

@@ -1,0 +1,281 @@
+"""Endpoints that want to be heard for ever, to fill the memory, to be waited for, or to have a key written down."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import gzip
+import json
+import socket
+import threading
+import time
+import tracemalloc
+from collections.abc import Iterator
+
+import pytest
+from fake_endpoint import FakeEndpoint, Fault, hashed, said
+
+from judge import cli
+from judge.core.request import Request, Text
+from judge.core.rubric import Literal
+from judge.engines import Prompt, dispatch
+from judge.engines.dispatch import Pace
+from judge.engines.endpoints import MOST_BYTES, Address, Client, Failed, Refused, addresses
+from judge.engines.server import connect
+from judge.errors import UserError
+from mmie_tasks.demo import demo_dir
+
+KEY = "open-sesame-of-the-judge"
+MANY = [
+    Prompt(Request(f"q{n}", "PBL", (), (Text(f"answer {n}"),)), (Literal("### Answer\n"), Text(f"answer {n}")))
+    for n in range(20)
+]
+
+
+@contextlib.contextmanager
+def client(url: str, seconds: float = 60) -> Iterator[Client]:
+    one = Client(Address(url), seconds, 1)
+    try:
+        yield one
+    finally:
+        one.close()
+
+
+# Size -----------------------------------------------------------------------------------------------------------------
+
+ZEROS = 48 << 20
+"""Bytes of a reply once unpacked, much more than is allowed."""
+
+
+def zstd_of_zeros(blocks: int) -> bytes:
+    """RFC 8878: magic, no options, a window of 2^(10+7) bytes; blocks of 2^17 times the same byte, four bytes each."""
+    block = [((1 << 17) << 3 | 1 << 1 | (n == blocks - 1)).to_bytes(3, "little") + b"0" for n in range(blocks)]
+    return b"\x28\xb5\x2f\xfd" + b"\x00" + bytes([7 << 3]) + b"".join(block)
+
+
+PACKED = {
+    "gzip": gzip.compress(bytes(ZEROS)),
+    "gzip, gzip": gzip.compress(gzip.compress(bytes(ZEROS))),
+    "zstd": zstd_of_zeros(ZEROS >> 17),
+    "deflate": b"x",
+    "identity, br": b"x",
+}
+
+
+@pytest.mark.parametrize("encoding", PACKED)
+def test_a_packed_reply_is_not_unpacked(encoding):
+    assert len(PACKED[encoding]) < 64 << 10
+    fault = Fault(status=200, headers={"content-encoding": encoding}, body=PACKED[encoding])
+    with FakeEndpoint(hashed, lambda number, body: fault) as fake, client(fake.url) as one:
+        tracemalloc.start()
+        with pytest.raises(Failed, match=f"in the encoding {encoding.split(', ')[-1]}"):
+            one.ask({})
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert fake.seen_headers[0]["accept-encoding"] == "identity"
+    assert peak < 2 * MOST_BYTES
+
+
+def test_the_status_of_a_packed_page_counts():
+    fault = Fault(status=403, headers={"content-encoding": "gzip"}, body=PACKED["gzip"])
+    with (
+        FakeEndpoint(hashed, lambda number, body: fault) as fake,
+        client(fake.url) as one,
+        pytest.raises(Refused, match="403: Forbidden"),
+    ):
+        one.ask({})
+
+
+@pytest.mark.parametrize("status", [200, 400, 500])
+def test_a_long_reply_is_left(status):
+    fault = Fault(status=status, body=b'{"error": "' + b"x" * MOST_BYTES + b'"}')
+    error = pytest.raises(Failed, match=f"more than {MOST_BYTES} bytes")
+    with FakeEndpoint(hashed, lambda number, body: fault) as fake, client(fake.url) as one, error:
+        one.ask({})
+
+
+# Time -----------------------------------------------------------------------------------------------------------------
+
+OK = b"HTTP/1.1 200 OK\r\n"
+ENDLESS = {
+    "header lines": (OK, b"x-more: of them\r\n"),
+    "one header line": (OK + b"x-more: ", b"x"),
+    "no header": (b"", b"H"),
+    "go on": (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    "body": (OK + b"content-length: 1000000\r\n\r\n", b" "),
+    "body without length": (OK + b"\r\n", b" "),
+    "chunks": (OK + b"transfer-encoding: chunked\r\n\r\n", b"1\r\n \r\n"),
+    "chunk extension": (OK + b"transfer-encoding: chunked\r\n\r\n5;", b"x"),
+    "trailers": (OK + b"transfer-encoding: chunked\r\n\r\n0\r\n", b"x-more: of them\r\n"),
+    "gzip file name": (
+        OK + b"content-encoding: gzip\r\n\r\n" + bytes([0x1F, 0x8B, 8, 8, 0, 0, 0, 0, 0, 3]),  # RFC 1952: FNAME
+        b"n",
+    ),
+    "silence": (b"", b""),
+}
+
+
+@contextlib.contextmanager
+def dripping(first: bytes, then: bytes, seconds: float) -> Iterator[str]:
+    """A server that says `first`, and then `then` again and again for `seconds`; its address."""
+    over = threading.Event()
+
+    def serve() -> None:
+        with contextlib.suppress(OSError):
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(1 << 16)
+                connection.sendall(first)
+                end = time.monotonic() + seconds
+                while time.monotonic() < end and not over.wait(0.01):
+                    connection.sendall(then)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}/v1"
+        over.set()
+        server.shutdown(socket.SHUT_RDWR)
+    thread.join()
+
+
+@pytest.mark.parametrize("kind", ENDLESS)
+def test_one_clock_runs_over_the_whole_exchange(kind):
+    """The server goes on much longer than the clock; that it ended is not what ended the exchange."""
+    error = pytest.raises(Failed, match=r"no whole reply in 0\.5 s|in the encoding gzip")
+    with dripping(*ENDLESS[kind], seconds=20) as url, client(url, seconds=0.5) as one, error:
+        one.ask({})
+
+
+# A server that is gone ------------------------------------------------------------------------------------------------
+
+
+def texts(server, prompts: list[Prompt]) -> list[str | None]:
+    found = dict(server.complete(prompts))
+    return [found[number].text for number in range(len(prompts))]
+
+
+WANTED = [said(f"### Answer\nanswer {n}", []) for n in range(len(MANY))]
+
+
+@pytest.mark.parametrize("health", [None, 500, 503])
+def test_work_of_a_dead_engine_with_open_connections_goes_to_the_other(monkeypatch, health):
+    """One accepts requests and says nothing more: on no page, or that its engine is dead."""
+    monkeypatch.setattr(dispatch, "PROBE_SECONDS", 0.2)
+    with FakeEndpoint(hashed, lambda number, body: Fault("hang")) as dead, FakeEndpoint(hashed) as other:
+        server = connect(f"{dead.url},{other.url}", under_way=4, pace=Pace(patience=60, rest=0.01, probe=0.05))
+        dead.health = health
+        assert texts(server, MANY) == WANTED
+        assert dead.asked
+        assert dead.held == 0
+
+
+@pytest.mark.parametrize("health", [200, 404])
+def test_a_long_request_at_a_server_that_lives_is_waited_for(health):
+    """/health, or where there is no such page the list of models, says so while another one is idle."""
+    done = threading.Event()
+
+    def slow(number, body):
+        deadline = time.monotonic() + 60
+        while one.health_asked < 8 and time.monotonic() < deadline:  # more often than a dead one would be asked
+            done.wait(0.01)
+        return None
+
+    with FakeEndpoint(hashed, slow) as one, FakeEndpoint(hashed) as other:
+        one.health = health
+        server = connect(f"{one.url},{other.url}", under_way=20, pace=Pace(patience=60, rest=0.01, probe=0.02))
+        assert texts(server, MANY) == WANTED
+        assert one.asked
+        assert len(one.asked) + len(other.asked) == len(MANY)
+
+
+def test_a_killed_server_s_requests_come_back_at_once():
+    """Connections that end: the four under way are asked again elsewhere, and nobody waits for the reply's time."""
+    both = threading.Barrier(4)
+
+    def dying(number, body):
+        both.wait(30)
+        return Fault("die")
+
+    with FakeEndpoint(hashed, dying) as dead, FakeEndpoint(hashed) as other:
+        server = connect(f"{dead.url},{other.url}", under_way=4, pace=Pace(patience=60, rest=0.01, probe=600))
+        assert texts(server, MANY) == WANTED
+        assert len(dead.asked) == 4
+
+
+def test_giving_up_ends_what_is_under_way():
+    with FakeEndpoint(hashed, lambda number, body: Fault("hang")) as fake, client(fake.url) as one:
+        threading.Thread(target=lambda: (wait_for(fake), one.give_up("enough of it")), daemon=True).start()
+        with pytest.raises(Failed, match="enough of it"):
+            one.ask({})
+        assert fake.held == 0
+        one.close()
+        with pytest.raises(Failed, match="the run has ended"):
+            one.ask({})
+
+
+def wait_for(fake: FakeEndpoint) -> None:
+    while not fake.asked:
+        time.sleep(0.01)
+
+
+# Secrets --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [400, 401, 500, 200])
+def test_a_server_that_quotes_the_key_does_not_get_it_written_down(status, tmp_path, monkeypatch, capfd):
+    """As a proxy's error, and as the text of an answer: neither in a file nor on the screen."""
+    monkeypatch.setenv("MMJUDGE_API_KEY", KEY)
+    quoted = f"upstream got 'Authorization: Bearer {KEY}' from http://me:my-own-password@proxy/?api_key=abc " * 50
+    answers = tmp_path / "answers.jsonl"
+    answers.write_text(json.dumps({"id": "PBL-9001", "response": "x"}) + "\n")
+
+    def answer(text: str, pictures: list[bytes]) -> dict:
+        return {"text": f"{quoted}\n### Score\n3"}
+
+    def script(number, body):
+        return None if status == 200 else Fault(status=status, body=json.dumps({"error": quoted}).encode())
+
+    with FakeEndpoint(answer, script) as fake:
+        address = fake.url.replace("http://", "http://me:my-own-password@")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(dispatch, "LONGEST_REST", 0.01)
+            where = ["--benchmark", "mmie", "--data", str(demo_dir()), "--rubric", "mmjudge", "--partial"]
+            code = cli.main(["score", str(answers), *where, "--judge", address, "--out", str(tmp_path / "out")])
+        assert fake.seen_headers
+    assert (code == 0) == (status == 200)
+    written = "".join(file.read_text(errors="replace") for file in (tmp_path / "out").rglob("*") if file.is_file())
+    screen = "".join(capfd.readouterr())
+    secrets = [KEY, "my-own-password"] if status == 200 else [KEY, "my-own-password", "api_key=abc"]
+    for text in (written, screen):
+        assert not [secret for secret in secrets if secret in text]
+    if status in (400, 500):
+        note = json.loads((tmp_path / "out" / "verdicts.jsonl").read_text().splitlines()[-1])["details"]["note"]
+        number = "400: " if status == 400 else ""
+        assert note.startswith(f"{fake.url}: {number}upstream got 'Authorization: Bearer ***' from http://***@proxy/")
+        assert len(note) < 500
+
+
+@pytest.mark.parametrize(
+    "judge",
+    [
+        "http://me:my-own-password@a/v1,http://me:my-own-password@a/v1",
+        "http://me:my-own-password@a/v1#middle",
+        "ftp://me:my-own-password@a/v1",
+        "http://me:my-own-password@a:b/v1",
+        "http://a/v1?api_key=my-own-password",
+    ],
+)
+def test_messages_about_addresses_hold_no_password(judge):
+    with pytest.raises(UserError) as error:
+        addresses(judge)
+    assert "my-own-password" not in str(error.value)
+
+
+def test_what_a_server_says_of_itself_has_an_end():
+    with FakeEndpoint(hashed) as fake:
+        fake.cards = [{"id": f"{n} \x1b[2J" + "x" * 10_000, "owned_by": "y" * 10_000} for n in range(100)]
+        with pytest.raises(UserError, match="and 80 more") as error:
+            connect(fake.url, pace=dataclasses.replace(Pace(), patience=0.1))
+        assert len(str(error.value)) < 10_000
+        assert "\x1b" not in str(error.value)

@@ -125,7 +125,8 @@ def _exit_code(result: Mapping[str, Any], max_unscored: float) -> int:
         file=sys.stderr,
     )
     if missing := unscored["reasons"].get("not_answered"):
-        print(f"→ {missing} questions have no answer in FILE; if only these were asked, add --partial", file=sys.stderr)
+        hint = "if only the others were asked: --partial, and another --out"
+        print(f"→ {missing} questions have no answer in FILE; {hint}", file=sys.stderr)
     if "image_missing" in unscored["reasons"]:
         print("→ pictures of answers are looked for beside FILE, or below --image-root DIR", file=sys.stderr)
     return TOO_MANY_UNSCORED

@@ -37,12 +37,13 @@ class Signature:
 
     def differences(self, other: Signature) -> dict[str, tuple[str | None, str | None]]:
         """Parts that differ, `RUN_PARTS` aside, name → (ours, theirs); None where a side lacks the part."""
-        names = [*self.parts, *(name for name in other.parts if name not in self.parts)]
-        return {
-            name: (self.parts.get(name), other.parts.get(name))
-            for name in names
-            if name not in RUN_PARTS and self.parts.get(name) != other.parts.get(name)
-        }
+        return {name: values for name, values in self.all_differences(other).items() if name not in RUN_PARTS}
+
+    def all_differences(self, other: Signature) -> dict[str, tuple[str | None, str | None]]:
+        """As `differences`, with those that name one run's input."""
+        names = dict.fromkeys([*self.parts, *other.parts])
+        values = {name: (self.parts.get(name), other.parts.get(name)) for name in names}
+        return {name: pair for name, pair in values.items() if pair[0] != pair[1]}
 
     @classmethod
     def parse(cls, line: str) -> Signature:

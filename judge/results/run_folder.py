@@ -146,7 +146,7 @@ class RunFolder:
             )
         below = find_runs(self.path)
         if not below:
-            return UserError("no results here, nor in folders below", file=self.path, fix=FIX)
+            return UserError("no results here, nor in folders below", file=self.results, fix=FIX)
         named = " ".join(shlex.quote(str(folder)) for folder in below[:NAMED])
         more = f" and {len(below) - NAMED} more" if len(below) > NAMED else ""
         return UserError(

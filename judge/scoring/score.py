@@ -115,7 +115,7 @@ class Scoring:
         folder.refuse_other_owner(self.info.owner)
         if folder.results.exists():
             found = Signature.parse(folder.read_results()["signature"])
-            if parts := self.grader.signature.differences(found):
+            if parts := self.grader.signature.all_differences(found):
                 raise UserError(
                     f"holds results that were measured otherwise: {', '.join(parts)} differ",
                     file=folder.results,

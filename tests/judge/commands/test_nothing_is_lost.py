@@ -32,8 +32,13 @@ def answers(file: Path, texts: list[str]) -> Path:
     return write(file, [{"id": f"q{n}", "response": text} for n, text in enumerate(texts)])
 
 
-def judge(name: str = "toy/judge") -> LoadedJudge:
-    return LoadedJudge(HashJudge(judge=name), "mmjudge")
+def judge(name: str = "toy/judge", feedback: str = "f1") -> LoadedJudge:
+    class Replaying(HashJudge):
+        @property
+        def identity(self) -> dict[str, str]:
+            return {"judge": self.judge, "feedback": feedback}
+
+    return LoadedJudge(Replaying(judge=name), "mmjudge")
 
 
 @pytest.fixture
@@ -48,6 +53,7 @@ OTHERS = {
     "other answers to the same questions": (["one", "two", "four"], "a", judge, "belongs to other answers"),
     "fewer answers": (["one", "two"], "a", judge, "belongs to other answers"),
     "another model that says the same": (["one", "two", "three"], "b", judge, "answers of 'a', not of 'b'"),
+    "another replay": (["one", "two", "three"], "a", lambda: judge("toy/judge", "f2"), "otherwise: feedback differ"),
     "another judge": (["one", "two", "three"], "a", lambda: judge("other/judge"), "measured otherwise: judge differ"),
 }
 
@@ -166,7 +172,10 @@ def test_questions_without_an_answer_have_no_score(tmp_path, capsys, form):
     assert result["unscored"] == {**result["unscored"], "n": 28, "rate": 28 / 48, "reasons": {"not_answered": 28}}
     assert result["failures"]["call"]["reasons"] == {"not_answered": 28}
     assert "part:" not in result["signature"]
-    assert "28 questions have no answer in FILE; if only these were asked, add --partial" in capsys.readouterr().err
+    assert (
+        "28 questions have no answer in FILE; if only the others were asked: --partial, and another --out"
+        in capsys.readouterr().err
+    )
 
 
 @pytest.mark.parametrize("form", ["ours", "samples"])

@@ -18,6 +18,7 @@ from judge.errors import UserError
 COMMANDS = {
     "score": "score saved responses: verdicts.jsonl and results.json",
     "compare": "paired difference of two results folders",
+    "table": "finished runs as a leaderboard: text, Markdown, LaTeX, CSV or JSON",
     "agree": "how well a judge's scores agree with people's",
     "ablate": "what each criterion of the rubric does to a judge's scores",
     "report": "results folders as one HTML file",

@@ -166,9 +166,9 @@ class RunFolder:
         return samples.read_samples(self.path)
 
 
-def find_runs(folder: Path) -> list[Path]:
-    """The folders with a `results.json` up to `DEPTH` levels below `folder`, sorted."""
-    return sorted(file.parent for depth in range(1, DEPTH + 1) for file in folder.glob(f"{'*/' * depth}{RESULTS}"))
+def find_runs(folder: Path, name: str = RESULTS) -> list[Path]:
+    """The folders up to `DEPTH` levels below `folder` that hold the file `name`, sorted; [] for what is no folder."""
+    return sorted(file.parent for depth in range(1, DEPTH + 1) for file in folder.glob(f"{'*/' * depth}{name}"))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,0 +1,107 @@
+"""`mmjudge table DIR…`: finished runs as a leaderboard, for a terminal, a paper, a page or a spreadsheet.
+
+    mmjudge table out/llava out/qwen
+    mmjudge table out --by field                      every run in folders below out; the main metric by field
+    mmjudge table out/* --format latex > table.tex
+
+One row a run, the best first, with published systems between them where they were measured alike. Runs that were not
+measured alike stand in tables of their own. What is no results folder among several is left out, and said.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from judge.commands.table_formats import FORMATS, Leaderboard, Published
+from judge.core.benchmark import find
+from judge.errors import UserError
+from judge.io.presentation import view_of
+from judge.report.published import matching, read_published
+from judge.results.run_folder import RunFolder, find_runs, read_run
+from judge.results.table import CATEGORY, Group, rank_runs
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "folders", nargs="+", type=Path, metavar="DIR", help="results folders of `mmjudge score`, or folders above them"
+    )
+    parser.add_argument(
+        "--format", choices=list(FORMATS), default="text", help="csv and json have all digits (default: text)"
+    )
+    parser.add_argument(
+        "--by",
+        metavar="FIELD",
+        help=f"the first metric by {CATEGORY}, or by what else results are given by: MMIE's field, MMVU's level",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    runs = [read_run(folder) for folder in results_folders(args.folders)]
+    boards = [_with_published(group) for group in rank_runs(runs)]
+    if args.by is not None:
+        boards = _by(boards, args.by)
+    print(FORMATS[args.format](boards, args.by))
+    return 0
+
+
+def results_folders(given: Sequence[Path]) -> list[Path]:
+    """The results folders among `given` and below them, each once.
+
+    What holds none is left out with a line on stderr. Raises UserError for a path that does not exist, and where there
+    is no results folder at all. A run that has not ended is left to `read_run`, which refuses it.
+    """
+    found: dict[Path, Path] = {}
+    left_out = []
+    for path in given:
+        folder = RunFolder(path)
+        if not path.exists():
+            raise UserError("no such results folder", file=path)
+        own = folder.results.exists() or folder.verdicts.exists() or folder.owner.exists()
+        below = [path] if own else find_runs(path)
+        found |= {one.resolve(): one for one in below if one.resolve() not in found}
+        begun = [] if own else find_runs(path, folder.owner.name)
+        left_out += [str(one) for one in begun if one not in below] if below or begun else [str(path)]
+    if not found:
+        raise UserError("no results here, nor in folders below", file=given[0], fix="mmjudge score … --out DIR")
+    if left_out:
+        print(f"left out, no results in: {', '.join(left_out)}", file=sys.stderr)
+    return list(found.values())
+
+
+def _with_published(group: Group) -> Leaderboard:
+    """The group with the systems that were measured as its runs were, and why there are none where there are none."""
+    benchmark = find(group.benchmark)
+    view = view_of(benchmark)
+    tables = read_published(view.published) if view.published else []
+    table, refusals = matching(tables, [standing.run.results for standing in group.standings])
+    if table is None:
+        return Leaderboard(group, group.metrics, refusals=tuple(refusals))
+    # what was published may be measured as a metric that is no headline, and is shown for the runs too then
+    measured = [metric for metric in benchmark.metrics if metric.name in table.metrics.values()]
+    metrics = [*group.metrics, *(metric for metric in measured if metric not in group.metrics)]
+    values = {metric.name: table.values(metric.name) for metric in measured}
+    systems = [
+        Published(
+            system.name, table.answers, {name: of[system.name] for name, of in values.items() if system.name in of}
+        )
+        for system in table.systems
+    ]
+    source = f"{table.title} ({table.source}). {table.protocol}"
+    return Leaderboard(group, metrics, systems, source)
+
+
+def _by(boards: Sequence[Leaderboard], field: str) -> list[Leaderboard]:
+    """Those whose results are given by `field`. Raises UserError where none are."""
+    having, refused = [], []
+    for board in boards:
+        try:
+            board.group.members(field)
+            having.append(board)
+        except UserError as error:
+            refused.append(error)
+    if not having:
+        raise refused[0]
+    return having

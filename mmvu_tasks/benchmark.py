@@ -7,6 +7,7 @@ huggingface.co/datasets/BAAI/Multimodal-Robustness-Benchmark. Not the video benc
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -74,6 +75,21 @@ class MMVU:
 
     def signature_parts(self, profile: Profile) -> Mapping[str, str]:
         return {"extraction": extract.VERSION, "asked": prompts.identity()}
+
+    def check_verdict(self, verdict: Verdict) -> None:
+        allowed: Mapping[str, tuple[object, ...]] = {
+            "type": ("POS", "NEG"),
+            "level": categories.LEVELS,
+            "score_reference": (0, 1, None),
+        }
+        if verdict.category not in self.categories:
+            raise ValueError(f"category must be one of {', '.join(self.categories)}")
+        if verdict.index is None:
+            raise ValueError("index must be a whole number")
+        for name, values in allowed.items():
+            value = verdict.details.get(name)
+            if not any(type(value) is type(one) and value == one for one in values):
+                raise ValueError(f"details.{name} must be one of {', '.join(map(json.dumps, values))}")
 
     def summarise(self, verdicts: Sequence[Verdict], dataset: Dataset | None) -> Summary:
         return summarise(verdicts, dataset)

@@ -80,6 +80,9 @@ class Toy:
     def signature_parts(self, profile: str) -> Mapping[str, str]:
         return {"responses": "1"}
 
+    def check_verdict(self, verdict: Verdict) -> None:
+        """Every verdict on the scale counts."""
+
     def summarise(self, verdicts: Sequence[Verdict], dataset: Dataset | None) -> Summary:
         scores = [verdict.score for verdict in verdicts if verdict.score is not None]
         most = 6 * len(scores)  # a share of the points to be had: quick, and nobody asks for its interval

@@ -117,8 +117,18 @@ class Benchmark(Protocol):
         """Parts this benchmark adds to the signature, e.g. {"extraction": "careful-2"}."""
         ...
 
+    def check_verdict(self, verdict: Verdict) -> None:
+        """Raise ValueError where `verdict`, read from a file, lacks what `metrics` and `summarise` count it by.
+
+        The message ends the sentence "line 3 is not a verdict: …".
+        """
+        ...
+
     def summarise(self, verdicts: Sequence[Verdict], dataset: Dataset | None) -> Summary:
-        """The estimates of `metrics`, over all verdicts and in groups. dataset: None where nobody looked at it."""
+        """The estimates of `metrics`, over all verdicts and in groups. dataset: None where nobody looked at it.
+
+        Raises ValueError for verdicts that do not go together.
+        """
         ...
 
 

@@ -113,6 +113,20 @@ def parse_lines(
         yield made, line
 
 
+def parse_strictly(data: bytes) -> Any:
+    """The JSON value in `data`. Raises ValueError for what is not UTF-8 and strict JSON.
+
+    Refused are names that stand twice in an object, numbers that a float cannot hold, and what is nested too deeply.
+    """
+    try:
+        return json.loads(
+            data.decode("utf-8"), object_pairs_hook=object_of, parse_float=_real, parse_int=_whole,
+            parse_constant=no_number,
+        )  # fmt: skip
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
 def parse_json(data: bytes, position: Position) -> Any:
     """The JSON value in `data`. Raises UserError that says how far it can be read."""
     try:
@@ -155,3 +169,16 @@ def object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def no_number(name: str) -> NoReturn:
     """For `json.loads`, as parse_constant: NaN and infinities are refused. Raises ValueError."""
     raise ValueError(f"{name} is no number of JSON")
+
+
+def _real(text: str) -> float:
+    value = float(text)
+    if value in (float("inf"), float("-inf")):
+        raise ValueError(f"{text[:20]} is too large a number")
+    return value
+
+
+def _whole(text: str) -> int:
+    if len(text) > 300:  # arithmetic with floats could not have it either
+        raise ValueError(f"a number of {len(text)} digits is too large")
+    return int(text)

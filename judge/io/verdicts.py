@@ -27,32 +27,39 @@ VERDICT = Wanted(
 )
 
 
-def read_verdicts(path: str | Path, scale: Scale = JUDGE_SCALE) -> list[Verdict]:
+def read_verdicts(
+    path: str | Path, scale: Scale = JUDGE_SCALE, check: Callable[[Verdict], None] = lambda verdict: None
+) -> list[Verdict]:
     """The verdict of every question in a file, in order of first appearance; takes no lock and writes nothing.
 
-    scale: of the benchmark that the verdicts are about. Raises UserError for a file that is not there and for a line
-    that is not a verdict.
+    scale, check: of the benchmark that the verdicts are about (`Benchmark.check_verdict`). Raises UserError for a file
+    that is not there and for a line that is not a verdict.
     """
     path = Path(path)
     last: dict[tuple[str, int | None], Verdict] = {}
     try:
         with open_file(path) as file:
-            for verdict, _ in parse_verdicts(file, path, scale):
+            for verdict, _ in parse_verdicts(file, path, scale, check):
                 last[verdict.id, verdict.index] = verdict
     except OSError as error:
         raise UserError(f"cannot be read ({error.strerror})", file=path, fix="mmjudge score … --out DIR") from error
     return list(last.values())
 
 
-def parse_verdicts(file: IO[bytes], path: Path, scale: Scale = JUDGE_SCALE) -> Iterator[tuple[Verdict, bytes]]:
+def parse_verdicts(
+    file: IO[bytes],
+    path: Path,
+    scale: Scale = JUDGE_SCALE,
+    check: Callable[[Verdict], None] = lambda verdict: None,
+) -> Iterator[tuple[Verdict, bytes]]:
     """(verdict, line with its end) of every line of an open file, one that is not whole at its end left out.
 
     Raises UserError for a line that is not a verdict.
     """
-    return parse_lines(file, path, functools.partial(_verdict, scale), VERDICT)
+    return parse_lines(file, path, functools.partial(_verdict, scale, check), VERDICT)
 
 
-def _verdict(scale: Scale, row: Any) -> Verdict:
+def _verdict(scale: Scale, check: Callable[[Verdict], None], row: Any) -> Verdict:
     if not isinstance(row, dict):
         raise ValueError("it is not an object")
     for field, (fits, wanted) in _FIELDS.items():
@@ -68,7 +75,12 @@ def _verdict(scale: Scale, row: Any) -> Verdict:
     if "score" not in row:
         raise ValueError("score is missing; an unscored answer has null")
     json.dumps(details, allow_nan=False)  # 1e999 is a number of JSON, and none of ours
-    return Verdict.from_json(row)
+    verdict = Verdict.from_json(row)
+    for field, made in (("expected", verdict.expected), ("entropy", verdict.entropy)):
+        if made is not None and row.get(field, made) != made:
+            raise ValueError(f"{field} must be that of score_probs, {made}")
+    check(verdict)
+    return verdict
 
 
 def _share(value: object) -> bool:
@@ -87,6 +99,7 @@ _FIELDS: dict[str, tuple[Callable[[object], bool], str]] = {
     "id": (_text, "text"),
     "by": (lambda value: value in ("rule", "judge"), '"rule" or "judge"'),
     "unscored": (_text_or_null, "a reason, or null"),
+    "failure": (_text_or_null, "a reason, or null"),
     "category": (_text_or_null, "text or null"),
     "feedback": (_text_or_null, "text or null"),
     "key": (_text_or_null, "text or null"),

@@ -19,13 +19,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import judge
+from judge.core.benchmark import Benchmark, find
 from judge.core.signature import Signature
 from judge.core.verdict import Verdict
 from judge.errors import UserError
 from judge.io import files, samples
 from judge.io.samples import Sample
 from judge.io.verdicts import read_verdicts
-from judge.results.result import Result
+from judge.results.result import Result, build_result
+from judge.results.stored_result import MAX_BYTES, parse_result, refuse_unfounded
 
 RESULTS, VERDICTS = "results.json", "verdicts.jsonl"
 FIX = "write the folder again: mmjudge score … --out DIR"
@@ -33,7 +36,6 @@ NAMED = 5
 """So many results folders are named where their parent was given."""
 DEPTH = 3
 """So many levels below a folder are searched for results: MODEL/mmjudge/BENCHMARK is the deepest that is written."""
-_KINDS = {"benchmark": str, "signature": str, "metrics": dict, "categories": dict, "unscored": dict}
 
 
 class RunFolder:
@@ -121,20 +123,20 @@ class RunFolder:
             raise files.cannot_write(self.results, error) from error
 
     def read_results(self) -> Result:
-        """The content of `results.json`. Raises UserError where the run is unfinished or the file broken."""
+        """The content of `results.json`. Raises UserError where the run is unfinished or the file is no result."""
         try:
-            result = json.loads(files.read_bytes(self.results))
+            with files.open_file(self.results) as file:
+                data = file.read(MAX_BYTES + 1)
         except FileNotFoundError:
             raise self._without_results() from None
-        except (OSError, ValueError, RecursionError) as error:
-            raise UserError(f"cannot be read ({error})", file=self.results, fix="delete it and score again") from error
-        missing = {"benchmark", "signature", "n", "metrics", "unscored"} - (
-            result.keys() if isinstance(result, dict) else set()
-        )
-        if missing:
-            raise UserError(f"is not a results file: {', '.join(sorted(missing))} missing", file=self.results)
-        checked: Result = result
-        return checked
+        except OSError as error:
+            fix = "delete it and score again"
+            raise UserError(f"cannot be read ({error.strerror})", file=self.results, fix=fix) from error
+        try:
+            return parse_result(data)
+        except ValueError as error:
+            fix = "delete it and score again"
+            raise UserError(f"is not a results file: {error}", file=self.results, fix=fix) from error
 
     def _without_results(self) -> UserError:
         """Why there is no `results.json`: a run that has not ended, a folder that holds runs, or neither."""
@@ -157,9 +159,11 @@ class RunFolder:
         """Write `verdicts.jsonl` anew, whole or not at all; a journal elsewhere keeps them. Raises OSError."""
         files.write_json_lines(self.verdicts, (verdict.to_json() for verdict in verdicts))
 
-    def read_verdicts(self) -> list[Verdict]:
-        """The verdict of every question. Raises UserError."""
-        return read_verdicts(self.verdicts)
+    def read_verdicts(self, benchmark: Benchmark | None = None) -> list[Verdict]:
+        """The verdict of every question. benchmark: what they must be verdicts of. Raises UserError."""
+        if benchmark is None:
+            return read_verdicts(self.verdicts)
+        return read_verdicts(self.verdicts, benchmark.scale, benchmark.check_verdict)
 
     def read_samples(self) -> list[Sample]:
         """Questions and answers for reading, [] where none were kept. Raises UserError."""
@@ -192,15 +196,25 @@ class Run:
 
 
 def read_run(folder: str | Path) -> Run:
-    """A results folder. Raises UserError where it or a file in it is missing or is not what `mmjudge score` writes."""
+    """A results folder. Raises UserError where it or a file in it is missing or is not what `mmjudge score` writes.
+
+    Every number of the result must be the one that the verdicts give: whoever prints one, prints what was decided.
+    """
     where = RunFolder(folder)
     if not where.path.is_dir():
         raise UserError("no such results folder", file=where.path, fix=FIX)
     found = where.read_results()
-    for field, kind in _KINDS.items():
-        if not isinstance(found.get(field), kind):
-            raise UserError("missing or of another kind", file=where.results, field=field, fix=FIX)
-    verdicts = where.read_verdicts()
+    benchmark = find(found["benchmark"])
+    verdicts = where.read_verdicts(benchmark)
     if len(verdicts) != found["n"]:
         raise UserError(f"{len(verdicts)} questions, but {found['n']} in {RESULTS}", file=where.verdicts, fix=FIX)
+    signature = Signature.parse(found["signature"])
+    try:
+        made = build_result(benchmark, verdicts, None, None, signature)
+    except ValueError as error:  # each is a verdict, and together they are none of the benchmark's results
+        raise UserError(str(error), file=where.verdicts, fix=FIX) from error
+    try:
+        refuse_unfounded(found, made, intervals=signature.parts.get("version", judge.__version__) == judge.__version__)
+    except ValueError as error:
+        raise UserError(str(error), file=where.results, fix=FIX) from error
     return Run(where.path, found, verdicts)

@@ -26,7 +26,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from judge.core.benchmark import Answer
+from judge.core.benchmark import Answer, find
 from judge.core.signature import Signature
 from judge.core.verdict import Verdict
 from judge.errors import UserError
@@ -207,9 +207,11 @@ def _read_one(path: Path) -> tuple[list[Verdict], Signature | None]:
         run = read_run(path)
         verdicts, signature = list(run.verdicts), run.signature
     else:
-        verdicts, signature = read_verdicts(path), None
+        benchmark, signature = None, None
         if path.name == VERDICTS and path.with_name(RESULTS).is_file():
-            signature = Signature.parse(RunFolder(path.parent).read_results()["signature"])
+            results = RunFolder(path.parent).read_results()
+            benchmark, signature = find(results["benchmark"]), Signature.parse(results["signature"])
+        verdicts = read_verdicts(path) if benchmark is None else RunFolder(path.parent).read_verdicts(benchmark)
     twice = [name for name, times in Counter(verdict.id for verdict in verdicts).items() if times > 1]
     if twice:
         raise UserError(

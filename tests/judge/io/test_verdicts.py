@@ -35,6 +35,9 @@ DAMAGED = [
     ("score_probs", "[0, 0, 0, 0, 0, 1, 0, 0]", PROBS),
     ("score_probs", '"0000010"', PROBS),
     ("score_probs", "1", PROBS),
+    ("expected", "5.0", "expected must be that of score_probs, 4.5"),  # 0.5 · 4 + 0.5 · 5
+    ("entropy", "0.5", "entropy must be that of score_probs, 1.0"),  # two alike: one bit
+    ("entropy", '"1.0"', "entropy must be that of score_probs, 1.0"),
     ("key", '["k1"]', "key must be text or null"),
     ("index", "[0]", "index must be a whole number or null"),
     ("index", "true", "index must be a whole number or null"),
@@ -48,6 +51,8 @@ DAMAGED = [
     ("details", "[]", "details must be an object"),
     ("details", "null", "details must be an object"),
     ("details", '{"position": 1e999}', "not JSON compliant"),
+    ("failure", "{}", "failure must be a reason, or null"),
+    ("failure", '"tired"', "no failure of a model"),
     ("unscored", '"tired"', "unknown reason 'tired'"),
     ("unscored", '"truncated"', "give either a score or a reason"),
     ("unscored", "[]", "unscored must be a reason, or null"),
@@ -109,8 +114,9 @@ def test_bytes_that_are_no_text(path):
 
 
 def test_the_scale_is_the_callers(path):
-    path.write_text(line(score="1", score_probs="[0.25, 0.75]"))
+    path.write_text(line(score="1", score_probs="[0.25, 0.75]", expected="0.75", entropy="0.8113"))
     assert [(v.score, v.score_probs) for v in read_verdicts(path, Scale(0, 1))] == [(1, (0.25, 0.75))]
+    # entropy: 0.25 · log2(4) + 0.75 · log2(4/3) = 0.5 + 0.3113
     path.write_text(line(score="2", score_probs="null"))
     with pytest.raises(UserError, match="score must be a whole number from 0 to 1"):
         read_verdicts(path, Scale(0, 1))

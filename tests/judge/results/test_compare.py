@@ -7,8 +7,11 @@ import numpy as np
 import pytest
 
 import judge.results.compare
+import judge.results.run_folder
 from judge import cli
+from judge.core.benchmark import Summary
 from judge.core.metric import Metric, Ratio, scores
+from judge.core.scale import JUDGE_SCALE
 from judge.core.verdict import Verdict
 from judge.errors import UserError
 from judge.results.compare import compare
@@ -25,8 +28,16 @@ ESTIMATE = {"value": 50.0, "ci_low": 40.0, "ci_high": 60.0, "n": 4}
 
 @pytest.fixture(autouse=True)
 def benchmark(monkeypatch):
-    scored = types.SimpleNamespace(metrics=METRICS)
-    monkeypatch.setattr(judge.results.compare, "find", {"scored": scored}.__getitem__)
+    scored = types.SimpleNamespace(
+        name="scored",
+        repo="O/R",
+        metrics=METRICS,
+        scale=JUDGE_SCALE,
+        check_verdict=lambda verdict: None,
+        summarise=lambda verdicts, dataset: Summary({}, {}),  # the numbers of these folders are made up
+    )
+    for module in (judge.results.compare, judge.results.run_folder):
+        monkeypatch.setattr(module, "find", {"scored": scored}.__getitem__)
 
 
 def write(folder, scores, signature=SIGNATURE, **changes):
@@ -44,7 +55,7 @@ def write(folder, scores, signature=SIGNATURE, **changes):
         "n": len(scores),
         "metrics": {"score": ESTIMATE, "mean": {**ESTIMATE, "value": 3.0}},
         "categories": {"SA": {"score": ESTIMATE}, "PBL": {"score": {**ESTIMATE, "value": None}}},
-        "unscored": {"n": unscored, "rate": unscored / len(scores), "reasons": {}},
+        "unscored": {"n": unscored, "rate": unscored / len(scores)},
         "dataset": {"repo": "O/R", "revision": "1f", "edition": "v1"},
         **changes,
     }
@@ -98,7 +109,7 @@ def test_comparison_is_that_of_the_counts(tmp_path):
 
 
 def test_the_last_line_of_a_question_counts(tmp_path):
-    folder = write(tmp_path / "a", FIRST)
+    folder = write(tmp_path / "a", FIRST, unscored={"n": 0, "rate": 0})
     with (folder / "verdicts.jsonl").open("a") as file:  # judged again with --retry-unscored
         file.write(json.dumps(Verdict("PBL-2", "judge", 6, category="PBL").to_json()) + "\n")
     found = compare(read_run(folder), read_run(write(tmp_path / "b", SECOND)))
@@ -179,9 +190,8 @@ def test_broken_folders_are_named(tmp_path, capsys, damage, said):
 @pytest.mark.parametrize("field", ["benchmark", "signature", "metrics", "categories", "unscored"])
 def test_fields_of_another_kind_are_named(tmp_path, field):
     folder = write(tmp_path / "a", FIRST, **{field: 7})
-    with pytest.raises(UserError) as caught:
+    with pytest.raises(UserError, match=rf"results\.json: is not a results file: {field} must be"):
         read_run(folder)
-    assert caught.value.field == field
 
 
 def test_missing_folder_and_single_folder(tmp_path, capsys):

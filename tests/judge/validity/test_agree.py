@@ -40,7 +40,10 @@ def folder(path, scores, signature=SIGNATURE, probs=None):
     ]
     write(path / "verdicts.jsonl", [verdict.to_json() for verdict in verdicts])
     result = {"benchmark": "mmie", "signature": signature, "n": len(verdicts), "metrics": {}, "categories": {}}
-    (path / "results.json").write_text(json.dumps({**result, "unscored": {"n": 0, "rate": 0}}))
+    unscored = sum(verdict.score is None for verdict in verdicts)
+    result["unscored"] = {"n": unscored, "rate": unscored / len(verdicts)}
+    result["dataset"] = {"repo": "O/R", "revision": "1f", "edition": "v1"}
+    (path / "results.json").write_text(json.dumps(result))
     return path
 
 

@@ -27,7 +27,10 @@ def folder(path, *verdicts, signature=SIGNATURE):
     path.mkdir(parents=True)
     (path / "verdicts.jsonl").write_text("".join(json.dumps(v.to_json()) + "\n" for v in verdicts))
     result = {"benchmark": "mmie", "signature": signature, "n": len(verdicts), "metrics": {}, "categories": {}}
-    (path / "results.json").write_text(json.dumps({**result, "unscored": {"n": 0, "rate": 0}}))
+    unscored = sum(verdict.score is None for verdict in verdicts)
+    result["unscored"] = {"n": unscored, "rate": unscored / len(verdicts)}
+    result["dataset"] = {"repo": "O/R", "revision": "1f", "edition": "v1"}
+    (path / "results.json").write_text(json.dumps(result))
     return path
 
 
@@ -129,14 +132,14 @@ def test_a_path_may_hold_an_equals_sign(tmp_path):
         (["m={out}", "m={out}"], "a second set of verdicts on 'm'"),
         (["m={out}", "n={other}"], "was not judged as .* was: dtype differ"),
         (["m={out}/nothing"], "cannot be read"),
-        (["m={twice}"], "1 ids have several verdicts, first 'a/b/1'"),
+        (["m={twice}"], "1 ids have several verdicts, first 'SA-7'"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(tmp_path, given, problem):
     paths = {
         "out": folder(tmp_path / "out", verdict("SA-1", 3)),
         "other": folder(tmp_path / "other", verdict("SA-1", 3), signature=SIGNATURE.replace("float32", "bfloat16")),
-        "twice": folder(tmp_path / "twice", verdict("a/b/1", 1, index=0), verdict("a/b/1", 0, index=1)),
+        "twice": folder(tmp_path / "twice", verdict("SA-7", 1, index=0), verdict("SA-7", 0, index=1)),
     }
     with pytest.raises(UserError, match=problem):
         pairing.read_judge_verdicts([word.format(**paths) for word in given], [human("SA-1", 4), human("SA-1", 4, "n")])

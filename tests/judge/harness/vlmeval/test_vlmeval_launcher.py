@@ -61,8 +61,9 @@ def test_what_left_no_row_is_a_failure(tmp_path: Path) -> None:
 def test_a_run_most_of_whose_calls_failed_is_a_failure(tmp_path: Path, n: int, unscored: int, said: bool) -> None:
     folder = tmp_path / "m" / "m_MMVU_mmjudge"
     folder.mkdir(parents=True)
-    reasons = {"n": unscored, "reasons": {"call_failed": unscored}}
-    result = {"benchmark": "mmvu", "signature": "", "n": n, "metrics": {}, "unscored": reasons}
+    reasons = {"n": unscored, "rate": unscored / n, "reasons": {"call_failed": unscored}}
+    result = {"benchmark": "mmvu", "signature": "benchmark:mmvu", "n": n, "metrics": {}, "unscored": reasons}
+    result |= {"categories": {}, "dataset": {"repo": None, "revision": None, "edition": None}}
     (folder / "results.json").write_text(json.dumps(result))
     since = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(minutes=1)
     line = f"{folder}: {unscored} of {n} answers have no score: {unscored} call_failed"

@@ -101,8 +101,8 @@ class MMIE:
         return {"responses": "2"}
 
     def check_verdict(self, verdict: Verdict) -> None:
-        if verdict.category is not None and verdict.category not in self.categories:
-            raise ValueError(f"category must be one of {', '.join(self.categories)}, or null")
+        if verdict.category not in self.categories:
+            raise ValueError(f"category must be one of {', '.join(self.categories)}")
 
     def summarise(self, verdicts: Sequence[Verdict], dataset: Dataset | None) -> Summary:
         return summarise(verdicts, dataset)

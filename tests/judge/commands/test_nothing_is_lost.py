@@ -14,6 +14,7 @@ from toy import HashJudge, Toy
 
 from judge import cli
 from judge.errors import UserError
+from judge.results import run_folder
 from judge.results.run_folder import read_run
 from judge.scoring.score import LoadedJudge, ScoreOptions, score
 from mmvu_tasks.demo import demo_dir
@@ -117,7 +118,7 @@ def test_a_refused_command_changes_no_byte(tmp_path, name):
         assert not (tmp_path / "new").exists()
 
 
-def test_killed_at_ten_moments_and_refused_after_each(tmp_path):
+def test_killed_at_ten_moments_and_refused_after_each(tmp_path, monkeypatch):
     """Whatever a kill leaves: other answers change no byte of it, and the same command finishes it."""
     processes = multiprocessing.get_context("forkserver")
     processes.set_forkserver_preload(["pytest", "toy", "numpy.ma", "numpy.random"])
@@ -132,6 +133,7 @@ def test_killed_at_ten_moments_and_refused_after_each(tmp_path):
         assert process.exitcode is not None
         return process.exitcode
 
+    monkeypatch.setattr(run_folder, "find", {"toy": Toy()}.__getitem__)
     assert start(mine, tmp_path / "whole") == 0
     wanted = read_run(tmp_path / "whole")
     chance = random.Random(5)

@@ -108,7 +108,7 @@ def damage_folder(random, folder):
 
 
 def numbers(folder, whole, name):
-    """Every number that compare, publish and the table print of the folder, by what it is about."""
+    """Every number that compare and publish print of the folder, by what it is about."""
     run, other = read_run(folder), read_run(whole)
     benchmark = find(name)
     found = compare(run, other)
@@ -117,7 +117,6 @@ def numbers(folder, whole, name):
     entries.build_entries(run, benchmark, None)
     details.detail_files(run, "folder")
     assert table(run, [found])
-    assert build_report([str(folder)], folder / "report.html")
     kept = ("n", "metrics", "categories", "unscored", "failures", "bounds", "chance", "no_option")
     return {"compare": made, "reasons": reasons, **{field: run.results.get(field) for field in kept}}
 
@@ -143,6 +142,8 @@ def test_a_damaged_folder_is_refused_or_has_the_same_numbers(bases, tmp_path, na
         try:
             with no_hang():
                 after = numbers(folder, whole, name)
+                if seed % 4 == 0:  # drawing takes most of the time
+                    assert build_report([str(folder)], folder / "report.html")
         except UserError as error:
             outcomes["refused"] += 1
             if str(folder) not in str(error) and "no benchmark called" not in str(error):
@@ -245,7 +246,8 @@ DAMAGE = [
     ("mmie", spoil("unscored.reasons", {}), "results.json: unscored.reasons names none, but the verdicts give trunc"),
     ("mmie", spoil("bounds.all.unscored_at_0", 1), "results.json: bounds.all.unscored_at_0 is 1, but the verdicts"),
     ("mmie", edit_verdict(score=9), f"{NO_VERDICT}score must be a whole number from 0 to 6"),
-    ("mmie", edit_verdict(category="XYZ"), f"{NO_VERDICT}category must be one of SA, PBL, MSR, or null"),
+    ("mmie", edit_verdict(category="XYZ"), f"{NO_VERDICT}category must be one of SA, PBL, MSR"),
+    ("mmie", edit_verdict(category=None), f"{NO_VERDICT}category must be one of SA, PBL, MSR"),
     ("mmvu", edit_verdict(score=4), f"{NO_VERDICT}score must be a whole number from 0 to 1"),
     ("mmvu", edit_verdict(score=-1), f"{NO_VERDICT}score must be a whole number from 0 to 1"),
     ("mmvu", edit_verdict(category=None), f"{NO_VERDICT}category must be one of Character"),

@@ -24,6 +24,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from judge.core.request import Picture
 from judge.demo.drawing import PAPERS
 from judge.finetune.batches import Collator
 from judge.finetune.dataset import Encoder, Row
@@ -122,7 +123,7 @@ class Lessons:
             dx, dy, scale = self.rng.choice((-2, 0, 0, 2)), self.rng.choice((-2, 0, 0, 2)), self.rng.choice((1, 2))
             empty = self.rng.random() < 0.05
             name = f"empty-{paper}.png" if empty else f"{COLOURS[colour]} {KINDS[kind]}_{dx}_{dy}_{scale}-{paper}.png"
-            stacks.append(self.encoder.tiles(picture_file(name, self.pictures)))
+            stacks.append(self.encoder.tiles(Picture(picture_file(name, self.pictures), name)))
             wanted.append(nothing if empty else (colour, kind))
         features = self.model.model.get_image_features(
             torch.from_numpy(images.pixel_values(np.concatenate(stacks)))

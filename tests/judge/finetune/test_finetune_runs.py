@@ -101,7 +101,7 @@ def test_full_fine_tuning_learns_and_writes_a_judge_that_scores(recipe: Recipe, 
     rows = [{"id": row["id"], "response": row["response"]} for row in scored_rows() if row["model"] == "good"][:2]
     responses.write_text("".join(json.dumps(row) + "\n" for row in rows))
     arguments = ["score", str(responses), "--benchmark", "mmie", "--data", str(demo_dir()), "--image-root"]
-    arguments += [str(demo_dir()), "--judge", str(out / "model"), "--out", str(tmp_path / "r"), "--max-unscored", "1"]
+    arguments += [str(demo_dir()), "--judge", str(out / "model"), "--out", str(tmp_path / "r"), "--partial"]
     assert cli.main(arguments) == 0
     assert len((tmp_path / "r" / "verdicts.jsonl").read_text().splitlines()) == 2
 

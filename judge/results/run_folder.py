@@ -19,10 +19,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import judge
 from judge.core.benchmark import Benchmark, find
 from judge.core.signature import Signature
 from judge.core.verdict import Verdict
+from judge.core.version import __version__
 from judge.errors import UserError
 from judge.io import files, samples
 from judge.io.samples import Sample
@@ -214,7 +214,7 @@ def read_run(folder: str | Path) -> Run:
     except ValueError as error:  # each is a verdict, and together they are none of the benchmark's results
         raise UserError(str(error), file=where.verdicts, fix=FIX) from error
     try:
-        refuse_unfounded(found, made, intervals=signature.parts.get("version", judge.__version__) == judge.__version__)
+        refuse_unfounded(found, made, intervals=signature.parts.get("version", __version__) == __version__)
     except ValueError as error:
         raise UserError(str(error), file=where.results, fix=FIX) from error
     return Run(where.path, found, verdicts)

@@ -24,6 +24,8 @@ from judge.results.run_folder import RESULTS, Run
 
 ROUNDING = 1e-6
 """Metrics are far coarser; the same verdicts give this close a value on every machine."""
+MAX_MISSING_PICTURES = 0.01
+"""A share of the answers, 0 to 1. Pictures that are not on disk say nothing of the model: the folder is incomplete."""
 ALLOWABLE: Mapping[str, str] = {
     "edition": "questions that are no published edition, or not known to be one",
     "subset": "a part of the questions",
@@ -101,6 +103,11 @@ def _of_the_failures(run: Run, max_unscored: float) -> Iterator[Reason]:
     if unscored > max_unscored * n:
         fix = "mmjudge score … --retry-unscored judges those answers again"
         yield Reason("unscored", f"{unscored} of {n} answers have no score, {most}", fix)
+    missing = sum(verdict.unscored == "image_missing" for verdict in run.verdicts)
+    if missing > MAX_MISSING_PICTURES * n:
+        fix = "put the pictures under --image-root, then: mmjudge score … --retry-unscored"
+        most_missing = f"more than {MAX_MISSING_PICTURES:.0%}"
+        yield Reason("image_missing", f"{missing} of {n} answers miss a picture of theirs, {most_missing}", fix)
     worst = sum(verdict.failure is not None for verdict in run.verdicts)
     if worst > max_unscored * n:
         yield Reason("failures", f"{worst} of {n} answers count as the worst because the model failed, {most}")

@@ -66,6 +66,16 @@ def test_the_limit_is_a_share_and_can_be_set(hub, publish, folder):
     assert publish("--max-unscored", "0.05")[0] == 2
 
 
+@pytest.mark.parametrize(("missing", "code"), [(6, 0), (7, 2)])
+def test_more_than_one_in_a_hundred_pictures_missing(hub, publish, folder, missing, code):
+    made = runs.verdicts(unscored=missing)
+    runs.write(folder, [dataclasses.replace(v, unscored=v.unscored and "image_missing") for v in made])
+    found, _, err = publish()
+    assert found == code
+    assert (f"- image_missing: {missing} of 600 answers miss a picture" in err) == (code == 2)
+    assert "--allow" not in err
+
+
 def test_unscored_is_counted_in_the_verdicts_not_believed(hub, publish, folder):
     runs.write(folder, [dataclasses.replace(v, score=None, unscored="call_failed") for v in runs.verdicts()])
     code, _, err = publish()

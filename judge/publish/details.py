@@ -72,8 +72,12 @@ def folder_of(run: Run, model: str) -> str:
 def detail_files(run: Run, folder: str) -> list[File]:
     """The files of `run` in a folder of the repository, results.json last: where that is, all are.
 
-    Raises UserError for unreadable samples.
+    Raises UserError for unreadable samples, and for a file that is a link out of the results folder.
     """
+    for name in (RESPONSES, REPORT, VERDICTS, RESULTS):
+        if not (run.folder / name).resolve().is_relative_to(run.folder.resolve()):
+            problem = "a link out of the results folder; what is published must lie in it"
+            raise UserError(problem, file=run.folder / name, fix="put a copy of the file in place of the link")
     own, report = run.folder / RESPONSES, run.folder / REPORT
     answered = samples.read_samples(run.folder)
     pictures = {picture.name: picture.path for sample in answered for picture in _drawn(sample)}

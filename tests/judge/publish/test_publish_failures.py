@@ -185,4 +185,19 @@ def test_the_token_is_in_no_output_whatever_is_logged(hub, folder, failing):
     assert fake_hub.TOKEN not in done.stdout + done.stderr
     assert (fake_hub.TOKEN[:12]) not in done.stdout + done.stderr
     if failing:
-        assert "refused with Bearer hf_***" in done.stderr.replace("no, ", "")
+        assert "refused with Bearer ***" in done.stderr.replace("no, ", "")
+
+
+@pytest.mark.parametrize("name", ["responses.jsonl", "report.html", "verdicts.jsonl", "results.json"])
+def test_a_link_out_of_the_results_folder_is_never_sent(hub, publish, folder, tmp_path, name):
+    elsewhere = tmp_path / "elsewhere"
+    if (folder / name).is_file():
+        (folder / name).rename(elsewhere)  # the same bytes, so that nothing but the link is wrong
+    else:
+        elsewhere.write_text("kept to myself")
+    (folder / name).symlink_to(elsewhere)
+    code, _, err = publish("--push", "--details", "org/details")
+    assert code == 2
+    assert f"{folder / name}" in err
+    assert "a link out of the results folder" in err
+    assert hub.repos.get(DATASET) is None

@@ -4,36 +4,106 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import difflib
 import importlib
 import io
+import itertools
 import os
+import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any, NoReturn
 
 from judge.core.foreign_text import Screen, shown_error
 from judge.core.version import __version__
 from judge.errors import UserError
 
-# name → one-line help; the module is judge.commands.<name>
-COMMANDS = {
-    "score": "score saved responses: verdicts.jsonl and results.json",
-    "compare": "paired difference of two results folders",
-    "table": "finished runs as a leaderboard: text, Markdown, LaTeX, CSV or JSON",
-    "agree": "how well a judge's scores agree with people's",
-    "ablate": "what each criterion of the rubric does to a judge's scores",
-    "report": "results folders as one HTML file",
-    "publish": "a run's numbers onto its model's page on the Hugging Face Hub",
-    "train": "fine-tune a judge on human scores",
-    "convert": "a judge folder from the original layout to the native one, or back",
-    "release": "a fine-tuned judge for others, if it is better than its base",
-    "verify": "run recorded cases through this install of the judge",
-    "annotate": "a local page to score answers by hand",
-    "probe": "ask whether a judge can be steered by the text it judges",
-    "doctor": "what mmie and mmvu resolve to here, and what to mend",
+GROUPS = {
+    "evaluate": {
+        "score": "score saved answers: verdicts.jsonl and results.json",
+        "doctor": "what mmie and mmvu resolve to here, and what to mend",
+    },
+    "look": {
+        "table": "finished runs as a leaderboard: text, Markdown, LaTeX, CSV or JSON",
+        "compare": "paired difference of two results folders",
+        "report": "results folders as one HTML file",
+    },
+    "judge": {
+        "agree": "how well a judge's scores agree with people's",
+        "probe": "ask whether a judge can be steered by the text it judges",
+        "ablate": "what each criterion of the rubric does to a judge's scores",
+        "verify": "run recorded cases through this install of the judge",
+        "annotate": "a local page to score answers by hand",
+        "train": "fine-tune a judge on human scores",
+        "convert": "a judge folder from the original layout to the native one, or back",
+    },
+    "publish": {
+        "publish": "a run's numbers onto its model's page on the Hugging Face Hub",
+        "release": "a fine-tuned judge for others, if it is better than its base",
+    },
 }
+"""What a user wants to do → name → one-line help; the module is judge.commands.NAME."""
 
 OF_THE_JUDGE = {"torch", "transformers", "safetensors", "sentencepiece"}
 """What the core does without, until a judge is to run here."""
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse's, which answers a misspelt command, option or value with the nearest one there is."""
+
+    _words: Sequence[str] = ()
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As in argparse, but that words which no option takes are an error of this parser: it knows the options."""
+        self._words = list(sys.argv[1:] if args is None else args)
+        found, left = super().parse_known_args(args, namespace)
+        if left:
+            self.error(f"unrecognized arguments: {' '.join(left)}")
+        return found, left
+
+    def error(self, message: str) -> NoReturn:
+        """Print usage, `message` and what was probably meant; exit with 2."""
+        nearest = [*self._nearest_options(), *_nearest_choice(message)]
+        super().error("\n→ ".join([message, *(f"did you mean {name}?" for name in nearest)]))
+
+    def _nearest_options(self) -> Iterator[str]:
+        known = [name for action in self._actions for name in action.option_strings]
+        given = (word.partition("=")[0] for word in itertools.takewhile("--".__ne__, self._words))
+        for word in given:
+            if word.startswith("--") and not any(name.startswith(word) for name in known):
+                yield from difflib.get_close_matches(word, known, n=1)
+
+
+def _nearest_choice(message: str) -> list[str]:
+    refused = re.search(r"invalid choice: '(.*)' \(choose from (.*)\)$", message, re.DOTALL)
+    return difflib.get_close_matches(refused[1], re.findall(r"[\w.-]+", refused[2]), n=1) if refused else []
+
+
+def make_parser(argv: Sequence[str]) -> Parser:
+    """The parser of all subcommands, with the options of the one that `argv` names: the others are not imported."""
+    groups = (
+        "\n".join([f"{title}:", *(f"  {name:<10} {line}" for name, line in commands.items())])
+        for title, commands in GROUPS.items()
+    )
+    parser = Parser(
+        prog="mmjudge",
+        usage="mmjudge COMMAND ...",
+        description="Score answers to MMIE and MMVU, look at the results, and look after the judge.",
+        epilog="\n\n".join([*groups, "mmjudge COMMAND --help shows options and examples."]),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"mmjudge {__version__}")
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", help=argparse.SUPPRESS)
+    for name, line in (pair for commands in GROUPS.values() for pair in commands.items()):
+        subparser = subparsers.add_parser(
+            name, prog=f"mmjudge {name}", description=line, formatter_class=argparse.RawDescriptionHelpFormatter
+        )
+        if argv[:1] == [name]:
+            module = importlib.import_module(f"judge.commands.{name}")
+            module.add_arguments(subparser)
+            subparser.set_defaults(run=module.run)
+            subparser.epilog = "\n  ".join(["examples:", *module.EXAMPLES])
+    return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -46,17 +116,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         # a terminal that has no "→" still shows the numbers
         sys.stdout.reconfigure(errors="backslashreplace")
-    parser = argparse.ArgumentParser(
-        prog="mmjudge", description="Score answers to MMIE and MMVU, and look after the judge."
-    )
-    parser.add_argument("--version", action="version", version=f"mmjudge {__version__}")
-    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, line in COMMANDS.items():
-        subparser = subparsers.add_parser(name, help=line, description=line)
-        if argv[:1] == [name]:
-            module = importlib.import_module(f"judge.commands.{name}")
-            module.add_arguments(subparser)
-            subparser.set_defaults(run=module.run)
+    parser = make_parser(argv)
     with contextlib.redirect_stderr(Screen(sys.stderr)):  # what is refused is quoted
         args = parser.parse_args(argv)
     try:

@@ -32,6 +32,10 @@ from judge.validity.ablation_report import report_ablation
 from judge.validity.pairing import split_model
 from judge.validity.resampling import RESAMPLES, Resampling
 
+EXAMPLES = (
+    "mmjudge ablate answers.jsonl --judge MMIE/MMIE-Score --out ablation/",
+    "mmjudge ablate a=a.jsonl b=b.jsonl --humans humans.jsonl --judge judge/ --rubric mmjudge --out ablation/",
+)
 FILE = "ablation.json"
 WIDTH = 118
 

@@ -33,6 +33,10 @@ from judge.validity.coefficients import PAIRED
 from judge.validity.pairing import read_judge_verdicts
 from judge.validity.resampling import RESAMPLES, Resampling
 
+EXAMPLES = (
+    "mmjudge agree results/a humans.jsonl",
+    "mmjudge agree anole=results/anole gill=results/gill humans.jsonl --out agreement/",
+)
 FILE = "agreement.json"
 WIDTH = 118
 CELL = 24

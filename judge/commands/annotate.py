@@ -23,6 +23,10 @@ from judge.commands import options
 from judge.core.benchmark import find
 from judge.errors import UserError
 
+EXAMPLES = (
+    "mmjudge annotate mine=responses.jsonl --benchmark mmie --annotator a1 --out scores.jsonl",
+    "mmjudge annotate a=a.jsonl b=b.jsonl --benchmark mmie --annotator a1 --out scores.jsonl --n 800",
+)
 NAMED = 3
 """So many ids are written out."""
 _NAMED_FILE = re.compile("([^=]+)=(.+)", re.DOTALL)

@@ -17,6 +17,10 @@ from judge.errors import UserError
 from judge.results.compare import Comparison, Row, compare
 from judge.results.run_folder import Run, read_run
 
+EXAMPLES = (
+    "mmjudge compare results/a results/b",
+    "mmjudge compare results/base results/a results/b --out comparison.json",
+)
 NAMED = 5
 """So many ids are written out; --out has all."""
 LEGEND = (

@@ -16,6 +16,10 @@ from pathlib import Path
 from judge.commands import options
 from judge.errors import UserError
 
+EXAMPLES = (
+    "mmjudge convert MMIE/MMIE-Score native/",
+    "mmjudge convert native/ original/",
+)
 PICTURES = 16
 """The most that a server takes with one prompt; vLLM's default is its own, and one prompt over it is refused."""
 

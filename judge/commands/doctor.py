@@ -30,6 +30,10 @@ from judge.errors import UserError
 from judge.results.run_info import versions
 from judge.scoring.pipeline import default_judge, default_rubric
 
+EXAMPLES = (
+    "mmjudge doctor",
+    "MMVU_DATA=mmvu/ mmjudge doctor",
+)
 PACKAGES = ("torch", "torchvision", "transformers", "safetensors", "datasets", "huggingface_hub", "pillow")
 
 # What a run imports, in its order; the task manager then says which file each name stands for.

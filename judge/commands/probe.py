@@ -16,6 +16,11 @@ from judge.scoring.grader import Grader
 from judge.scoring.pipeline import default_rubric
 from judge.validity.probe import Outcome, ProbeReport, probe_judge, reference_requests
 
+EXAMPLES = (
+    "mmjudge probe MMIE/MMIE-Score",
+    "mmjudge probe judge/ --n 50 --out probe/",
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("judge", metavar="JUDGE", help="judge folder, or ORG/NAME[@REVISION] on the Hub")

@@ -21,6 +21,11 @@ from judge.publish.hub import Hub, Repo
 from judge.publish.ready import ALLOWABLE, refuse_unready
 from judge.results.run_folder import read_run
 
+EXAMPLES = (
+    "mmjudge publish results/a --model ORG/NAME",
+    "mmjudge publish results/a --model ORG/NAME --details ORG/mmjudge-details --push",
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from judge.release.held_out import Comparison, Side
     from judge.release.trained import Trained
 
+EXAMPLES = (
+    "mmjudge release out/judge --out released/ --base-licence MIT --data-licence CC-BY-4.0 --statement data.md",
+    "mmjudge release out/judge --out ours/ --name ours --base-licence MIT --data-licence MIT --statement data.md",
+)
 NOT_BETTER = 1
 AGREEMENT = "agreement.json"
 WORK = "release"

@@ -14,6 +14,11 @@ from judge.commands import options
 from judge.commands.output import write_output
 from judge.report import build
 
+EXAMPLES = (
+    "mmjudge report results/a --out report.html",
+    "mmjudge report first=results/a second=results/b --out report.html",
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(

@@ -33,6 +33,10 @@ from judge.results.terminal import result_table
 from judge.scoring import ranks
 from judge.scoring.score import ScoreOptions, prepare_scoring, score, write_requests
 
+EXAMPLES = (
+    "mmjudge score responses.jsonl --benchmark mmie --out results/mine",
+    "mmjudge score responses.jsonl --benchmark mmvu --data mmvu/ --out results/mine-mmvu",
+)
 TOO_MANY_UNSCORED = 3
 
 

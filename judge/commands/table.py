@@ -23,6 +23,11 @@ from judge.report.published import matching, read_published
 from judge.results.run_folder import RunFolder, find_runs, read_run
 from judge.results.table import CATEGORY, Group, rank_runs
 
+EXAMPLES = (
+    "mmjudge table results/a results/b",
+    "mmjudge table results --by field --format latex",
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(

@@ -12,6 +12,10 @@ from pathlib import Path
 from judge.finetune.checkpoints import find_checkpoints
 from judge.finetune.extra import needs_finetune
 
+EXAMPLES = (
+    "mmjudge train recipes/internvl2_4b.toml --set data=scores.jsonl --set out=out/judge",
+    "mmjudge train recipes/internvl2_4b.toml --set data=scores.jsonl --set out=out/judge --resume",
+)
 INTERRUPTED = 130  # as the shell has it: 128 + SIGINT
 
 

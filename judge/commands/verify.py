@@ -12,6 +12,11 @@ from pathlib import Path
 
 from judge.commands import options
 
+EXAMPLES = (
+    "mmjudge verify MMIE-Score/ --golden tests/golden",
+    "mmjudge verify tests/golden/tiny-internvl2 --golden tests/golden --device cpu",
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("checkpoint", metavar="CHECKPOINT", help="judge folder, or ORG/NAME[@REVISION] on the Hub")

@@ -145,7 +145,7 @@ def test_the_benchmark_that_asks_a_judge():
         options.judged_benchmark(parse("--benchmark", "mmvu"))
 
 
-@pytest.mark.parametrize("command", cli.COMMANDS)
+@pytest.mark.parametrize("command", [name for commands in cli.GROUPS.values() for name in commands])
 def test_every_command_checks_a_shared_option_alike(command):
     """Same check, same choices, same number of values, wherever an option of this name is taken."""
     parser, shared = argparse.ArgumentParser(), argparse.ArgumentParser()

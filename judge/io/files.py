@@ -36,6 +36,9 @@ BLOCK = 1 << 16
 NO_WAIT = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 """Flags of `os.open`: a named pipe is opened at once, and on Windows bytes stay what they are."""
 
+MOST_AT_ONCE = 2**30
+"""Bytes that are read into memory; 40 times MMIE's data. A sparse file may claim any size."""
+
 NO_SYNC = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EBADF}
 """What file systems answer that cannot sync a folder, or anything (network and FUSE ones). Their bytes reach the disk
 when the system will: what a power cut can then cost is the last lines. EIO and the like are errors."""
@@ -57,9 +60,15 @@ def open_file(path: str | Path) -> IO[bytes]:
 
 
 def read_bytes(path: str | Path) -> bytes:
-    """All bytes of the file at `path`. Raises OSError as `open_file` does."""
+    """All bytes of the file at `path`. Raises OSError as `open_file` does, and for more than `MOST_AT_ONCE` bytes."""
     with open_file(path) as file:
-        return file.read()
+        size = os.fstat(file.fileno()).st_size
+        if size <= MOST_AT_ONCE:
+            data = file.read(MOST_AT_ONCE + 1)  # it may grow meanwhile
+            if len(data) <= MOST_AT_ONCE:
+                return data
+            size = len(data)
+    raise OSError(errno.EFBIG, f"{size:,} bytes, and at most {MOST_AT_ONCE:,} are read", str(path))
 
 
 @contextlib.contextmanager

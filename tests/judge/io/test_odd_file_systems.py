@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from mutants import no_hang
 
 from judge import cli
 from judge.core.verdict import Verdict
@@ -115,6 +116,16 @@ def test_the_command_says_which(tmp_path, make, place) -> None:
 
 
 LOCK_ERRORS = [errno.ENOLCK, errno.EOPNOTSUPP, errno.EIO, errno.ESTALE]
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_a_file_that_claims_to_be_huge(tmp_path, reader) -> None:
+    path = tmp_path / NAMES.get(reader, "file.json")
+    with path.open("wb") as file:
+        file.truncate(10 * 2**30)
+    with no_hang(), pytest.raises(UserError) as error:
+        READERS[reader](path)
+    assert path.name in str(error.value)
 
 
 @pytest.mark.parametrize("code", LOCK_ERRORS)

@@ -212,10 +212,17 @@ def letters():
         server.shutdown()
 
 
-def test_the_line_of_answers_is_one_that_is_read(tmp_path):
+def test_the_lines_of_answers_and_of_feedback_are_read(tmp_path):
+    from judge.core.request import Request
+    from judge.engines import Prompt
+    from judge.engines.replay import Replay
     from judge.io.responses import read_responses
 
-    (snippet,) = snippets("json")
-    (tmp_path / "responses.jsonl").write_text(snippet)
+    answers, feedback = snippets("json")
+    (tmp_path / "responses.jsonl").write_text(answers)
     (answer,) = read_responses(tmp_path / "responses.jsonl")
     assert (answer.id, answer.index, answer.response) == ("attribute/number/04", 272, "B. There are three.")
+    (tmp_path / "feedback.jsonl").write_text(feedback)
+    asked = Prompt(Request("PBL-2896694", "PBL", (), ()), ())
+    ((_, said),) = Replay(tmp_path / "feedback.jsonl").complete([asked])
+    assert said.text == "### Feedback\nGood.\n### Score\n4"

@@ -76,6 +76,8 @@ def _verdict(scale: Scale, check: Callable[[Verdict], None], row: Any) -> Verdic
         raise ValueError("score is missing; an unscored answer has null")
     json.dumps(details, allow_nan=False)  # 1e999 is a number of JSON, and none of ours
     verdict = Verdict.from_json(row)
+    if verdict.failure is not None and score != scale.lowest:
+        raise ValueError(f"score must be {scale.lowest} where the model failed ({verdict.failure})")
     for field, made in (("expected", verdict.expected), ("entropy", verdict.entropy)):
         if made is not None and row.get(field, made) != made:
             raise ValueError(f"{field} must be that of score_probs, {made}")

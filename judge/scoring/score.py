@@ -3,7 +3,7 @@
     run = score("responses.jsonl", "mmvu", "out/a", data="mmr")
     run.estimate("RA")  ->  {"value": 60.58, "ci_low": 57.3, "ci_high": 63.7, "n": 893}
 
-    judge = load_engine("MMIE/MMIE-Score")                       # once, for the answers of many models
+    judge = load_judge("MMIE/MMIE-Score")                        # once, for the answers of many models
     run = score("anole.jsonl", "mmie", "out/anole", judge=judge)
 
 `verdicts.jsonl` is the journal: killed at any point, the same call goes on and judges nothing twice. `results.json` is

@@ -250,6 +250,8 @@ DAMAGE = [
     ("mmie", spoil("unscored.reasons", {}), "results.json: unscored.reasons names none, but the verdicts give trunc"),
     ("mmie", spoil("bounds.all.unscored_at_0", 1), "results.json: bounds.all.unscored_at_0 is 1, but the verdicts"),
     ("mmie", edit_verdict(score=9), f"{NO_VERDICT}score must be a whole number from 0 to 6"),
+    ("mmie", edit_verdict(failure="empty_answer", score=6), f"{NO_VERDICT}score must be 0 where the model failed"),
+    ("mmvu", edit_verdict(failure="empty_answer", score=1), f"{NO_VERDICT}score must be 0 where the model failed"),
     ("mmie", edit_verdict(category="XYZ"), f"{NO_VERDICT}category must be one of SA, PBL, MSR"),
     ("mmie", edit_verdict(category=None), f"{NO_VERDICT}category must be one of SA, PBL, MSR"),
     ("mmvu", edit_verdict(score=4), f"{NO_VERDICT}score must be a whole number from 0 to 1"),

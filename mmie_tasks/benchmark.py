@@ -6,18 +6,19 @@ arXiv 2410.10139 (ICLR 2025); code github.com/Lillianwei-h/MMIE, data and judge 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from judge.core.benchmark import Answer, Dataset, Profile, Summary
 from judge.core.failure import failed_call
 from judge.core.metric import Metric, headline
+from judge.core.question import Question
 from judge.core.request import Request
 from judge.core.rubric import Rubric
 from judge.core.scale import Scale
 from judge.core.verdict import Verdict
 from judge.errors import UserError
-from mmie_tasks import judging, location, records, rubrics
+from mmie_tasks import judging, location, prompts, records, rubrics
 from mmie_tasks.demo import demo_dir
 from mmie_tasks.joining import answered, join
 from mmie_tasks.metrics import METRICS, SCALE, summarise
@@ -45,6 +46,10 @@ class MMIE:
 
     def load(self, data: Path | None = None, *, images: bool = False) -> Dataset:
         return location.load_dataset(data, images=images)
+
+    def questions(self, dataset: Dataset, indices: Iterable[int] | None = None) -> list[Question]:
+        asked = range(len(dataset.records)) if indices is None else indices
+        return [prompts.question(dataset.records[index], index, dataset.image_root) for index in asked]
 
     def assess(
         self, answers: Sequence[Answer], dataset: Dataset | None, profile: Profile, *, bare: bool = False

@@ -8,12 +8,13 @@ huggingface.co/datasets/BAAI/Multimodal-Robustness-Benchmark. Not the video benc
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from judge.core.benchmark import Answer, Dataset, Profile, Summary
 from judge.core.failure import failed_call
 from judge.core.metric import Metric, headline
+from judge.core.question import Question
 from judge.core.request import Request
 from judge.core.rubric import Rubric
 from judge.core.scale import Scale
@@ -46,6 +47,10 @@ class MMVU:
 
     def load(self, data: Path | None = None, *, images: bool = False) -> Dataset:
         return location.load_dataset(data, images=images)
+
+    def questions(self, dataset: Dataset, indices: Iterable[int] | None = None) -> list[Question]:
+        asked = range(len(dataset.records)) if indices is None else indices
+        return [prompts.question(dataset.records[index], dataset.image_root) for index in asked]
 
     def assess(
         self, answers: Sequence[Answer], dataset: Dataset | None, profile: Profile, *, bare: bool = False

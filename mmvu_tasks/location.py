@@ -57,6 +57,16 @@ def load_dataset(data: Path | None = None, *, images: bool = False) -> Dataset:
     )
 
 
+def find_image(root: Path, record: Record) -> Path:
+    """The picture of `record`. Raises UserError where it is missing, has a broken header, or lies outside `root`."""
+    try:
+        path = below(root, record.image)
+        read_image_size(path)
+    except ImageRefused as refused:
+        raise _refused(refused, root, record) from None
+    return path
+
+
 def open_image(root: Path, record: Record) -> Image.Image:
     """The picture of `record`, RGB. Raises UserError where it is missing, broken, too large or outside `root`."""
     try:
@@ -75,10 +85,7 @@ def _images(located: Located, found: Sequence[Record]) -> Path:
     for record in found:
         first.setdefault(record.image, record)
     for record in first.values():
-        try:
-            read_image_size(below(image_root, record.image))
-        except ImageRefused as refused:
-            raise _refused(refused, image_root, record) from None
+        find_image(image_root, record)
     return image_root
 
 

@@ -20,6 +20,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from judge.core.question import Question, without_placeholders
+from judge.core.request import Picture, Text
+from judge.io.jsonl import writable
+from mmvu_tasks.location import find_image
 from mmvu_tasks.records import Record
 
 DEFAULT = "direct"
@@ -35,6 +39,18 @@ def messages(record: Record, image: Any, prompt: str = DEFAULT) -> list[dict[str
     """One user turn, picture first. image: whatever the harness sends, an opened picture or a path."""
     content = [{"type": "image", "url": image}, {"type": "text", "text": text(record, prompt)}]
     return [{"role": "user", "content": content}]
+
+
+def question(record: Record, root: Path | None, prompt: str = DEFAULT) -> Question:
+    """What is asked, in the wording of every way in: the picture, then the text, with nothing between them.
+
+    root: the folder of the data's pictures; None where nobody will open them. Raises UserError where the picture is
+    not to be had.
+    """
+    name = record.image
+    picture = Picture(Path(name) if root is None else find_image(root, record), name)
+    asked = without_placeholders(writable(text(record, prompt)))
+    return Question(record.id, record.index, record.category, (picture, Text(asked)))
 
 
 def identity(prompt: str = DEFAULT) -> str:

@@ -31,7 +31,7 @@ LAYERS = (
     ("judge.results",),
     ("judge.scoring",),
     ("judge.validity",),
-    ("judge.annotate", "judge.demo", "judge.finetune", "judge.report"),
+    ("judge.annotate", "judge.demo", "judge.finetune", "judge.report", "judge.systems"),
     ("judge.publish", "judge.release"),
     ("judge.harness",),
     ("mmie_tasks", "mmvu_tasks"),

@@ -10,7 +10,7 @@ import hashlib
 import os
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from signal import SIGKILL
 
@@ -19,6 +19,7 @@ from judge.commands import options
 from judge.commands import score as score_command
 from judge.core.benchmark import Answer, Dataset, Source, Summary
 from judge.core.metric import Metric, Ratio, headline, scores
+from judge.core.question import Question
 from judge.core.request import Picture, Request, Text
 from judge.core.rubric import Rubric
 from judge.core.scale import JUDGE_SCALE, Scale
@@ -53,6 +54,9 @@ class Toy:
 
     def load(self, data: Path | None = None) -> Dataset:
         return Dataset(Source(self.repo, "local:0123", "v1"), [], data)
+
+    def questions(self, dataset: Dataset, indices: Iterable[int] | None = None) -> list[Question]:
+        return []
 
     def assess(
         self, answers: Sequence[Answer], dataset: Dataset | None, profile: str, *, bare: bool = False

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.metadata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from judge.core.estimate import Estimate
 from judge.core.metric import Metric
+from judge.core.question import Question
 from judge.core.request import Request
 from judge.core.rubric import Rubric
 from judge.core.scale import Scale
@@ -97,6 +98,14 @@ class Benchmark(Protocol):
 
     def load(self, data: Path | None = None) -> Dataset:
         """Records from `data`, else from the benchmark's environment variable, else from the Hub. Raises UserError."""
+        ...
+
+    def questions(self, dataset: Dataset, indices: Iterable[int] | None = None) -> list[Question]:
+        """What a model is asked, in the one wording that every way in sends; of the records at `indices`, else of all.
+
+        Pictures are looked for below `dataset.image_root`; where that is None nobody will open them, and a path is the
+        name in the record. Raises UserError where a question cannot be asked.
+        """
         ...
 
     def assess(

@@ -8,10 +8,12 @@ import pytest
 from mmvu_sample import PUBLISHED, QUESTION, needs_published, pair, write
 
 from judge.core.benchmark import Source
+from judge.core.request import Picture, Text
 from judge.core.signature import Signature
 from judge.scoring.pipeline import make_signature
 from mmvu_tasks import prompts, records
 from mmvu_tasks.benchmark import BENCHMARK
+from mmvu_tasks.demo import demo_dir
 
 # evaluation/evaluation/models/closed-source/gpt4o.py, BAAI-DCAI/Multimodal-Robustness-Benchmark @b85b573
 INSTRUCTION = "\nAnswer with the option's letter from the given choices directly."
@@ -65,3 +67,16 @@ def test_another_wording_changes_the_signature_and_no_key(tmp_path: Path, monkey
     assert before.digest == after.digest
     # a part that does bear on verdicts changes the key
     assert Signature({**before.parts, "extraction": "other"}).digest != before.digest
+
+
+def test_a_question_is_the_picture_and_then_the_text() -> None:
+    dataset = BENCHMARK.load(demo_dir(), images=True)
+    questions = BENCHMARK.questions(dataset)
+    for question, record in zip(questions, dataset.records, strict=True):
+        picture, text = question.parts
+        assert isinstance(picture, Picture)
+        assert picture.name == record.image
+        assert picture.path.is_file()
+        assert text == Text(prompts.text(record))
+    assert [question.index for question in questions] == list(range(len(dataset.records)))
+    assert BENCHMARK.questions(dataset, [3]) == [questions[3]]

@@ -42,6 +42,7 @@ from judge.scoring.grader import Grader
 from judge.scoring.journal import Journal, JournalLocked
 from judge.scoring.keys import rule_key
 from judge.scoring.pipeline import default_judge, default_rubric, judge_requests, make_signature
+from judge.systems.freeing import free_model
 
 MOST = 0.5
 """Of the answers: where more have no score, a line says why and what mends it."""
@@ -53,11 +54,13 @@ ENGINE_PACKAGES = ("lmms_eval", "pillow", "safetensors", "torch", "transformers"
 @dataclasses.dataclass(frozen=True)
 class Asked:
     """What the harness is doing. model: the name of the model under test, None where it is not known. harness: name,
-    version and arguments, for the record. partial: only some of the questions are asked."""
+    version and arguments, for the record. partial: only some of the questions are asked. freed: the object of the model
+    under test where it is asked nothing more once judging begins, so that the judge may have its memory."""
 
     model: str | None = None
     harness: Mapping[str, Any] | None = None
     partial: bool = False
+    freed: object = None
 
 
 class Session:
@@ -205,6 +208,8 @@ class Session:
             workers=1,
             tokenizer=settings.tokenizer,
         )
+        if not is_address(self.judge) and not self.judge.startswith(PREFIX):
+            _free(self.asked.freed)
         engine = _load(self.judge, options)
         if engine.reads:
             self._rubric = self.benchmark.rubric(self._rubric_name())
@@ -288,6 +293,18 @@ def _free_folder(folder: Path, info: RunInfo) -> RunFolder:
 def say(text: str) -> None:
     """To stderr; lmms-eval resets its logger while it starts."""
     print(shown(text), file=sys.stderr, flush=True)
+
+
+_FREED: list[object] = []
+"""Models under test that this process has freed."""
+
+
+def _free(model: object) -> None:
+    """Once for all tasks of this process."""
+    if not any(model is freed for freed in _FREED):
+        _FREED.append(model)
+        for line in free_model(model).lines():
+            say(f"mmjudge: {line}")
 
 
 @functools.cache

@@ -172,7 +172,9 @@ def _asked(given: Mapping[str, Any]) -> Asked:
     named = re.search(r"(?:^|,)(?:pretrained|model|model_version|predictions)=([^,]+)", kept["model_args"])
     harness = {"name": "lmms-eval", "version": importlib.metadata.version("lmms-eval"), "arguments": kept}
     name = f"{kept['model']} {named[1]}" if named else kept["model"]
-    return Asked(name, harness, partial=bool(given.get("limit") or given.get("offset")))
+    partial = bool(given.get("limit") or given.get("offset"))
+    # lmms-eval has called its `clean()` by then, which frees what is directly an attribute and a module, no engine
+    return Asked(name, harness, partial, freed=given.get("lm"))
 
 
 def running() -> Run:

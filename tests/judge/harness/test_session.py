@@ -6,6 +6,7 @@ import dataclasses
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,7 +23,7 @@ from judge.engines import Completion, Prompt
 from judge.errors import UserError
 from judge.harness import session as module
 from judge.harness import settings
-from judge.harness.session import SLOW_ON_CPU, Session
+from judge.harness.session import SLOW_ON_CPU, Asked, Session
 from judge.results.statistics import mean_score
 from judge.scoring.journal import Journal
 
@@ -150,6 +151,49 @@ def test_a_judge_that_dies_leaves_what_it_decided_and_reasons_for_the_rest(
     judge = use(monkeypatch, Judge())
     assert [v.score for v in make(tmp_path).decide(answers("a", "b", ""))] == [3, 3, None]
     assert judge.asked == 1
+
+
+class Engine:
+    """A model under test that holds a device by itself, as vLLM's and SGLang's engines do."""
+
+    def __init__(self, said: list[str]) -> None:
+        self.said = said
+
+    def shutdown(self) -> None:
+        self.said.append("shut down")
+        raise RuntimeError("a worker does not answer")
+
+
+def test_the_model_under_test_is_freed_once_before_the_judge_is_loaded_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said: list[str] = []
+
+    def load(*_: Any) -> Judge:
+        said.append("loaded")
+        return Judge()
+
+    monkeypatch.setattr(module, "_load", load)
+    pytest.importorskip("torch")
+    model = SimpleNamespace(client=Engine(said))
+    for _ in range(2):  # two tasks of one run
+        session = make(tmp_path)
+        session.asked = Asked(freed=model)
+        assert [v.score for v in session.decide(answers("a"))] == [3]
+    assert said == ["shut down", "loaded", "loaded"]
+    assert "not freed: client" in (error := capsys.readouterr().err)
+    assert "shutdown() raised RuntimeError: a worker does not answer" in error
+
+
+def test_the_model_under_test_stays_where_the_judge_is_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    use(monkeypatch, Judge())
+    session = make(tmp_path, MMJUDGE_JUDGE="http://localhost:1/v1")
+    session.asked = Asked(freed=SimpleNamespace(client=Engine(said)))
+    assert [v.score for v in session.decide(answers("a"))] == [3]
+    assert said == []
 
 
 def test_a_judge_that_cannot_be_loaded_leaves_reasons(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -127,7 +127,9 @@ class _Walk:
             ended = ended or self._end(thing, path)
             held = list(_below(thing))
         for name, value in held:
-            self.visit(value, f"{path}{name}" if name[0] == "[" else f"{path}.{name}".lstrip("."), depth + 1, ended=ended)
+            self.visit(
+                value, f"{path}{name}" if name[0] == "[" else f"{path}.{name}".lstrip("."), depth + 1, ended=ended
+            )
 
     def _end(self, thing: object, path: str) -> bool:
         """Whether `thing` is an engine and was shut down now."""
@@ -211,7 +213,9 @@ def _package(thing: object) -> str:
 
 def _named(path: str, thing: object) -> str:
     kind = type(thing)
-    name = kind.__qualname__ if kind.__module__ in ("builtins", "__main__") else f"{kind.__module__}.{kind.__qualname__}"
+    name = (
+        kind.__qualname__ if kind.__module__ in ("builtins", "__main__") else f"{kind.__module__}.{kind.__qualname__}"
+    )
     return f"{path} ({name})" if path else name
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from judge.errors import UserError
@@ -36,19 +37,20 @@ class Source:
 
 def resolve_judge(judge: str, *, weights: bool = True) -> Source:
     """Find or fetch a judge. weights=False fetches its description only. Raises UserError that says what to do."""
-    folder = _local(judge)
+    folder = local_folder(judge)
     if folder is not None:
         return Source(folder, folder.resolve().name, f"local-{checkpoint.description_sha256(folder)[:8]}")
-    return _fetched(*_repository(judge), weights)
+    patterns = (*DESCRIPTION, *WEIGHTS) if weights else DESCRIPTION
+    return fetch_repository(*split_repository(judge), patterns)
 
 
 def check_judge_name(judge: str) -> None:
     """Raise UserError for what is neither a folder here nor the name of a repository; the Hub is not asked."""
-    if _local(judge) is None:
-        _repository(judge)
+    if local_folder(judge) is None:
+        split_repository(judge)
 
 
-def _local(judge: str) -> Path | None:
+def local_folder(judge: str) -> Path | None:
     """The folder of that name, if there is one; "~" is the user's home."""
     try:
         folder = Path(judge).expanduser()
@@ -57,13 +59,14 @@ def _local(judge: str) -> Path | None:
         return None
 
 
-def _repository(judge: str) -> tuple[str, str | None]:
+def split_repository(judge: str) -> tuple[str, str | None]:
+    """("ORG/NAME", the revision or None). Raises UserError for what names no repository."""
     match = _REPOSITORY.fullmatch(judge)
     if match is None or judge.startswith(".") or not _is_name(match["repo"]):
         raise UserError(
             "no such folder, and not a Hub repository (ORG/NAME or ORG/NAME@REVISION)",
             file=judge,
-            fix="give the folder that holds the judge's config.json, or a repository",
+            fix="give the folder that holds its config.json, or a repository",
         )
     return match["repo"], match["revision"]
 
@@ -80,7 +83,8 @@ def _is_name(repo: str) -> bool:
     return True
 
 
-def _fetched(repo: str, revision: str | None, weights: bool) -> Source:
+def fetch_repository(repo: str, revision: str | None, patterns: Sequence[str]) -> Source:
+    """The files of a repository that fit `patterns`, fetched where they are not here. Raises UserError."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import (
         GatedRepoError,
@@ -91,9 +95,8 @@ def _fetched(repo: str, revision: str | None, weights: bool) -> Source:
     )
 
     page = f"https://huggingface.co/{repo}"
-    patterns = [*DESCRIPTION, *WEIGHTS] if weights else list(DESCRIPTION)
     try:
-        folder = Path(snapshot_download(repo, revision=revision, allow_patterns=patterns))
+        folder = Path(snapshot_download(repo, revision=revision, allow_patterns=list(patterns)))
     except GatedRepoError:
         problem = "is gated, and this machine has no access to it"
         fix = f"ask for access on {page}, then log in: hf auth login"

@@ -124,7 +124,8 @@ def test_what_cannot_be_freed_is_named_with_its_size():
     )
     lines = list(freed.lines())
     assert lines[0].startswith("not freed: client (sglang.entrypoints.Engine), of unknown size: shutdown() raised")
-    assert lines[1].startswith("not freed: cache") and "2.0 KiB" in lines[1]
+    assert lines[1].startswith("not freed: cache")
+    assert "2.0 KiB" in lines[1]
 
 
 def test_what_is_no_model_is_left_alone():
@@ -166,7 +167,8 @@ def test_without_torch_there_is_nothing_to_free(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("size", "words"), [(0, "0 B"), (1023, "1023 B"), (1024, "1.0 KiB"), (91 * 2**20, "91.0 MiB"), (3 << 40, "3072.0 GiB")]
+    ("size", "words"),
+    [(0, "0 B"), (1023, "1023 B"), (1024, "1.0 KiB"), (91 * 2**20, "91.0 MiB"), (3 << 40, "3072.0 GiB")],
 )
 def test_amounts_are_for_people(size, words):
     assert amount(size) == words

@@ -1,0 +1,58 @@
+"""Work in batches on a model in this process, where one bad item must not cost the others of its batch.
+
+    for position, result in in_batches(prompts, 8, generate, by="writer"):
+        ...     # result: what `generate` gave for this prompt, or Failed("call_failed", "RuntimeError: …", by="writer")
+
+A batch that raises is done again one by one. A model that fails at everything from the start is broken, not unlucky:
+that is a UserError, so that nobody waits for a thousand failures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
+
+from judge.core.foreign_text import described
+from judge.errors import UserError
+from judge.systems import By, Failed
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+FIRST_FAILURES = 3
+"""In a row before anything succeeded."""
+
+
+def in_batches(
+    items: Sequence[Item], size: int, work: Callable[[Sequence[Item]], Sequence[Result]], *, by: By, fix: str
+) -> Iterator[tuple[int, Result | Failed]]:
+    """(position, result) of every item, in order. work: a result for each item of a batch; may raise.
+
+    fix: what the user can do where nothing succeeds. Raises UserError.
+    """
+    succeeded, failed = False, 0
+    for start in range(0, len(items), size):
+        batch = items[start : start + size]
+        try:
+            results: Sequence[Result | Failed] = work(batch)
+        except Exception as error:
+            results = [_failure(error, by)] if len(batch) == 1 else [_alone(item, work, by) for item in batch]
+        for position, result in enumerate(results, start):
+            if not isinstance(result, Failed) or result.side == "model":
+                succeeded = True
+            elif not succeeded:
+                failed += 1
+                if failed == FIRST_FAILURES:
+                    raise UserError(f"the {by} failed at the first {failed}: {result.note}", fix=fix)
+            yield position, result
+
+
+def _alone(item: Item, work: Callable[[Sequence[Item]], Sequence[Result]], by: By) -> Result | Failed:
+    try:
+        return work([item])[0]
+    except Exception as error:
+        return _failure(error, by)
+
+
+def _failure(error: Exception, by: By) -> Failed:
+    return Failed("call_failed", described(error), by)

@@ -149,16 +149,28 @@ class Failed(Exception):  # noqa: N818
         self.wait, self.busy, self.reached = wait, busy, reached
 
 
+class TooLarge(Failed):
+    """The reply has more bytes than are read."""
+
+
 class Client:
     """One endpoint over HTTP; threads may share it.
 
     The exchanges run in an event loop of its own, where they end on time whatever they are waiting for.
     """
 
-    def __init__(self, address: Address, seconds: float, connections: int) -> None:
-        """seconds: how long a reply may take, the server's queue included."""
-        key = os.environ.get(KEY_VARIABLE)
-        self.address, self._seconds = address, seconds
+    def __init__(
+        self,
+        address: Address,
+        seconds: float,
+        connections: int,
+        key_variable: str = KEY_VARIABLE,
+        most_bytes: int = MOST_BYTES,
+    ) -> None:
+        """seconds: how long a reply may take, the server's queue included. key_variable: of the environment, whose
+        value is sent as the bearer token. most_bytes: of a reply."""
+        key = os.environ.get(key_variable)
+        self.address, self._seconds, self._most = address, seconds, most_bytes
         self._password = httpx.URL(address.url).password
         most = connections + 1  # one is for `trouble`
         self._http = httpx.AsyncClient(
@@ -236,7 +248,7 @@ class Client:
 
     def ask(self, body: Mapping[str, Any]) -> Reply:
         """One chat completion. Raises Failed and Refused."""
-        reply = self._json("POST", f"{self.address.url}/chat/completions", body, self._seconds)
+        reply = self.post("chat/completions", body)
         try:
             (choice,) = reply["choices"]
             text, finish = choice["message"]["content"], choice["finish_reason"]
@@ -248,6 +260,13 @@ class Client:
             raise Failed(f"no text, or unfinished (finish_reason {finish!r})")
         prompt_tokens, new_tokens = (count if isinstance(count, int) else None for count in counts)
         return Reply(self._hide(text), finish, prompt_tokens, new_tokens)
+
+    def post(self, page: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """What the endpoint answers to `body` at `page`, such as "chat/completions"; nothing of it is checked.
+
+        Raises Failed (TooLarge among them) and Refused.
+        """
+        return self._json("POST", f"{self.address.url}/{page}", body, self._seconds)
 
     def _said(self, status: int, data: bytes) -> str:
         """What the server gives as the reason, in one line."""
@@ -326,8 +345,8 @@ class Client:
             if not _encoding(response.headers):
                 async for block in response.aiter_raw():
                     data += block
-                    if len(data) > MOST_BYTES:
-                        raise Failed(f"a reply of more than {MOST_BYTES} bytes")
+                    if len(data) > self._most:
+                        raise TooLarge(f"a reply of more than {self._most} bytes")
         finally:
             await response.aclose()
         return _Answer(response.status_code, response.headers, bytes(data))

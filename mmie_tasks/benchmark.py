@@ -44,6 +44,10 @@ class MMIE:
     task_dir = Path(__file__).parent / "lmms_eval"
     view = VIEW
 
+    @property
+    def asked(self) -> str:
+        return prompts.ASKED
+
     def load(self, data: Path | None = None, *, images: bool = False) -> Dataset:
         return location.load_dataset(data, images=images)
 

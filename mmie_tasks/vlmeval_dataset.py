@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from judge.core.benchmark import Dataset
-from judge.harness.session import say
 from judge.harness.vlmeval.dataset import BenchmarkDataset
-from judge.io.image_paths import ImageRefused
 from mmie_tasks.benchmark import BENCHMARK
 from mmie_tasks.demo import demo_dir, judge_dir
-from mmie_tasks.judging import locate
 
 
 class MMIE(BenchmarkDataset):
@@ -25,20 +20,3 @@ class MMIE(BenchmarkDataset):
         if name == "MMIE_demo":
             return BENCHMARK.load(demo_dir(), images=True), str(judge_dir())
         return BENCHMARK.load(images=True), None
-
-    def message(self, record: Any) -> list[dict[str, str]]:
-        """{"type": "text" or "image", "value": text or path}, in the order of the question."""
-        assert self.source.image_root is not None
-        message = []
-        for part in record.question:
-            if part.text:
-                # VLMEvalKit takes a text that is the name of a file or an address for that file; with a line end it
-                # is neither, and the official scorer's texts end so, too
-                message.append({"type": "text", "value": f"{part.text}\n"})
-            if part.image is not None:
-                try:
-                    path = locate(part.image, self.source.image_root, linked=True).path
-                    message.append({"type": "image", "value": str(path)})
-                except ImageRefused as refused:
-                    say(f"mmjudge: {record.id} is asked without a picture: {refused.message}")
-        return message

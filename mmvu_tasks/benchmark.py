@@ -45,6 +45,10 @@ class MMVU:
     task_dir = Path(__file__).parent / "lmms_eval"
     view = VIEW
 
+    @property
+    def asked(self) -> str:
+        return prompts.identity()
+
     def load(self, data: Path | None = None, *, images: bool = False) -> Dataset:
         return location.load_dataset(data, images=images)
 
@@ -79,7 +83,7 @@ class MMVU:
         raise UserError("mmvu is scored by rule; it has no rubric", fix="leave the rubric out")
 
     def signature_parts(self, profile: Profile) -> Mapping[str, str]:
-        return {"extraction": extract.VERSION, "asked": prompts.identity()}
+        return {"extraction": extract.VERSION}
 
     def check_verdict(self, verdict: Verdict) -> None:
         allowed: Mapping[str, tuple[object, ...]] = {

@@ -18,7 +18,6 @@ from __future__ import annotations
 import hashlib
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from judge.core.question import Question, without_placeholders
 from judge.core.request import Picture, Text
@@ -33,12 +32,6 @@ _FOLDER = Path(__file__).parent / "templates"
 def text(record: Record, prompt: str = DEFAULT) -> str:
     """The text of the message. prompt: name of a file in `templates/`, in which `{question}` is filled."""
     return template(prompt).replace("{question}", record.question)
-
-
-def messages(record: Record, image: Any, prompt: str = DEFAULT) -> list[dict[str, Any]]:
-    """One user turn, picture first. image: whatever the harness sends, an opened picture or a path."""
-    content = [{"type": "image", "url": image}, {"type": "text", "text": text(record, prompt)}]
-    return [{"role": "user", "content": content}]
 
 
 def question(record: Record, root: Path | None, prompt: str = DEFAULT) -> Question:

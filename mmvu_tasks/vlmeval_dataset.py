@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from judge.core.benchmark import Dataset
 from judge.harness.vlmeval.dataset import BenchmarkDataset
-from judge.io.image_paths import below
-from mmvu_tasks import prompts
 from mmvu_tasks.benchmark import BENCHMARK
 from mmvu_tasks.demo import demo_dir
 
@@ -22,9 +18,3 @@ class MMVU(BenchmarkDataset):
     def open(self, name: str) -> tuple[Dataset, str | None]:
         """The data of `name`, without a judge. Raises UserError."""
         return BENCHMARK.load(demo_dir() if name == "MMVU_demo" else None, images=True), None
-
-    def message(self, record: Any) -> list[dict[str, str]]:
-        """{"type": "image" or "text", "value": path or text}, the picture first."""
-        assert self.source.image_root is not None
-        image = str(below(self.source.image_root, record.image))
-        return [{"type": "image", "value": image}, {"type": "text", "value": prompts.text(record)}]

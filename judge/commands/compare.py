@@ -12,7 +12,7 @@ from typing import Any
 
 from judge.commands import options
 from judge.commands.output import write_output
-from judge.core.signature import RUN_PARTS
+from judge.core.signature import FEEDBACK
 from judge.errors import UserError
 from judge.results.compare import Comparison, Row, compare
 from judge.results.run_folder import Run, read_run
@@ -30,6 +30,11 @@ LEGEND = (
     "these show with 80% power."
 )
 REPLAYED = "note: replayed feedback; nothing here says that one and the same judge wrote it for A and for {letter}"
+
+ASKED = (
+    "note: as far as is known, the models of {0} and {1} were not asked in the same words ({2} and {3}); the "
+    "difference may be one between the wordings"
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -69,7 +74,9 @@ def table(first: Run, comparisons: Sequence[Comparison]) -> str:
             if ids:
                 more = f" and {len(ids) - NAMED} more" if len(ids) > NAMED else ""
                 lines.append(f"only in {side}, left out of the difference: {', '.join(ids[:NAMED])}{more}")
-        if RUN_PARTS & first.signature.parts.keys():
+        if comparison.asked is not None:
+            lines += textwrap.wrap(ASKED.format("A", letter, *comparison.asked), 118, subsequent_indent="      ")
+        if FEEDBACK in first.signature.parts:
             lines.append(REPLAYED.format(letter=letter))
     lines += ["", *textwrap.wrap(LEGEND, 118), f"signature: {first.results['signature']}"]
     return "\n".join(lines)

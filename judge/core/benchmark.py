@@ -96,6 +96,11 @@ class Benchmark(Protocol):
     task_dir: Path
     """Folder of lmms-eval task files."""
 
+    @property
+    def asked(self) -> str:
+        """The wording of `questions`, by name and hash: the part `asked` of a signature of answers to them."""
+        ...
+
     def load(self, data: Path | None = None) -> Dataset:
         """Records from `data`, else from the benchmark's environment variable, else from the Hub. Raises UserError."""
         ...

@@ -6,19 +6,33 @@
 
 A model that takes text and pictures in turn is sent the parts; one that takes them apart is sent `text()` and the
 pictures. Both are the same characters in the same order: one newline stands between a text and whatever is before and
-after it, two texts in a row are one part, and between two pictures nothing stands. A text that spells `<image>` is sent
-as "< image >", since many model classes count those words and end the run where they count one too many.
+after it, two texts in a row are one part, and between two pictures nothing stands.
+
+A text that spells `<image>`, or what another model has for a picture (`<image 1>`, `<|image_pad|>`, `<IMG_CONTEXT>`,
+`[IMG]`), is sent with blanks inside the brackets: "< image >". Many model classes count those words, or give them the
+token of a picture, and end the run where there is one too many.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import re
 from collections.abc import Iterable
+from pathlib import Path
 
 from judge.core.request import IMAGE_PLACEHOLDER, Picture, Segment, Text
 
-SPELLED = IMAGE_PLACEHOLDER.replace("<", "< ").replace(">", " >")
-"""What a question's own `<image>` becomes."""
+_MARK = re.compile(
+    r"<(/?\|?(?:"
+    r"(?:image|img|video|vision)[\w-]*(?:[ ](?:\d{1,3}|token|start|end))?"
+    r"|(?:start|end)_of_image|fake_token_around_image|media_\w+|global-img|row_\d+_col_\d+"
+    r")\|?)>"
+    r"|\[(IMG(?:_BREAK|_END)?)\]",
+    re.IGNORECASE,
+)
+"""What stands for a picture, or for the beginning or end of one, in the text of some model of transformers 5 or of
+lmms-eval 0.7.3."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,5 +80,18 @@ def as_parts(steps: Iterable[str | Picture]) -> tuple[Segment, ...]:
 
 
 def without_placeholders(text: str) -> str:
-    """`text`, in which no `<image>` can be counted as a picture."""
-    return text.replace(IMAGE_PLACEHOLDER, SPELLED)
+    """`text`, in which nothing can be taken for a picture: "the tag < image >"."""
+    return _MARK.sub(lambda found: f"< {found[1]} >" if found[1] else f"[ {found[2]} ]", text)
+
+
+PROBE = as_parts(["a <image>", Picture(Path("a.png"), "a.png"), Picture(Path("b.png"), "b.png"), "b", "c"])
+
+
+def wording(name: str, template: str = "") -> str:
+    """The name of a way to word questions, with the hash of all that it puts around and between their parts.
+
+    wording("plain")  ->  "plain@1a2b3c4d". template: the text around a question, where there is one. It is the part
+    `asked` of a signature (`judge.core.signature`).
+    """
+    said = Question("probe", 0, "", PROBE).text() + template
+    return f"{name}@{hashlib.sha256(said.encode()).hexdigest()[:8]}"

@@ -3,7 +3,8 @@
     benchmark:mmie|edition:v1|data:MMIE/MMIE@4f0c…|profile:strict|rubric:mmjudge@1a2b3c4d|judge:MMIE/MMIE-Score@9e8d…|…
 
 After sacreBLEU's signatures (github.com/mjpost/sacrebleu). Two results compare only where every part agrees,
-`RUN_PARTS` aside.
+`RUN_PARTS` aside. Of those, `asked` is said beside a comparison: another wording may be the very thing that is
+compared, and of answers that were saved before nobody knows it.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ import hashlib
 import json
 from collections.abc import Mapping
 
-RUN_PARTS = frozenset({"feedback"})
-"""Parts that name one run's input, not how it was measured: the file that a replay read."""
+RUN_PARTS = frozenset({"asked", "feedback"})
+"""Parts that name one run's input, not how it was measured: how the model was asked, the file that a replay read."""
+FEEDBACK = "feedback"
+"""The part that a replay has."""
 UNKEYED_PARTS = frozenset({"asked", "part"})
 """Parts that say where answers come from and which there are, not how they are judged: the same answer keeps the key of
 its verdict."""

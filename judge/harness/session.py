@@ -34,14 +34,21 @@ from judge.io.presentation import keep_samples
 from judge.io.verdicts import read_verdicts
 from judge.results.result import build_result
 from judge.results.run_folder import RunFolder
-from judge.results.run_info import RunInfo, describe_answers
+from judge.results.run_info import Interleaving, RunInfo, describe_answers
 from judge.results.terminal import result_table
 from judge.scoring.background_keys import request_keys
 from judge.scoring.coverage import Part, complete
 from judge.scoring.grader import Grader
 from judge.scoring.journal import Journal, JournalLocked
 from judge.scoring.keys import rule_key
-from judge.scoring.pipeline import default_judge, default_rubric, judge_requests, make_signature
+from judge.scoring.pipeline import (
+    UNKNOWN,
+    Asking,
+    default_judge,
+    default_rubric,
+    judge_requests,
+    make_signature,
+)
 from judge.systems.freeing import free_model
 
 MOST = 0.5
@@ -55,12 +62,16 @@ ENGINE_PACKAGES = ("lmms_eval", "pillow", "safetensors", "torch", "transformers"
 class Asked:
     """What the harness is doing. model: the name of the model under test, None where it is not known. harness: name,
     version and arguments, for the record. partial: only some of the questions are asked. freed: the object of the model
-    under test where it is asked nothing more once judging begins, so that the judge may have its memory."""
+    under test where it is asked nothing more once judging begins, so that the judge may have its memory. interleaving:
+    what the model's class makes of texts and pictures that take turns. wording: how questions are worded, None where
+    nobody knows."""
 
     model: str | None = None
     harness: Mapping[str, Any] | None = None
     partial: bool = False
     freed: object = None
+    interleaving: Interleaving = "unknown"
+    wording: str | None = None
 
 
 class Session:
@@ -138,19 +149,22 @@ class Session:
         identity: Mapping[str, str] = {}
         if self.benchmark.judged:
             identity = self._engine.identity if self._engine is not None else {"judge": self.judge, "engine": "none"}
-        return make_signature(self.benchmark, self.dataset.source, self.settings.profile, self._rubric, identity, part)
+        asking = Asking(self.asked.wording or UNKNOWN, part)
+        return make_signature(
+            self.benchmark, self.dataset.source, self.settings.profile, self._rubric, identity, asking
+        )
 
     def publish(self, verdicts: Sequence[Verdict], folder: Path | None, answers: Sequence[Answer] = ()) -> None:
         """Print the results with signature and unscored rate, and write them into `folder`. Never raises.
 
         answers: what the verdicts are about, kept for reports. Questions without a verdict are not answered, unless
-        only some were asked. A folder that holds another model's results, or other answers', is left alone: a dated
-        one beside it is written.
+        only some were asked. A folder that has results is left alone: a dated one beside it is written.
         """
         with contextlib.suppress(Exception):  # `decide` has said why
             self._open()
         try:
-            info = RunInfo(self.asked.model, describe_answers(answers), self.asked.harness, self._started)
+            given = describe_answers(answers)
+            info = RunInfo(self.asked.model, given, self.asked.harness, self.asked.interleaving, self._started)
             verdicts, part = self._complete(verdicts)
             source, run = self.dataset.source, info.to_json(ENGINE_PACKAGES)
             result = build_result(self.benchmark, verdicts, self.dataset, source, self._signature(part), run=run)
@@ -160,7 +174,6 @@ class Session:
             if folder is None:
                 return
             run_folder = _free_folder(folder, info)
-            run_folder.discard_results()
             run_folder.claim(info.owner)
             run_folder.write_verdicts(verdicts)
             try:
@@ -279,14 +292,18 @@ class Session:
 
 
 def _free_folder(folder: Path, info: RunInfo) -> RunFolder:
-    """`folder`, made, or a dated one beside it where that belongs to other answers."""
+    """`folder`, made, or a dated one beside it where that has results already, or belongs to other answers."""
     wanted = RunFolder(folder)
+    problem = "has results" if wanted.results.exists() else None
     try:
         wanted.refuse_other_owner(info.owner)
     except UserError as error:
+        problem = error.problem
+    if problem is not None:
         now = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
-        wanted = RunFolder(folder.with_name(f"{folder.name}-{now}"))
-        say(f"mmjudge: {error.file} {error.problem}: the results go to {wanted.path}")
+        free = (f"{folder.name}-{now}{more}" for more in ("", *(f"-{number}" for number in range(2, 1000))))
+        wanted = next(RunFolder(path) for path in map(folder.with_name, free) if not path.exists())
+        say(f"mmjudge: {folder} {problem}: the results go to {wanted.path}")
     return wanted.make()
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from judge.core.request import Picture, Text
-from judge.core.signature import RUN_PARTS
+from judge.core.signature import FEEDBACK
 from judge.errors import UserError
 from judge.io import samples
 from judge.io.files import read_bytes
@@ -64,7 +64,7 @@ class Digests:
 
 def folder_of(run: Run, model: str) -> str:
     """Where the details of a model's run lie: runs that do not compare never share a folder."""
-    compared = {name: value for name, value in run.signature.parts.items() if name not in RUN_PARTS}
+    compared = {name: value for name, value in run.signature.parts.items() if name != FEEDBACK}
     digest = hashlib.sha256(json.dumps(list(compared.items())).encode()).hexdigest()
     return f"{run.results['benchmark']}/{re.sub('/', '__', model)}/{digest[:12]}"
 

@@ -2,14 +2,15 @@
 
     compare(read_run("out/a"), read_run("out/b"))  ->  Comparison(…).to_json():
 
-    {"first": "out/a", "second": "out/b", "unscored": [{"n": 3, "rate": 1.0, …}, {"n": 0, …}],
+    {"first": "out/a", "second": "out/b", "asked": null, "unscored": [{"n": 3, "rate": 1.0, …}, {"n": 0, …}],
      "metrics": {"RA": {"first": {"value": 60.58, …}, "second": {"value": 63.49, …},
                         "difference": {"value": 2.91, "ci_low": 0.1, "ci_high": 5.8, "n": 893},
                         "p": 0.049, "wins": 98, "losses": 72, "ties": 723, "detectable": 4.1}, …},
      "categories": {"Number": {"RA": {…}}}, "only_first": [], "only_second": ["context/abstract/22 (index 404)"]}
 
-A signature says how was measured, not whom. Two runs compare only where it agrees in every part. Units are joined by
-their id; what is counted is the benchmark's own (`Benchmark.metrics`).
+A signature says how was measured, not whom. Two runs compare only where it agrees in every part but `asked`, how the
+models were asked: where that differs, the comparison says so. Units are joined by their id; what is counted is the
+benchmark's own (`Benchmark.metrics`).
 """
 
 from __future__ import annotations
@@ -49,11 +50,18 @@ class Comparison:
     only_first: Sequence[str]
     only_second: Sequence[str]
 
+    @property
+    def asked(self) -> tuple[str, str] | None:
+        """How the model of each run was asked, where that differs or is known of one alone."""
+        first, second = (run.signature.parts.get("asked", "unknown") for run in (self.first, self.second))
+        return None if first == second else (first, second)
+
     def to_json(self) -> dict[str, Any]:
         """As `mmjudge compare --json` writes it; see the module."""
         return {
             "first": str(self.first.folder),
             "second": str(self.second.folder),
+            "asked": None if self.asked is None else list(self.asked),
             "unscored": [run.results.get("unscored") for run in (self.first, self.second)],
             "metrics": _rows(self.metrics),
             "categories": {name: _rows(rows) for name, rows in self.categories.items()},

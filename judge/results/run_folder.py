@@ -34,8 +34,8 @@ RESULTS, VERDICTS = "results.json", "verdicts.jsonl"
 FIX = "write the folder again: mmjudge score … --out DIR"
 NAMED = 5
 """So many results folders are named where their parent was given."""
-DEPTH = 3
-"""So many levels below a folder are searched for results: MODEL/mmjudge/BENCHMARK is the deepest that is written."""
+DEPTH = 4
+"""So many levels below a folder are searched for results: OUT/mmjudge/MODEL/TASK is the deepest that is written."""
 
 
 class RunFolder:

@@ -1,6 +1,7 @@
 """Where a run's answers came from and what was done with them: the `run` part of `results.json`.
 
     {"model": "anole-7b", "answers": {"n": 48, "sha256": "3f…", "file": "responses.jsonl", "file_sha256": "9c…"},
+     "interleaving": "kept",
      "harness": {"name": "lmms-eval", "version": "0.7.3", "arguments": {"model_args": "pretrained=…"}},
      "command": "mmjudge score responses.jsonl …", "date": "2026-01-31T12:00:00+00:00", "seconds": 81.2,
      "machine": "Linux-6.1 x86_64, 16 processors", "versions": {"mmjudge": "0.1.0", …}}
@@ -19,26 +20,37 @@ import importlib.metadata
 import json
 import os
 import platform
+import re
 import shlex
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from judge.core.benchmark import Answer
 from judge.core.secrets import hide_secrets_in
 from judge.core.version import __version__
 from judge.io import files
 
+Interleaving = Literal["kept", "pictures first", "first picture only", "unknown"]
+"""What reached the model of a question in which texts and pictures take turns."""
+
+
+_WORDING = re.compile(r"[\w.-]{1,40}@[0-9a-f]{8}")
+
 
 @dataclasses.dataclass(frozen=True)
 class RunInfo:
-    """A run as far as it is known when it begins. started: of `time.monotonic`, seconds."""
+    """A run as far as it is known when it begins.
+
+    interleaving: whether the model was asked texts and pictures in their order. started: of `time.monotonic`, seconds.
+    """
 
     model: str | None
     answers: Mapping[str, Any]
     harness: Mapping[str, Any] | None = None
+    interleaving: Interleaving = "unknown"
     started: float = dataclasses.field(default_factory=time.monotonic)
 
     @property
@@ -51,6 +63,7 @@ class RunInfo:
         return {
             "model": self.model,
             "answers": dict(self.answers),
+            "interleaving": self.interleaving,
             "harness": None if self.harness is None else hide_secrets_in(self.harness),
             "command": shlex.join([Path(sys.argv[0]).name, *hide_secrets_in(sys.argv[1:])]),
             "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
@@ -78,15 +91,37 @@ def name_of_model(answers: Sequence[Answer], file: str | Path) -> str | None:
     named = {(answer.record or {}).get("model") for answer in answers}
     if len(named) == 1 and isinstance(only := named.pop(), str) and only:
         return only
-    stem, found, _ = Path(file).name.partition("_samples_")
-    if not found:
+    beside, _ = _beside(file)
+    name = beside.get("model_name") or beside.get("model_source")
+    return name if isinstance(name, str) else None
+
+
+def name_of_wording(file: str | Path) -> str | None:
+    """How the questions were worded that an answers file answers, by name and hash; None where nothing beside it says.
+
+    lmms-eval copies it from our task files into its DATE_results.json; `mmjudge ask` writes it into system.json.
+    """
+    beside, task = _beside(file)
+    try:
+        if task:
+            said = beside["configs"][task]["metadata"]["asked"]
+        else:
+            said = json.loads(files.read_bytes(Path(file).with_name("system.json")))["asked"]
+    except (OSError, ValueError, KeyError, TypeError):
         return None
+    return said if isinstance(said, str) and _WORDING.fullmatch(said) else None
+
+
+def _beside(file: str | Path) -> tuple[dict[str, Any], str]:
+    """What lmms-eval wrote beside a samples file of its, and the task's name; ({}, "") for another file."""
+    stem, found, task = Path(file).name.partition("_samples_")
+    if not found:
+        return {}, ""
     try:
         beside = json.loads(files.read_bytes(Path(file).with_name(f"{stem}_results.json")))
-        name = beside.get("model_name") or beside.get("model_source")
-    except (OSError, ValueError, AttributeError):
-        return None
-    return name if isinstance(name, str) else None
+    except (OSError, ValueError):
+        return {}, ""
+    return (beside, task.removesuffix(".jsonl")) if isinstance(beside, dict) else ({}, "")
 
 
 def versions(packages: Iterable[str] = ()) -> dict[str, str]:

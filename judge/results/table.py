@@ -19,7 +19,7 @@ from typing import Any
 
 from judge.core.benchmark import find
 from judge.core.metric import Metric, headline
-from judge.core.signature import RUN_PARTS
+from judge.core.signature import FEEDBACK
 from judge.errors import UserError
 from judge.results.compare import compare
 from judge.results.multiple import compact_letters, holm
@@ -102,7 +102,7 @@ class Group:
     @property
     def replayed(self) -> bool:
         """Whether recorded feedback was replayed: nothing says which judge wrote it."""
-        return any(RUN_PARTS & standing.run.signature.parts.keys() for standing in self.standings)
+        return any(FEEDBACK in standing.run.signature.parts for standing in self.standings)
 
     def members(self, field: str) -> dict[str, list[Mapping[str, Any]]]:
         """The main metric by "category", or by a field of results' `groups`: member → an estimate for each standing.

@@ -35,6 +35,8 @@ from judge.scoring.keys import rule_key
 
 DEFAULT_JUDGE = "MMIE/MMIE-Score"
 JUDGE_VARIABLE = "MMJUDGE_JUDGE"
+UNKNOWN = "unknown"
+"""The wording in which saved answers were asked for, where nothing says it."""
 RUBRIC_FILE = "mmjudge.json"
 """A judge folder may hold this file, `{"rubric": "mmjudge"}`: the name of the rubric that the judge was trained on."""
 
@@ -55,31 +57,41 @@ def default_rubric(judge: str) -> str:
     return name
 
 
+@dataclasses.dataclass(frozen=True)
+class Asking:
+    """How the answers came about. wording: name and hash of the form in which questions were put to the model
+    (`judge.core.question.wording`); part: where only some of the questions were asked."""
+
+    wording: str = UNKNOWN
+    part: Part | None = None
+
+
 def make_signature(
     benchmark: Benchmark,
     source: Source | None,
     profile: Profile,
     rubric: Rubric | None = None,
     identity: Mapping[str, str] | None = None,
-    part: Part | None = None,
+    asking: Asking | None = None,
 ) -> Signature:
     """Everything that fixes a number, in one order. source None: no data was looked at (a replay).
 
     rubric and identity (`Engine.identity`) belong to judged benchmarks only; a rule has no judge, rubric or profile.
-    part: where only some of the questions were asked.
+    asking: what is known of it; None for nothing.
     """
+    asking = asking or Asking()
     parts = {"benchmark": benchmark.name}
     if source is not None:
         parts |= {"edition": source.edition, "data": f"{source.repo}@{source.revision}"}
-    if part is not None:
-        parts["part"] = str(part)
+    if asking.part is not None:
+        parts["part"] = str(asking.part)
     if benchmark.judged:
         parts["profile"] = profile
         if rubric is not None:
             parts["rubric"] = rubric.label
         parts |= {**(identity or {}), "parse": score_text.VERSION}
     parts["failures"] = failure.VERSION
-    parts |= {**benchmark.signature_parts(profile), "version": __version__}
+    parts |= {**benchmark.signature_parts(profile), "asked": asking.wording, "version": __version__}
     return Signature({name: value.replace("|", "_").replace("\n", " ") for name, value in parts.items()})
 
 

@@ -31,11 +31,13 @@ from judge.io.presentation import keep_samples
 from judge.io.responses import read_responses
 from judge.results.result import build_result
 from judge.results.run_folder import Run, RunFolder
-from judge.results.run_info import RunInfo, describe_answers, name_of_model
+from judge.results.run_info import RunInfo, describe_answers, name_of_model, name_of_wording
 from judge.scoring.coverage import complete
 from judge.scoring.grader import Grader
 from judge.scoring.journal import Journal
 from judge.scoring.pipeline import (
+    UNKNOWN,
+    Asking,
     default_judge,
     default_rubric,
     judge_answers,
@@ -194,7 +196,8 @@ def prepare_scoring(
         engine = engine or load_engine(str(judge), options.engine)
     identity = engine.identity if engine is not None else {}
     every, part = complete(answers, dataset, partial=options.partial)
-    signature = make_signature(benchmark, source, options.profile, rubric, identity, part)
+    asking = Asking(name_of_wording(file) or UNKNOWN, part)
+    signature = make_signature(benchmark, source, options.profile, rubric, identity, asking)
     grader = Grader(engine, rubric, options.profile, signature)
     assessed = benchmark.assess(every, dataset, options.profile, bare=grader.needs_no_questions)
     return Scoring(benchmark, answers, assessed, dataset, source, grader, options, info)

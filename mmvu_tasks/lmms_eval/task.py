@@ -20,13 +20,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from judge.core.benchmark import Dataset
-from judge.errors import UserError
 from judge.harness.lmms_eval.deferred import Item
-from judge.harness.lmms_eval.tasks import Refusal, Tasks
-from mmvu_tasks import prompts
+from judge.harness.lmms_eval.tasks import Tasks
 from mmvu_tasks.benchmark import BENCHMARK
 from mmvu_tasks.demo import demo_dir
-from mmvu_tasks.location import open_image
 
 
 def _load(asks: bool) -> Dataset:
@@ -45,7 +42,12 @@ TASKS = Tasks(BENCHMARK, slug=_slug)
 mmvu = TASKS.documents("mmvu", _load)
 mmvu_robust = TASKS.documents("mmvu_robust", _load)
 mmvu_demo = TASKS.documents("mmvu_demo", _load_demo)
+doc_to_text = TASKS.doc_to_text
+doc_to_visual = TASKS.doc_to_visual
+doc_to_messages = TASKS.doc_to_messages
 METRICS = TASKS.metric_list()
+ASKED = BENCHMARK.asked
+"""Into lmms-eval's own results file, so that its samples say how they were asked for."""
 
 
 def process_results(doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, Item]:
@@ -61,31 +63,7 @@ def _as_text(response: str) -> str:
     return response
 
 
-def doc_to_text(doc: Mapping[str, Any]) -> str:
-    """For models that take text and pictures apart; they put the one picture first."""
-    return prompts.text(TASKS.record(doc))
-
-
-def doc_to_visual(doc: Mapping[str, Any]) -> list[Any]:
-    """The one picture, opened, RGB. Ends the run where it cannot be had."""
-    return [_image(doc)]
-
-
-def doc_to_messages(doc: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """For chat models: one user turn, picture first. Ends the run where the picture cannot be had."""
-    return prompts.messages(TASKS.record(doc), _image(doc))
-
-
 def doc_to_target(doc: Mapping[str, Any]) -> str:
     """The right letter; only for the samples file."""
     letter: str = TASKS.record(doc).ground_truth
     return letter
-
-
-def _image(doc: Mapping[str, Any]) -> Any:
-    root = TASKS.image_root(doc)
-    assert root is not None  # None only for a model that does not look
-    try:
-        return open_image(root, TASKS.record(doc))
-    except UserError as error:
-        raise Refusal(error) from None

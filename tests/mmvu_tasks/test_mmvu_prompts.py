@@ -10,7 +10,7 @@ from mmvu_sample import PUBLISHED, QUESTION, needs_published, pair, write
 from judge.core.benchmark import Source
 from judge.core.request import Picture, Text
 from judge.core.signature import Signature
-from judge.scoring.pipeline import make_signature
+from judge.scoring.pipeline import Asking, make_signature
 from mmvu_tasks import prompts, records
 from mmvu_tasks.benchmark import BENCHMARK
 from mmvu_tasks.demo import demo_dir
@@ -19,16 +19,9 @@ from mmvu_tasks.demo import demo_dir
 INSTRUCTION = "\nAnswer with the option's letter from the given choices directly."
 
 
-def test_text_and_message(tmp_path: Path) -> None:
+def test_the_text(tmp_path: Path) -> None:
     record = records.read_records(write(tmp_path, pair()))[0]
     assert prompts.text(record) == QUESTION + INSTRUCTION
-    image = object()
-    assert prompts.messages(record, image) == [
-        {
-            "role": "user",
-            "content": [{"type": "image", "url": image}, {"type": "text", "text": QUESTION + INSTRUCTION}],
-        }
-    ]
 
 
 @needs_published
@@ -53,7 +46,7 @@ def test_identity_names_the_text() -> None:
 def test_another_wording_changes_the_signature_and_no_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def signature() -> Signature:
         prompts.template.cache_clear()
-        return make_signature(BENCHMARK, Source("o/r", "1f", "v1"), "strict", None, None)
+        return make_signature(BENCHMARK, Source("o/r", "1f", "v1"), "strict", asking=Asking(BENCHMARK.asked))
 
     before = signature()
     (tmp_path / "direct.txt").write_text("Answer with a letter.\n{question}\n")
@@ -62,8 +55,9 @@ def test_another_wording_changes_the_signature_and_no_key(tmp_path: Path, monkey
     monkeypatch.undo()
     prompts.template.cache_clear()
 
-    assert set(before.differences(after)) == {"asked"}
-    assert before.differences(after)["asked"][0] == "direct@9bd1bef7"
+    assert set(before.all_differences(after)) == {"asked"}
+    assert before.all_differences(after)["asked"][0] == "direct@9bd1bef7"
+    assert before.differences(after) == {}  # they compare, and the comparison says so
     assert before.digest == after.digest
     # a part that does bear on verdicts changes the key
     assert Signature({**before.parts, "extraction": "other"}).digest != before.digest

@@ -28,6 +28,7 @@ class Demo(lmms):
     """Chat model of lmms-eval. `image_root`: the folder of its pictures, which tasks of mmjudge ask for."""
 
     is_simple = False
+    interleaving = "kept"
 
     def __init__(self, output_dir: str = "out/mmjudge_demo", **_: Any) -> None:
         super().__init__()

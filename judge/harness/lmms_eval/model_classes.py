@@ -11,12 +11,11 @@ built offline and prints what reached the model (docs/model_classes.md).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 from judge.core.question import Question
-from judge.core.request import Picture
-
-Interleaving = Literal["kept", "pictures first", "first picture only", "unknown"]
+from judge.core.request import IMAGE_PLACEHOLDER, Picture, Text
+from judge.results.run_info import Interleaving
 
 CLASSES: Mapping[str, Interleaving] = {
     "chat.async_openai": "kept",
@@ -50,7 +49,11 @@ NUMBERING = frozenset(
         "simple.qwen3_vl",
     }
 )  # fmt: skip
-"""Classes with the option `interleave_visuals`: the order is kept with it, and without numbers all pictures are lost."""
+"""Classes with the option `interleave_visuals`: the order is kept, and without numbers every picture is dropped."""
+
+
+NEEDS_PICTURE = frozenset({"chat.llava_hf", "simple.idefics2", "simple.llama_vision"})
+"""Classes that end the run at a question without a picture (none of MMIE's 20,103, one of the demo's)."""
 
 
 def _module(lm: object) -> str:
@@ -62,6 +65,11 @@ def wants_numbers(lm: object) -> bool:
     return _module(lm) in NUMBERING and bool(getattr(lm, "interleave_visuals", False))
 
 
+def needs_picture(lm: object) -> bool:
+    """Whether `lm` cannot be asked without a picture."""
+    return _module(lm) in NEEDS_PICTURE
+
+
 def interleaving(lm: object) -> Interleaving:
     """What the class of `lm` does; a model class outside lmms-eval may say so in an attribute of this name."""
     if wants_numbers(lm):
@@ -71,6 +79,26 @@ def interleaving(lm: object) -> Interleaving:
         found: Interleaving = stated
         return found
     return CLASSES.get(_module(lm), "unknown")
+
+
+def simple_text(question: Question, what: Interleaving, *, numbered: bool = False) -> str:
+    """The text of `question` for a class that takes text and pictures apart: as much of their order as it understands.
+
+    With a placeholder for each picture it is `Question.text`; numbered: `<image 1>`, `<image 2>` and so on. Where
+    pictures come first anyhow, there is no placeholder: some classes leave it in the text, and others an empty line.
+    """
+    if numbered:
+        marks = iter(range(1, len(question.pictures) + 1))
+        return "".join(part.text if isinstance(part, Text) else f"<image {next(marks)}>" for part in question.parts)
+    if what == "pictures first" or not _has_text_before_a_picture(question):
+        said, cut = "", False
+        for part in question.parts:
+            if isinstance(part, Text):
+                # two texts that a picture stood between are a line apart, as texts in a row are
+                said += part.text.removeprefix("\n") if cut and said.endswith("\n") else part.text
+            cut = not isinstance(part, Text)
+        return said
+    return question.text(IMAGE_PLACEHOLDER)
 
 
 def changed(questions: Sequence[Question], what: Interleaving) -> int:

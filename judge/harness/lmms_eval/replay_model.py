@@ -20,7 +20,8 @@ from lmms_eval.api.model import lmms
 from judge.core.failure import NO_RESPONSE, NOT_ANSWERED
 from judge.errors import UserError
 from judge.harness.lmms_eval.recorded_answers import Ids, by_question, find
-from judge.harness.lmms_eval.tasks import TASK_COLUMN, Refusal
+from judge.harness.lmms_eval.run import Refusal
+from judge.harness.lmms_eval.tasks import TASK_COLUMN
 from judge.harness.session import say
 from judge.io.responses import read_responses
 

@@ -10,6 +10,7 @@ Neither the command line nor the Python interface hands its arguments to a task,
 from __future__ import annotations
 
 import dataclasses
+import functools
 import importlib.metadata
 import re
 import sys
@@ -20,8 +21,9 @@ from typing import Any
 
 from judge.core.foreign_text import shown, shown_error
 from judge.errors import UserError
-from judge.harness.lmms_eval.model_classes import Interleaving, interleaving, wants_numbers
+from judge.harness.lmms_eval.model_classes import interleaving, needs_picture, wants_numbers
 from judge.harness.session import Asked, say
+from judge.results.run_info import Interleaving
 
 DECLARED = re.compile(r"(?:^|,)(?:output_dir|output_image_dir|generated_image_dir)=([^,]+)")
 """The arguments by which model classes that make pictures are told where to put them."""
@@ -39,14 +41,15 @@ class Run:
     """What the run around us is about.
 
     asks: whether a model will look at questions and pictures. numbered: whether it wants pictures by number in the
-    text. image_root: the folder below which the model's pictures lie, as its class says. declared: the one that the
-    model's arguments name. asked: of whom, and whether all questions are. tracker: lmms-eval's own, which knows its
-    folder for this model when the run ends.
+    text; needs_picture: whether it cannot be asked without one. image_root: the folder below which the model's pictures
+    lie, as its class says; declared: the one that the model's arguments name. asked: of whom, and whether all
+    questions are. tracker: lmms-eval's own, which knows its folder for this model when the run ends.
     """
 
     predict_only: bool = False
     asks: bool = True
     numbered: bool = False
+    needs_picture: bool = False
     image_root: Path | None = None
     declared: Path | None = None
     asked: Asked = dataclasses.field(default_factory=Asked)
@@ -84,6 +87,9 @@ def running() -> Run:
 def _of_arguments(given: Mapping[str, Any]) -> Run:
     for problem in refused(given):
         raise Refusal(problem)
+    limit, tasks = given.get("limit"), given.get("tasks")
+    if isinstance(limit, float) and 0 < limit < 1 and isinstance(tasks, list) and len(tasks) > 1:
+        _say_once(f"mmjudge: --limit {limit}: lmms-eval makes a count of it at the first task and keeps that for all")
     model = given.get("lm")
     asks = getattr(model, "asks", True)
     found = DECLARED.search(str(given.get("model_args") or ""))
@@ -91,11 +97,17 @@ def _of_arguments(given: Mapping[str, Any]) -> Run:
         predict_only=bool(given.get("predict_only")),
         asks=asks,
         numbered=wants_numbers(model),
+        needs_picture=needs_picture(model),
         image_root=getattr(model, "image_root", None),
         declared=Path(found[1]).expanduser().absolute() if found else None,
         asked=_asked(given, interleaving(model) if asks else "unknown"),
         tracker=given.get("evaluation_tracker"),
     )
+
+
+@functools.cache
+def _say_once(line: str) -> None:
+    say(line)
 
 
 def refused(given: Mapping[str, Any]) -> Iterator[UserError]:

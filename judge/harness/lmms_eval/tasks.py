@@ -13,34 +13,27 @@ standard error (`evaluator_utils.py` :134-162 of lmms-eval 0.7.3).
 from __future__ import annotations
 
 import dataclasses
-import importlib.metadata
-import re
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from judge.core.benchmark import Answer, Benchmark, Dataset
-from judge.core.foreign_text import shown, shown_error
 from judge.core.metric import UNSCORED, Metric
+from judge.core.question import Question
+from judge.core.request import Text
 from judge.errors import UserError
 from judge.harness.lmms_eval.deferred import Item, Queue, answers, verdicts
-from judge.harness.session import Asked, Session, say
-from judge.harness.settings import read_settings
+from judge.harness.lmms_eval.model_classes import changed, simple_text
+from judge.harness.lmms_eval.run import Refusal, Run, running
+from judge.harness.session import Session, say
+from judge.harness.settings import Settings, read_settings
+from judge.io.image_paths import ImageRefused
 from judge.results.estimates import estimate
 
 TASK_COLUMN = "mmjudge_task"
 STUB = {"data_files": str(Path(__file__).with_name("stub.jsonl"))}
 """What lmms-eval loads as the dataset, with its builder "json", before `process_docs` puts ours in its place."""
 OUTPUT_FOLDER = "mmjudge"
-
-
-class Refusal(SystemExit):
-    """Ends the run with a message and exit code 1. lmms-eval retries ordinary exceptions and then exits with 0."""
-
-    def __init__(self, problem: UserError | str) -> None:
-        super().__init__(f"mmjudge: {shown_error(problem) if isinstance(problem, UserError) else shown(problem)}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,6 +69,7 @@ class Tasks:
             Row(UNSCORED.name, UNSCORED),
         )
         self._loaded: dict[str, tuple[Session, Run, Queue]] = {}
+        self._questions: dict[tuple[str, int], Question] = {}
 
     def __deepcopy__(self, memo: Any) -> Tasks:
         return self  # lmms-eval copies its configuration with every function in it
@@ -91,10 +85,44 @@ class Tasks:
         """The benchmark's record behind a document."""
         return self.session(doc[TASK_COLUMN]).dataset.records[doc["index"]]
 
-    def image_root(self, doc: Mapping[str, Any]) -> Path | None:
-        """The folder that names of the record's images are relative to; None where nobody will look at them."""
-        session, run = self._loaded[doc[TASK_COLUMN]][:2]
-        return session.dataset.image_root if run.asks else None
+    def question(self, doc: Mapping[str, Any]) -> Question:
+        """What is asked for a document. Ends the run where that cannot be had; says which pictures are left out."""
+        name, index = doc[TASK_COLUMN], doc["index"]
+        if (name, index) not in self._questions:
+            session, run = self._loaded[name][:2]
+            # nobody looks at the pictures of a model that replays
+            dataset = session.dataset if run.asks else dataclasses.replace(session.dataset, image_root=None)
+            try:
+                (question,) = self._benchmark.questions(dataset, [index])
+            except UserError as error:
+                raise Refusal(error) from None
+            for missing in question.missing:
+                say(f"mmjudge: {question.id} is asked without a picture: {missing}")
+            self._questions[name, index] = question
+        return self._questions[name, index]
+
+    def doc_to_text(self, doc: Mapping[str, Any]) -> str:
+        """For models that take text and pictures apart; the pictures are those of `doc_to_visual`, in their order."""
+        run = self._loaded[doc[TASK_COLUMN]][1]
+        return simple_text(self.question(doc), run.asked.interleaving, numbered=run.numbered)
+
+    def doc_to_visual(self, doc: Mapping[str, Any]) -> list[Any]:
+        """The opened pictures of the question, RGB; a blank one for a class that fails at a question without any."""
+        pictures = [_opened(picture.path) for picture in self.question(doc).pictures]
+        return pictures or ([_blank()] if self._loaded[doc[TASK_COLUMN]][1].needs_picture else [])
+
+    def doc_to_messages(self, doc: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """For chat models: one user turn, text and pictures in their order; as `doc_to_visual` with none."""
+        question = self.question(doc)
+        content: list[dict[str, Any]] = [
+            {"type": "text", "text": part.text}
+            if isinstance(part, Text)
+            else {"type": "image", "url": _opened(part.path)}
+            for part in question.parts
+        ]
+        if not question.pictures and self._loaded[doc[TASK_COLUMN]][1].needs_picture:
+            content.insert(0, {"type": "image", "url": _blank()})
+        return [{"role": "user", "content": content}]
 
     def documents(self, name: str, load: Callable[[bool], Dataset], judge: str | None = None) -> Callable[[Any], Any]:
         """The `process_docs` of the task `name`: checks data and judge, before anything is generated.
@@ -109,18 +137,32 @@ class Tasks:
             run = running()
             try:
                 read = read_settings()
-                read = dataclasses.replace(read, image_root=run.image_root or read.image_root)
-                session = Session(name, self._benchmark, load(run.asks), read, judge, run.asked)
+                read = dataclasses.replace(read, image_root=image_root(run, read))
+                asked = dataclasses.replace(run.asked, wording=self._benchmark.asked if run.asks else None)
+                session = Session(name, self._benchmark, load(run.asks), read, judge, asked)
                 if not run.predict_only:
                     session.check()
             except UserError as error:
                 raise Refusal(error) from None
             self._loaded[name] = session, run, Queue(session.decide)
+            self._questions = {key: question for key, question in self._questions.items() if key[0] != name}
+            self._say_what_is_lost(session, run)
             ids = [record.id for record in session.dataset.records]
             columns = {TASK_COLUMN: [name] * len(ids), "index": list(range(len(ids))), "id": ids}
             return datasets.Dataset.from_dict(columns)
 
         return process_docs
+
+    def _say_what_is_lost(self, session: Session, run: Run) -> None:
+        """A line where the model's class asks other questions than those of the benchmark."""
+        what = run.asked.interleaving
+        if not run.asks or what not in ("pictures first", "first picture only"):
+            return
+        dataset = dataclasses.replace(session.dataset, image_root=None)
+        questions = self._benchmark.questions(dataset)
+        if count := changed(questions, what):
+            says = "puts all pictures first" if what == "pictures first" else "passes on the first picture only"
+            say(f"mmjudge: {session.task}: this model class {says}: {count} of {len(questions)} questions are changed")
 
     def process_results(self, doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, Item]:
         """An item for every row this document belongs to. Nothing is judged yet."""
@@ -137,6 +179,10 @@ class Tasks:
             for row in self._rows
         ]
 
+    def _folder(self, output: Path, name: str) -> Path:
+        """Where the results of the task `name` go: every model has a folder of its own, as lmms-eval gives it one."""
+        return output / OUTPUT_FOLDER / self._loaded[name][1].folder / name
+
     def _aggregation(self, row: Row) -> Callable[..., float | None]:
         def aggregate(items: list[dict[str, Any]], args: Any = None) -> float | None:
             session = self.session(items[0]["task"])
@@ -145,7 +191,7 @@ class Tasks:
                 items[position]["score"] = value
             if row is self._rows[0]:
                 output = getattr(args, "output_path", None)
-                folder = Path(output) / OUTPUT_FOLDER / session.task if output else None
+                folder = self._folder(Path(output), session.task) if output else None
                 given = answers(items, session.settings.image_root)
                 session.publish(decided, folder, given)
             return estimate(row.metric, decided).value
@@ -153,50 +199,28 @@ class Tasks:
         return aggregate
 
 
-@dataclasses.dataclass(frozen=True)
-class Run:
-    """What the run around us is about. asks: whether a model will look at questions and pictures. asked: of whom, and
-    whether all questions are."""
-
-    predict_only: bool = False
-    asks: bool = True
-    image_root: Path | None = None
-    asked: Asked = dataclasses.field(default_factory=Asked)
-
-
-def _asked(given: Mapping[str, Any]) -> Asked:
-    """What the arguments of `simple_evaluate` say for the record."""
-    model, arguments = given.get("model"), given.get("model_args")
-    kept = {name: given[name] for name in ("num_fewshot", "limit", "offset", "gen_kwargs") if given.get(name)}
-    kept |= {"model": model if isinstance(model, str) else type(model).__name__, "model_args": str(arguments or "")}
-    named = re.search(r"(?:^|,)(?:pretrained|model|model_version|predictions)=([^,]+)", kept["model_args"])
-    harness = {"name": "lmms-eval", "version": importlib.metadata.version("lmms-eval"), "arguments": kept}
-    name = f"{kept['model']} {named[1]}" if named else kept["model"]
-    partial = bool(given.get("limit") or given.get("offset"))
-    # lmms-eval has called its `clean()` by then, which frees what is directly an attribute and a module, no engine
-    return Asked(name, harness, partial, freed=given.get("lm"))
-
-
-def running() -> Run:
-    """The lmms-eval run that is loading its tasks now; defaults, and a line on stderr, where none is.
-
-    Neither the command line nor the Python interface hands its arguments to a task, so they are read off the stack:
-    of `simple_evaluate`, as it is called in lmms-eval 0.7.3.
+def image_root(run: Run, read: Settings) -> Path:
+    """The folder that the model's pictures lie below: what its class says, else what the user says in the environment,
+    else the working directory, which is where the model ran; the folder that its arguments name where it is elsewhere.
     """
-    frame: FrameType | None = sys._getframe()
-    while frame is not None:
-        if frame.f_code.co_name == "simple_evaluate":
-            given = frame.f_locals
-            model = given.get("lm")
-            return Run(
-                bool(given.get("predict_only")),
-                getattr(model, "asks", True),
-                getattr(model, "image_root", None),
-                _asked(given),
-            )
-        frame = frame.f_back
-    say(
-        "mmjudge: these tasks are loaded outside lmms-eval's simple_evaluate, whose arguments cannot be read: a model"
-        " that will be asked, and judged answers, are taken for granted"
-    )
-    return Run()
+    if run.image_root is not None:
+        return run.image_root
+    here = Path.cwd()
+    if run.declared is None or read.image_root != here or run.declared.is_relative_to(here):
+        return read.image_root
+    return run.declared
+
+
+def _opened(path: Path) -> Any:
+    from judge.model.images import decode_image
+
+    try:
+        return decode_image(path)
+    except ImageRefused as refused:
+        raise Refusal(f"a picture of the data cannot be read: {refused.message}") from None
+
+
+def _blank() -> Any:
+    from PIL import Image
+
+    return Image.new("RGB", (64, 64), "white")

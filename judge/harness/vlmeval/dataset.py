@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.metadata
+import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,9 +23,10 @@ import pandas
 from vlmeval.dataset.image_base import ImageBaseDataset
 
 from judge.core.benchmark import Answer, Benchmark, Dataset
+from judge.core.request import Text
 from judge.core.verdict import Verdict
 from judge.errors import UserError
-from judge.harness.session import Asked, Session
+from judge.harness.session import Asked, Session, say
 from judge.harness.settings import Settings, read_settings
 from judge.harness.vlmeval.predictions import Prediction, read_predictions
 
@@ -47,19 +50,27 @@ class BenchmarkDataset(ImageBaseDataset):
         """The records behind the dataset name, and the judge to use where nobody names one. Raises UserError."""
         raise NotImplementedError
 
-    def message(self, record: Any) -> list[dict[str, str]]:
-        """The question as VLMEvalKit's list of {"type", "value"}; images by path, in their order."""
-        raise NotImplementedError
-
     def load_data(self, dataset: str) -> Any:
         """The frame that VLMEvalKit walks: a row a record, `index` its position in the published file."""
         ids = [record.id for record in self.source.records]
         return pandas.DataFrame({"index": range(len(ids)), "id": ids, "question": ids})
 
     def build_prompt(self, line: Any) -> list[dict[str, str]]:
-        """The message of a question, {"type", "value"} in order. line: a row of the dataset, or its index."""
+        """The message of a question, {"type": "text" or "image", "value": text or path} in order.
+
+        line: a row of the dataset, or its index. Raises UserError where a picture without which nothing can be asked is
+        not to be had.
+        """
         index = line if isinstance(line, int) else int(line["index"])
-        return self.message(self.source.records[index])
+        (question,) = self.BENCHMARK.questions(self.source, [index])
+        for missing in question.missing:
+            say(f"mmjudge: {question.id} is asked without a picture: {missing}")
+        return [
+            {"type": "text", "value": _as_no_file(part.text)}
+            if isinstance(part, Text)
+            else {"type": "image", "value": str(part.path)}
+            for part in question.parts
+        ]
 
     def evaluate(self, eval_file: str, **judge_kwargs: Any) -> dict[str, float]:
         """Metrics of the headline, as plain floats. Raises UserError where answers could not be judged."""
@@ -114,6 +125,16 @@ class BenchmarkDataset(ImageBaseDataset):
         """The numbers of VLMEvalKit's run summary: RA and MR; score."""
         values = {name: (metrics or {}).get(name) for name in cls.BENCHMARK.headline[:2]}
         return {name: float(value) for name, value in values.items() if value is not None}
+
+
+def _as_no_file(text: str) -> str:
+    """`text`; with a line end where VLMEvalKit would take it for the file, folder or address that it names.
+
+    See `parse_file` in its `smp/file.py`: it opens texts, too.
+    """
+    if text.startswith("data:image/"):
+        return f" {text}"
+    return f"{text}\n" if os.path.exists(text) or re.match(r"[A-Za-z][\w+.-]*://\S*\Z", text) else text
 
 
 def _asked(eval_file: str) -> Asked:

@@ -131,7 +131,7 @@ def failed(work_dir: Path, since: datetime.datetime, wanted: Iterable[tuple[str,
 def mostly_unscored(work_dir: Path, since: datetime.datetime) -> list[str]:
     """One line for every result of this run most of whose answers have no score, with the reasons."""
     lines = []
-    for file in sorted(work_dir.glob("**/*_mmjudge/results.json")):
+    for file in sorted(work_dir.glob("**/*_mmjudge*/results.json")):
         if file.stat().st_mtime < since.timestamp():
             continue  # of an earlier run
         result = RunFolder(file.parent).read_results()

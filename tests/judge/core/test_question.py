@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from judge.core.question import Question, as_parts
+from judge.core.question import Question, as_parts, without_placeholders, wording
 from judge.core.request import Picture, Text
 
 A, B = (Picture(Path(f"/data/{name}.jpg"), f"{name}.jpg") for name in "ab")
@@ -21,7 +21,7 @@ A, B = (Picture(Path(f"/data/{name}.jpg"), f"{name}.jpg") for name in "ab")
         ([A, B, "Which?", "Say."], (A, B, Text("\nWhich?\nSay."))),
         (["", A, " \n", B], (A, B)),
         (["ends so\n", A], (Text("ends so\n\n"), A)),
-        (["<image> or <IMAGE>", A], (Text("< image > or <IMAGE>\n"), A)),
+        (["<image> or <IMAGE>", A], (Text("< image > or < IMAGE >\n"), A)),
     ],
 )
 def test_texts_are_set_off_by_one_newline(steps, parts):
@@ -36,3 +36,32 @@ def test_the_text_form_joins_lines():
     question = Question("q", 0, "SA", as_parts(["Step 1", A, "Step 2", "Step 3", B]))
     assert question.text() == "\n".join(["Step 1", "<image>", "Step 2", "Step 3", "<image>"])
     assert question.text("[picture]") == "Step 1\n[picture]\nStep 2\nStep 3\n[picture]"
+
+
+@pytest.mark.parametrize(
+    "mark",
+    [
+        "<image>", "<image 1>", "<|image|>", "<|image_1|>", "<|image_pad|>", "<|vision_start|>", "<|vision_end|>",
+        "<|video_pad|>", "<video>", "<IMG_CONTEXT>", "<img>", "</img>", "<image_soft_token>", "<start_of_image>",
+        "<end_of_image>", "<image_placeholder>", "<fake_token_around_image>", "<row_1_col_2>", "<global-img>", "[IMG]",
+        "[IMG_BREAK]", "[IMG_END]", "<|image>", "<image|>", "<|image token|>", "<|image start|>", "<|media_pad|>",
+    ],
+)  # fmt: skip
+def test_no_models_mark_for_a_picture_survives_in_a_text(mark):
+    assert (
+        without_placeholders(f"the tag {mark}{mark} here")
+        == f"the tag {(mark[0] + ' ' + mark[1:-1] + ' ' + mark[-1]) * 2} here"
+    )
+
+
+@pytest.mark.parametrize(
+    "text", ["a < b and c > d", "<p>an image</p>", "[1] an image", "<imagine that", "x<image", "<sup>2</sup>"]
+)
+def test_other_texts_are_left_alone(text):
+    assert without_placeholders(text) == text
+
+
+def test_a_wording_has_a_name_and_the_hash_of_what_it_puts_around_a_question():
+    # printf 'a < image >\n<image><image>\nb\nc' | sha256sum | cut -c1-8
+    assert wording("plain") == "plain@a7eb5190"
+    assert wording("plain", "Answer.") != wording("plain")

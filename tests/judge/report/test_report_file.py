@@ -54,6 +54,7 @@ def test_the_same_results_give_the_same_bytes(folders, tmp_path):
     ("path", "benchmark", "name"),
     [
         ("out/llava/mmvu", "mmvu", "llava"),
+        ("out/mmjudge/llava/mmvu", "mmvu", "llava"),
         ("out/llava/mmjudge/mmvu", "mmvu", "llava"),
         ("out/llava/mmjudge/mmvu_demo", "mmvu", "llava"),
         ("out/mmvu-llava", "mmvu", "out"),

@@ -147,13 +147,13 @@ def test_discarding(tmp_path):
 def test_the_parent_of_results_names_them(tmp_path):
     with pytest.raises(UserError, match="no results here, nor in folders below"):
         RunFolder(tmp_path).read_results()
-    for name in ("b/mmjudge/mmie", "a a", "far/too/far/down"):
+    for name in ("b/mmjudge/m/mmie", "a a", "far/too/far/down/there"):
         (tmp_path / name).mkdir(parents=True)
         RunFolder(tmp_path / name).write_results(built())
     with pytest.raises(UserError) as error:
         RunFolder(tmp_path).read_results()
     assert str(error.value) == (
-        f"{tmp_path}: is no results folder, but holds 2\n→ give instead: '{tmp_path}/a a' {tmp_path}/b/mmjudge/mmie"
+        f"{tmp_path}: is no results folder, but holds 2\n→ give instead: '{tmp_path}/a a' {tmp_path}/b/mmjudge/m/mmie"
     )
     for number in range(4):
         (tmp_path / f"c{number}").mkdir()

@@ -406,7 +406,7 @@ def test_the_signature_names_everything_in_order():
     signature = make_signature(TOY, SOURCE, "strict", RUBRIC, identity)
     assert str(signature) == (
         f"benchmark:toy|edition:v1|data:toy/toy@abc|profile:strict|rubric:toy@{RUBRIC.sha256[:8]}"
-        f"|judge:a/b@c_d|weights:12ab|dtype:float32|parse:1|failures:1|responses:1|version:{__version__}"
+        f"|judge:a/b@c_d|weights:12ab|dtype:float32|parse:1|failures:1|responses:1|asked:unknown|version:{__version__}"
     )
 
 
@@ -451,7 +451,10 @@ def test_every_part_of_a_measurement_changes_the_line_and_is_named(monkeypatch, 
 
 def test_a_rule_has_no_judge_in_its_signature():
     signature = make_signature(dataclasses.replace(TOY, judged=False), SOURCE, "strict", RUBRIC, {"judge": "a"})
-    assert str(signature) == f"benchmark:toy|edition:v1|data:toy/toy@abc|failures:1|responses:1|version:{__version__}"
+    assert (
+        str(signature)
+        == f"benchmark:toy|edition:v1|data:toy/toy@abc|failures:1|responses:1|asked:unknown|version:{__version__}"
+    )
 
 
 def test_a_replay_has_neither_data_nor_rubric(tmp_path):
@@ -460,7 +463,7 @@ def test_a_replay_has_neither_data_nor_rubric(tmp_path):
     signature = make_signature(TOY, None, "strict", None, Replay(file).identity)
     # f9c31dfd: printf '{"id": "q0", "feedback": "### Score\\\\n4"}\\n' | sha256sum
     expected = "benchmark:toy|profile:strict|judge:replay|feedback:f9c31dfd|parse:1|failures:1|responses:1"
-    assert str(signature) == f"{expected}|version:{__version__}"
+    assert str(signature) == f"{expected}|asked:unknown|version:{__version__}"
     file.write_text('{"id": "q0", "feedback": "### Score\\n5"}\n')
     other = make_signature(TOY, None, "strict", None, Replay(file).identity)
     assert other.digest != signature.digest  # other feedback is another key …

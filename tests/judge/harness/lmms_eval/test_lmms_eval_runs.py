@@ -20,7 +20,7 @@ from PIL import Image
 from surroundings import ABSENT
 
 from judge import cli
-from judge.harness.lmms_eval.tasks import Refusal
+from judge.harness.lmms_eval.run import Refusal
 from mmie_tasks.demo import demo_dir as mmie_demo
 from mmvu_tasks.demo import demo_dir as mmvu_demo
 
@@ -65,7 +65,8 @@ def rows(out: Path, task: str) -> list[dict[str, Any]]:
 
 
 def results(out: Path, task: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((out / "mmjudge" / task / "results.json").read_text())
+    (file,) = (out / "mmjudge").glob(f"*/{task}/results.json")
+    found: dict[str, Any] = json.loads(file.read_text())
     return found
 
 

@@ -13,7 +13,10 @@ import yaml
 
 from judge.core.benchmark import find, names
 from judge.core.verdict import Verdict
-from judge.harness.lmms_eval.tasks import Refusal, Tasks, running
+from judge.harness.lmms_eval.run import Refusal, Run, running
+from judge.harness.lmms_eval.tasks import Tasks, image_root
+from judge.harness.session import Asked
+from judge.harness.settings import read_settings
 
 BENCHMARKS = [find(name) for name in names()]
 
@@ -178,6 +181,73 @@ def test_the_run_is_read_off_the_stack() -> None:
     assert (run.predict_only, run.asks, run.image_root) == (True, False, Path("/out"))
     run = simple_evaluate(False, object())
     assert (run.predict_only, run.asks, run.image_root) == (False, True, None)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"num_fewshot": 2}, "--num_fewshot: .*\n→ leave"),
+        ({"apply_chat_template": True}, "--apply_chat_template"),
+        ({"fewshot_as_multiturn": True}, "--fewshot_as_multiturn"),
+        ({"baseline": "qwen25vl"}, "--baseline .*\n→ run without it, then: mmjudge compare"),
+        ({"system_instruction": "Be brief."}, "--system_instruction"),
+    ],
+)
+def test_options_that_give_nonsense_are_refused(options: dict[str, Any], message: str) -> None:
+    def simple_evaluate(
+        num_fewshot: Any = None,
+        apply_chat_template: bool = False,
+        fewshot_as_multiturn: bool = False,
+        baseline: Any = None,
+        system_instruction: Any = None,
+    ) -> Any:
+        return running()
+
+    with pytest.raises(Refusal, match=message):
+        simple_evaluate(**options)
+
+
+def test_a_fraction_of_several_tasks_is_explained_once(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("lmms_eval.models", reason="lmms-eval is not installed")
+
+    def simple_evaluate(limit: Any, tasks: Any) -> Any:
+        return running()
+
+    for _ in range(2):
+        assert simple_evaluate(0.2, ["mmie", "mmvu"]).asked.partial
+    assert capsys.readouterr().err.count("--limit 0.2: lmms-eval makes a count of it at the first task") == 1
+    simple_evaluate(0.2, ["mmie"])
+    simple_evaluate(5, ["mmie", "mmvu"])
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("tracked", "model", "folder"),
+    [
+        ("Qwen__Qwen2.5-VL-7B-Instruct", "qwen2_5_vl", "Qwen__Qwen2.5-VL-7B-Instruct"),
+        ("", "mmjudge_demo", "mmjudge_demo"),  # lmms-eval puts its own files into OUT then
+        (None, "a/b", "a__b"),
+        ("..", "x", "model"),
+        ("../../etc", "x", "..__..__etc"),
+    ],
+)
+def test_every_model_has_a_folder_of_its_own(tracked: str | None, model: str, folder: str) -> None:
+    tracker = SimpleNamespace(general_config_tracker=SimpleNamespace(model_name_sanitized=tracked))
+    run = Run(asked=Asked("m", {"arguments": {"model": model}}), tracker=tracker)
+    assert run.folder == folder
+
+
+def test_where_pictures_of_answers_are_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    here, elsewhere, said = Path.cwd(), Path("/elsewhere/out"), Path("/said")
+    for run, environment, root in (
+        (Run(), {}, here),
+        (Run(declared=here / "out"), {}, here),
+        (Run(declared=elsewhere), {}, elsewhere),
+        (Run(declared=elsewhere), {"MMJUDGE_IMAGE_ROOT": "/said"}, said),
+        (Run(image_root=Path("/class")), {"MMJUDGE_IMAGE_ROOT": "/said"}, Path("/class")),
+    ):
+        assert image_root(run, read_settings(environment)) == root
 
 
 def test_a_refusal_ends_the_process_with_its_message_and_one() -> None:

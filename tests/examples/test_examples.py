@@ -119,7 +119,9 @@ def test_a_run_config_of_lmms_eval(run, tmp_path):
     pytest.importorskip("lmms_eval.models", reason="lmms-eval is not installed")
     out = run("lmms-eval", "--config", EXAMPLES / "lmms_eval_config.yaml")
     for task, n in (("mmie_demo", len(MMIE.load(demo_dir()).records)), ("mmvu_demo", 48)):
-        result = json.loads((tmp_path / "out" / "config" / "mmjudge" / "mmjudge_demo" / task / "results.json").read_text())
+        result = json.loads(
+            (tmp_path / "out" / "config" / "mmjudge" / "mmjudge_demo" / task / "results.json").read_text()
+        )
         assert (result["n"], result["unscored"]["n"]) == (n, 0)
         main = next(iter(result["metrics"]))
         # the row of lmms-eval's own table

@@ -147,4 +147,5 @@ def _asked(given: Mapping[str, Any], what: Interleaving) -> Asked:
     harness = {"name": "lmms-eval", "version": importlib.metadata.version("lmms-eval"), "arguments": kept}
     name = f"{kept['model']} {named[1]}" if named else kept["model"]
     partial = bool(given.get("limit") or given.get("offset"))
-    return Asked(name, harness, partial=partial, interleaving=what)
+    # lmms-eval has called its `clean()` by then, which frees what is directly an attribute and a module, no engine
+    return Asked(name, harness, partial, freed=given.get("lm"), interleaving=what)

@@ -23,6 +23,10 @@ GROUPS = {
         "score": "score saved answers: verdicts.jsonl and results.json",
         "doctor": "what mmie and mmvu resolve to here, and what to mend",
     },
+    "ask": {
+        "ask": "put a benchmark's questions to a system that answers with text and pictures",
+        "questions": "questions and pictures as files, for programs of others",
+    },
     "look": {
         "table": "finished runs as a leaderboard: text, Markdown, LaTeX, CSV or JSON",
         "compare": "paired difference of two results folders",

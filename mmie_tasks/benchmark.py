@@ -25,6 +25,7 @@ from mmie_tasks.metrics import METRICS, SCALE, summarise
 from mmie_tasks.presentation import VIEW
 from mmie_tasks.records import Record
 from mmie_tasks.responses import Response
+from mmie_tasks.to_eval import to_eval_items
 
 
 class MMIE:
@@ -43,6 +44,7 @@ class MMIE:
     judged = True
     task_dir = Path(__file__).parent / "lmms_eval"
     view = VIEW
+    to_eval_items = staticmethod(to_eval_items)
 
     @property
     def asked(self) -> str:

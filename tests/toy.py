@@ -52,7 +52,7 @@ class Toy:
     judged: bool = True
     task_dir: Path = Path()
 
-    def load(self, data: Path | None = None) -> Dataset:
+    def load(self, data: Path | None = None, *, images: bool = False) -> Dataset:
         return Dataset(Source(self.repo, "local:0123", "v1"), [], data)
 
     def questions(self, dataset: Dataset, indices: Iterable[int] | None = None) -> list[Question]:

@@ -51,6 +51,7 @@ class Answer:
     model gave nothing.
     record: the question that came with the answer (official to-eval files), else None.
     image_root: the folder below which images of the response may lie.
+    failed: {"reason", "by", "note"} where a system under test says who of it failed; for reading only.
     """
 
     id: str | None
@@ -59,6 +60,7 @@ class Answer:
     image_root: Path
     record: Mapping[str, Any] | None = None
     where: str = ""
+    failed: Mapping[str, Any] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,8 +103,11 @@ class Benchmark(Protocol):
         """The wording of `questions`, by name and hash: the part `asked` of a signature of answers to them."""
         ...
 
-    def load(self, data: Path | None = None) -> Dataset:
-        """Records from `data`, else from the benchmark's environment variable, else from the Hub. Raises UserError."""
+    def load(self, data: Path | None = None, *, images: bool = False) -> Dataset:
+        """Records from `data`, else from the benchmark's environment variable, else from the Hub. Raises UserError.
+
+        images: pictures as well, fetched and unpacked where they are not there yet.
+        """
         ...
 
     def questions(self, dataset: Dataset, indices: Iterable[int] | None = None) -> list[Question]:

@@ -7,10 +7,17 @@
 The second is what lmms-eval writes with `--log_samples` (logger of lmms-eval 0.7.3, `evaluation_tracker.py`), the third
 the input of the official scorer (MMIE repository @eb0fd6e, README). What a response *means* is the benchmark's to say;
 here it is only read, and a file that is not what it looks like is refused with its line.
+
+A part of `responses.jsonl` may say how its picture was drawn, and a line who failed; `mmjudge ask` writes both. That
+is for reading: no verdict depends on it, and what is no such thing is passed over.
+
+    {"text": "Step 2: pour.", "image": "out/1.png", "prompt": "a cup", "seed": 7, "seconds": 1.9}
+    {"id": "PBL-1", "response": null, "failed": {"reason": "call_failed", "by": "painter", "note": "503"}}
 """
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,6 +29,9 @@ from judge.io.files import open_file, read_bytes
 from judge.io.jsonl import BOM, Position, kind_of, parse_json, read_objects
 
 Part = dict[str, Any]
+
+DRAWN = {"prompt": (str,), "seed": (int,), "seconds": (int, float)}
+"""What a part may say of its picture: what it was drawn from, and how long that took."""
 
 
 def read_responses(file: str | Path, image_root: str | Path | None = None) -> list[Answer]:
@@ -80,7 +90,8 @@ def parse_answer(row: dict[str, Any], position: Position, root: Path) -> Answer:
         response = response if any(map(_is_foreign, response)) else _parts(response, "response", position)
     elif not isinstance(response, str | None):
         raise position.error(f"is {kind_of(response)}; it is text, a list of parts or null", field="response")
-    return Answer(name, index, response, root, where=str(position))
+    failed = row.get("failed")
+    return Answer(name, index, response, root, where=str(position), failed=failed if isinstance(failed, dict) else None)
 
 
 def _sample(row: dict[str, Any], position: Position, root: Path) -> Answer:
@@ -156,4 +167,28 @@ def _parts(parts: list[Any], field: str, position: Position) -> list[Part]:
         for name in ("text", "image"):
             if not isinstance(part.get(name), str | None):
                 raise position.error(f'part {number}: "{name}" is {kind_of(part[name])}, not text or null', field=field)
-    return [{"text": part.get("text"), "image": part.get("image")} for part in parts]
+    return [{"text": part.get("text"), "image": part.get("image"), **_drawn(part)} for part in parts]
+
+
+def _drawn(part: Part) -> Part:
+    """How the picture of a part was drawn, as far as it says so."""
+    if not part.get("image"):
+        return {}
+    return {name: part[name] for name, kinds in DRAWN.items() if type(part.get(name)) in kinds}
+
+
+def drawings(response: Any) -> dict[str, Part]:
+    """How the pictures of a response were drawn: name → what of `DRAWN` is known.
+
+    response: as an `Answer` has it: parts, or their JSON, which is how they come through lmms-eval.
+    """
+    if isinstance(response, str) and response.startswith('[{"text": '):
+        try:
+            response = json.loads(response)
+        except (ValueError, RecursionError):
+            return {}
+    found = {}
+    for part in response if isinstance(response, list) else []:
+        if isinstance(part, dict) and isinstance(name := part.get("image"), str) and (drawn := _drawn(part)):
+            found[name] = drawn
+    return found

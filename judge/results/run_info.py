@@ -32,6 +32,7 @@ from judge.core.benchmark import Answer
 from judge.core.secrets import hide_secrets_in
 from judge.core.version import __version__
 from judge.io import files
+from judge.io.responses import DRAWN
 
 Interleaving = Literal["kept", "pictures first", "first picture only", "unknown"]
 """What reached the model of a question in which texts and pictures take turns."""
@@ -75,7 +76,7 @@ class RunInfo:
 
 def describe_answers(answers: Sequence[Answer], file: str | Path | None = None) -> dict[str, Any]:
     """How many answers there are, and their hash; with the name and hash of the file that they were read from."""
-    rows = sorted(json.dumps([answer.id, answer.index, answer.response]) for answer in answers)
+    rows = sorted(json.dumps([answer.id, answer.index, _said(answer.response)]) for answer in answers)
     described: dict[str, Any] = {
         "n": len(rows),
         "sha256": hashlib.sha256("\n".join(rows).encode("ascii")).hexdigest(),
@@ -85,14 +86,25 @@ def describe_answers(answers: Sequence[Answer], file: str | Path | None = None) 
     return described
 
 
+def _said(response: Any) -> Any:
+    """A response without how its pictures were drawn: one that is drawn again in another time is the same answer."""
+    if not isinstance(response, list):
+        return response
+    return [
+        {key: value for key, value in part.items() if key not in DRAWN} if isinstance(part, dict) else part
+        for part in response
+    ]
+
+
 def name_of_model(answers: Sequence[Answer], file: str | Path) -> str | None:
     """The model that an answers file names: an official to-eval file's "model", or what lmms-eval wrote beside its
-    samples (DATE_results.json); None where it names none, or several."""
+    samples (DATE_results.json), or `mmjudge ask` beside its answers (system.json); None where it names none, or
+    several."""
     named = {(answer.record or {}).get("model") for answer in answers}
     if len(named) == 1 and isinstance(only := named.pop(), str) and only:
         return only
     beside, _ = _beside(file)
-    name = beside.get("model_name") or beside.get("model_source")
+    name = beside.get("model_name") or beside.get("model_source") or beside.get("name")
     return name if isinstance(name, str) else None
 
 
@@ -103,23 +115,20 @@ def name_of_wording(file: str | Path) -> str | None:
     """
     beside, task = _beside(file)
     try:
-        if task:
-            said = beside["configs"][task]["metadata"]["asked"]
-        else:
-            said = json.loads(files.read_bytes(Path(file).with_name("system.json")))["asked"]
-    except (OSError, ValueError, KeyError, TypeError):
+        said = beside["configs"][task]["metadata"]["asked"] if task else beside["asked"]
+    except (KeyError, TypeError):
         return None
     return said if isinstance(said, str) and _WORDING.fullmatch(said) else None
 
 
 def _beside(file: str | Path) -> tuple[dict[str, Any], str]:
-    """What lmms-eval wrote beside a samples file of its, and the task's name; ({}, "") for another file."""
+    """What lmms-eval wrote beside a samples file of its, and the task's name; what `mmjudge ask` wrote beside answers,
+    and ""; ({}, "") for another file."""
     stem, found, task = Path(file).name.partition("_samples_")
-    if not found:
-        return {}, ""
+    name = f"{stem}_results.json" if found else "system.json"
     try:
-        beside = json.loads(files.read_bytes(Path(file).with_name(f"{stem}_results.json")))
-    except (OSError, ValueError):
+        beside = json.loads(files.read_bytes(Path(file).with_name(name)))
+    except (OSError, ValueError, RecursionError):
         return {}, ""
     return (beside, task.removesuffix(".jsonl")) if isinstance(beside, dict) else ({}, "")
 

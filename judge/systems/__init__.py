@@ -1,6 +1,6 @@
 """Systems under test: whatever can be asked a question of texts and pictures, and answers with texts and pictures.
 
-    with open_system(read_settings("SYSTEM.toml"), Workspace(Path("out"))) as system:
+    with read_settings("SYSTEM.toml").open(Workspace(Path("out"))) as system:
         for question, reply in system.answer(benchmark.questions(dataset)):
             ...     # Reply((Text("Step 2: pour."), Drawing(Path("out/pictures/9f….png"), prompt="a cup", seed=7)))
 
@@ -54,9 +54,10 @@ class Drawing:
 
 @dataclasses.dataclass(frozen=True)
 class Reply:
-    """An answer: texts and pictures in their order."""
+    """An answer: texts and pictures in their order. note: what people should know of it ("picture 2 is cut off")."""
 
     parts: tuple[Text | Drawing, ...]
+    note: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,7 +84,7 @@ class Failed:
 
 @dataclasses.dataclass(frozen=True)
 class Workspace:
-    """The output folder, as far as a system writes into it itself. The folders are there when a system is opened."""
+    """The output folder, as far as a system writes into it itself. The folders are there when it is first asked."""
 
     folder: Path
 

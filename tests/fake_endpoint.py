@@ -48,8 +48,10 @@ Script = Callable[[int, Mapping[str, Any]], Fault | None]
 
 
 class FakeEndpoint:
-    """A context manager. asked: bodies in order of arrival, faulty ones included.
+    """A context manager. asked: bodies in order of arrival, faulty ones included. known_prompts: those of one token,
+    which are asked before anything is judged; a `known_script` of their own says what to do with them.
 
+    cards: of the models that it lists; None for a list that fails. serves_listed_only: others are refused.
     health: the status of /health; None for a server that answers no question at all. held: how many requests that were
     told to hang did so to the end.
     """
@@ -64,14 +66,18 @@ class FakeEndpoint:
     ) -> None:
         self.answer, self.script = answer, script
         self.asked: list[dict[str, Any]] = []
+        self.known_prompts: list[dict[str, Any]] = []
+        self.known_script: Script = lambda number, body: None
+        self.serves_listed_only = True
         self.seen_headers: list[Mapping[str, str]] = []
         self.most_at_once = self._at_once = 0
         self.health: int | None = 404
         self.health_asked, self.held = 0, 0
         self._lock, self._ended = threading.Lock(), threading.Event()
         self._connections: set[socket.socket] = set()
+        self._retired = False
         self.card = {"id": model, "object": "model", "owned_by": owned_by, "max_model_len": window}
-        self.cards = [self.card]
+        self.cards: list[dict[str, Any]] | None = [self.card]
         fake = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -91,7 +97,7 @@ class FakeEndpoint:
                 pass
 
             def do_GET(self) -> None:
-                if fake._ended.is_set():
+                if fake._ended.is_set() or fake._retired:
                     self.close_connection = True
                 elif fake.health is None:
                     fake._ended.wait(HANG_SECONDS)
@@ -99,6 +105,8 @@ class FakeEndpoint:
                 elif self.path == "/health":
                     fake.health_asked += 1
                     self.reply(fake.health, b"")
+                elif self.path == "/v1/models" and fake.cards is None:
+                    self.reply(500, b"Internal Server Error")
                 elif self.path == "/v1/models":
                     self.reply(200, {"object": "list", "data": fake.cards})
                 elif self.path == "/version":
@@ -112,6 +120,10 @@ class FakeEndpoint:
                     self.close_connection = True
                     return
                 assert self.path == "/v1/chat/completions"
+                if body.get("max_tokens") == 1:
+                    fake.known_prompts.append(body)
+                    self.post(fake.known_script(len(fake.known_prompts) - 1, body), body)
+                    return
                 with fake._lock:
                     number = len(fake.asked)
                     fake.asked.append(body)
@@ -119,15 +131,17 @@ class FakeEndpoint:
                     fake._at_once += 1
                     fake.most_at_once = max(fake.most_at_once, fake._at_once)
                 try:
-                    self.post(number, body)
+                    self.post(fake.script(number, body), body)
                 except (BrokenPipeError, ConnectionResetError):
                     pass  # the client has gone
                 finally:
                     with fake._lock:
                         fake._at_once -= 1
 
-            def post(self, number: int, body: dict[str, Any]) -> None:
-                fault = fake.script(number, body)
+            def post(self, fault: Fault | None, body: dict[str, Any]) -> None:
+                listed = [card.get("id") for card in fake.cards or ()]
+                if fault is None and fake.serves_listed_only and body.get("model") not in listed:
+                    fault = Fault(status=404, body=b'{"error": {"message": "The model does not exist."}}')
                 if fault is None or fault.kind == "slow":
                     if fault is not None:
                         time.sleep(0.05)
@@ -190,6 +204,11 @@ class FakeEndpoint:
             ],
             "usage": {"prompt_tokens": said["prompt_tokens"], "completion_tokens": 7},
         }
+
+    def retire(self) -> None:
+        """As vLLM after SIGTERM: no new connections, but those with requests under way stay open."""
+        self._retired = True
+        self._server.socket.close()
 
     def die(self) -> None:
         """As a killed process: no new connections, and the old ones end without a word."""

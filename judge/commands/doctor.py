@@ -162,7 +162,7 @@ def _judge(benchmark: Benchmark) -> Iterator[str]:
 
 
 def _endpoints(judge: str) -> Iterator[str]:
-    from judge.engines.server import connect
+    from judge.engines.remote import connect
 
     try:
         server = connect(judge, default_tokenizer())

@@ -29,7 +29,7 @@ from judge.engines.loading import is_address
 from judge.engines.replay import PREFIX
 from judge.errors import UserError
 from judge.results.run_folder import Run, RunFolder
-from judge.results.terminal import result_table
+from judge.results.terminal import engine_failures, result_table
 from judge.scoring import ranks
 from judge.scoring.score import ScoreOptions, prepare_scoring, score, write_requests
 
@@ -90,6 +90,8 @@ def run(args: argparse.Namespace) -> int:
         return 0
     print(result_table(found.results, benchmark.title, benchmark.headline))
     print(f"\n{RunFolder(found.folder).results}")
+    if failures := engine_failures(found.verdicts, found.results["n"]):
+        print(failures, file=sys.stderr)
     return _exit_code(found.results, args.max_unscored)
 
 

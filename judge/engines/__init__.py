@@ -2,7 +2,7 @@
 
 local      the judge in this process (native InternVL classes)
 processes  the same in several processes, one a GPU
-server     OpenAI-compatible endpoints
+remote     OpenAI-compatible endpoints
 replay     recorded feedback from a file
 
     options = EngineOptions(device="cuda", batch_size=16)

@@ -1,8 +1,8 @@
 """What is sent to an OpenAI-compatible server for a prompt, and whether it fits there.
 
-    requests = ChatRequests(served, ServedJudge.of("MMIE/MMIE-Score"))
+    requests = ChatRequests(ServedJudge.of("MMIE/MMIE-Score"))
     request = requests.chat_request(prompt)       ChatRequest(message=…, max_tokens=1024, tokens=2_871)
-    requests.body(request)                        {"model": "MMIE/MMIE-Score", "messages": […], "temperature": 0, …}
+    requests.body(request, served)                {"model": "MMIE/MMIE-Score", "messages": […], "temperature": 0, …}
 
 Where the served judge's tokenizer is known, a prompt's tokens are counted before it is sent.
 """
@@ -10,6 +10,7 @@ Where the served judge's tokenizer is known, a prompt's tokens are counted befor
 from __future__ import annotations
 
 import dataclasses
+import json
 from typing import Any
 
 from judge.core.foreign_text import described
@@ -65,10 +66,9 @@ class ChatRequest:
 
 @dataclasses.dataclass(frozen=True)
 class ChatRequests:
-    """Makes requests of prompts. served: what the endpoints say they serve. judge: the same by its small files; None
-    where it is not known, and prompts are sent unchecked. split: short and long prompts have endpoints of their own."""
+    """Makes requests of prompts. judge: what is served, by its small files; None where it is not known, and prompts are
+    sent unchecked. split: short and long prompts have endpoints of their own."""
 
-    served: Served
     judge: ServedJudge | None = None
     max_new_tokens: int = MAX_NEW_TOKENS
     split: bool = False
@@ -103,24 +103,25 @@ class ChatRequests:
         tiles = [images.count_tiles(*pixels, size, max_num=MAX_TILES) for pixels in sizes]
         return prompt_length(said.text, tiles, judge.layout.tokens_per_tile, judge.tokenizer, judge.system)
 
-    def body(self, request: ChatRequest) -> dict[str, Any]:
-        """The request as JSON. Raises ImageRefused.
+    def body(self, request: ChatRequest, served: Served) -> bytes:
+        """The request as JSON, for an endpoint that serves `served`. Raises ImageRefused.
 
         What vLLM needs beyond the protocol: only <|end|> ends the text (its own default are the tokens that
         generation_config.json lists), and nothing of that file changes the greedy choice.
         """
-        served, judge = self.served, self.judge
+        judge = self.judge
         body: dict[str, Any] = {
             "model": served.model,
             "messages": chat(request.message, judge.system if judge else conversation.SYSTEM_MESSAGE),
             "temperature": 0,
             "max_tokens": request.max_tokens,
-            "stop": [conversation.STOP],
         }
+        if served.takes_stop:
+            body["stop"] = [conversation.STOP]
         if served.is_vllm:
             body["repetition_penalty"] = 1.0
             if judge:
                 body |= {"stop_token_ids": [judge.tokenizer.special[conversation.STOP]], "ignore_eos": True}
             else:  # a stop token that is not printed would not be seen as a stop text
                 body["skip_special_tokens"] = False
-        return body
+        return json.dumps(body).encode("ascii")

@@ -14,14 +14,16 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import dataclasses
 import datetime
 import email.utils
 import json
 import os
 import threading
-from collections.abc import Mapping
-from typing import Any, Literal, NamedTuple, get_args
+import time
+from collections.abc import AsyncIterator, Coroutine, Mapping
+from typing import Any, Literal, TypeVar, get_args
 
 import httpx
 
@@ -31,8 +33,9 @@ from judge.errors import UserError
 
 KEY_VARIABLE = "MMJUDGE_API_KEY"
 
+T = TypeVar("T")
+
 Kind = Literal["short", "long"]
-_KINDS: tuple[Kind, ...] = get_args(Kind)
 
 CONNECT_SECONDS = 10.0
 DESCRIBE_SECONDS = 30.0
@@ -40,7 +43,6 @@ MOST_BYTES = 4 << 20
 """Of a reply: a thousand tokens are some KB, the list of a large gateway's models is about one MB."""
 MOST_NAMES = 20
 """Of models in a message."""
-
 TOO_LONG = ("maximum context length", "context_length_exceeded", "max_model_len", "is longer than the maximum")
 """What servers say of a prompt that does not fit (vLLM, OpenAI)."""
 
@@ -62,14 +64,10 @@ def addresses(judge: str) -> list[Address]:
     """The addresses in a list with commas. Raises UserError for one that is not as in the module's examples."""
     found = [_address(part.strip()) for part in judge.split(",") if part.strip()]
     urls = [address.url for address in found]
-    for url in urls:
-        if urls.count(url) > 1:
-            raise UserError(
-                f"{hide_secrets(url)}: named twice",
-                fix="name each endpoint once; --batch-size is what it is asked at once",
-            )
-    kinds = {address.kind for address in found}
-    if None in kinds and len(kinds) > 1:
+    if twice := next((url for url in urls if urls.count(url) > 1), None):
+        fix = "name each endpoint once; --batch-size is what it is asked at once"
+        raise UserError(f"{hide_secrets(twice)}: named twice", fix=fix)
+    if len({address.kind is None for address in found}) > 1:
         raise UserError("some endpoints say #short or #long and some do not", fix="say it of all of them, or of none")
     return found
 
@@ -77,14 +75,13 @@ def addresses(judge: str) -> list[Address]:
 def _address(text: str) -> Address:
     url, _, fragment = text.partition("#")
     text = hide_secrets(text)  # for the messages
-    kind: Kind | None = None
-    model = None
+    options: dict[str, Any] = {}
     for option in filter(None, fragment.split("&")):
         name, _, value = option.partition("=")
-        if option in _KINDS:
-            kind = _KINDS[_KINDS.index(option)]
+        if option in get_args(Kind):
+            options["kind"] = option
         elif name == "model" and value:
-            model = value
+            options["model"] = value
         else:
             raise UserError(f"{text}: unknown option {option!r}", fix="after #: short, long or model=NAME, joined by &")
     try:
@@ -93,16 +90,22 @@ def _address(text: str) -> Address:
         raise UserError(f"{text}: not an address ({error})", fix="give http://HOST:PORT/v1") from None
     if parsed.scheme not in ("http", "https") or not parsed.host or parsed.query:
         raise UserError(f"{text}: not an address", fix="give http://HOST:PORT/v1")
-    return Address(url.rstrip("/"), kind, model)
+    return Address(url.rstrip("/"), **options)
 
 
 @dataclasses.dataclass(frozen=True)
 class Served:
-    """What an endpoint says of itself. server: "vllm 0.11.0", or whose model it says it is; window: tokens, or None."""
+    """What an endpoint says of itself. server: "vllm 0.11.0", or whose model it says it is; window: tokens, or None.
+
+    others: the models that it lists, where the one that was chosen is not among them. takes_stop: whether it knows the
+    field `stop`.
+    """
 
     model: str
-    server: str
-    window: int | None
+    server: str = "unknown"
+    window: int | None = None
+    others: str = ""
+    takes_stop: bool = True
 
     @property
     def is_vllm(self) -> bool:
@@ -125,130 +128,125 @@ class Refused(Exception):  # noqa: N818 - an answer, not a fault
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(f"{status}: {on_one_line(message, MOST_OF_A_NOTE)}")
-        self.status, self.message = status, message
-
-    @property
-    def of_the_endpoint(self) -> bool:
-        """Whether every other request would be refused alike: no such key, no such model, no such page."""
-        return self.status in (401, 403, 404, 405)
-
-    @property
-    def too_long(self) -> bool:
-        """Whether it says that the prompt does not fit its window."""
-        return any(words in self.message for words in TOO_LONG)
+        # no such key, no such model, no such page: every other request would be refused alike
+        self.of_the_endpoint = status in (401, 403, 404, 405)
+        self.too_long = any(words in message for words in TOO_LONG)
 
 
 class Failed(Exception):  # noqa: N818
     """No usable reply this time. wait: seconds that the server asks for. busy: it lives, and has too much to do.
 
-    reached: the request had got there, so that it may itself be what brought the server down.
+    status: of the reply, where there was one. reached: the request had got there, so that it may itself be what brought
+    the server down.
     """
 
-    def __init__(self, message: str, *, wait: float | None = None, busy: bool = False, reached: bool = True) -> None:
+    def __init__(
+        self, message: str, *, wait: float | None = None, busy: bool = False, status: int = 0, reached: bool = True
+    ) -> None:
         super().__init__(on_one_line(hide_secrets(message), MOST_OF_A_NOTE))
-        self.wait, self.busy, self.reached = wait, busy, reached
+        self.wait, self.busy, self.status, self.reached = wait, busy, status, reached
 
 
 class TooLarge(Failed):
     """The reply has more bytes than are read."""
 
 
-class Client:
-    """One endpoint over HTTP; threads may share it.
+class Endpoint:
+    """One address, what is served there, and how it has been doing in the run (`judge.engines.remote`)."""
 
-    The exchanges run in an event loop of its own, where they end on time whatever they are waiting for.
-    """
+    served: Served
+    _http: httpx.AsyncClient
 
     def __init__(
-        self,
-        address: Address,
-        seconds: float,
-        connections: int,
-        key_variable: str = KEY_VARIABLE,
-        most_bytes: int = MOST_BYTES,
+        self, address: Address, seconds: float, key_variable: str = KEY_VARIABLE, most_bytes: int = MOST_BYTES
     ) -> None:
         """seconds: how long a reply may take, the server's queue included. key_variable: of the environment, whose
         value is sent as the bearer token. most_bytes: of a reply."""
-        key = os.environ.get(key_variable)
-        self.address, self._seconds, self._most = address, seconds, most_bytes
-        self._password = httpx.URL(address.url).password
-        most = connections + 1  # one is for `trouble`
-        self._http = httpx.AsyncClient(
+        self.address, self._seconds, self._key, self._most = address, seconds, key_variable, most_bytes
+        self._beside = address.url.removesuffix("/v1")  # where the pages are that are not below /v1
+        self.dropped: str | None = None
+        self.trouble: Failed | None = None
+        self.working: set[asyncio.Task[None]] = set()
+        self.trial: asyncio.Task[None] | None = None  # after a failure: the one request that is let through
+        self.failures, self.failing_since, self.last_failure, self.rests_until = 0, 0.0, 0.0, 0.0
+        self.answered = self.refused = self.read_right = self.misread = 0
+
+    @contextlib.asynccontextmanager
+    async def opened(self, connections: int) -> AsyncIterator[None]:
+        """Its connections, for the event loop that runs now."""
+        key = os.environ.get(self._key)
+        most = connections + 1  # one is for `find_trouble`
+        async with httpx.AsyncClient(
             headers={"Accept-Encoding": "identity", **({"Authorization": f"Bearer {key}"} if key else {})},
-            timeout=httpx.Timeout(None, connect=min(CONNECT_SECONDS, seconds)),
+            timeout=httpx.Timeout(None, connect=min(CONNECT_SECONDS, self._seconds)),
             limits=httpx.Limits(max_connections=most, max_keepalive_connections=most),
-        )
-        self._lock, self._closed = threading.Lock(), False
-        self._under_way: set[concurrent.futures.Future[_Answer]] = set()
-        self._given_up = ""
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="judging", daemon=True)
-        self._thread.start()
+        ) as self._http:
+            self.working = set()
+            yield
 
-    def close(self) -> None:
-        """Ends what is under way, too."""
-        with self._lock:
-            if self._closed:
-                return
-            self._closed, self._given_up = True, "given up, since the run has ended"
-        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result()
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
+    def is_ready(self, most: int) -> bool:
+        """Whether it may be asked something more; `most` at once, after a failure one."""
+        resting = self.rests_until > time.monotonic() or (self.failures > 0 and self.trial in self.working)
+        return self.dropped is None and not resting and len(self.working) < most
 
-    def give_up(self, why: str) -> None:
-        """What is under way ends now, and raises Failed with `why`."""
-        with self._lock:
-            self._given_up = why
-            under_way = list(self._under_way)
-        for exchange in under_way:
-            exchange.cancel()
-
-    def trouble(self, seconds: float) -> str | None:
+    async def find_trouble(self, seconds: float) -> Failed | None:
         """Why the server seems to be dead, None where it is alive: what /health says, else whether /models answers.
 
-        seconds: for each of the two.
+        seconds: for each of the two. `reached` is False where it is certain: it says so, or takes no connection.
         """
         for page in (f"{self._beside}/health", f"{self.address.url}/models"):
             try:
-                status = self._exchange("GET", page, None, seconds).status
+                status, _, _ = await self._exchange(page, None, seconds)
             except Failed as failed:
-                return str(failed)
+                return failed
             if status >= 500:
-                return f"/{page.rpartition('/')[2]} says {status}"
+                return Failed(f"/{page.rpartition('/')[2]} says {status}", reached=False)
             if status < 400:
                 return None
         return None
 
-    @property
-    def _beside(self) -> str:
-        """Where the pages are that are not below /v1."""
-        return self.address.url.removesuffix("/v1")
+    async def describe(self) -> None:
+        """Ask what is served. Raises Failed, Refused and UserError (several models, and none was chosen).
 
-    def describe(self) -> Served:
-        """Ask what is served. Raises Failed, Refused and UserError (several models, and none was chosen)."""
-        listed = self._json("GET", f"{self.address.url}/models", None, min(DESCRIBE_SECONDS, self._seconds))
+        A model that was chosen need not be listed, and the list need not be there: transformers serve 5.23 lists the
+        models of the Hub's cache, whatever it serves.
+        """
+        seconds, model = min(DESCRIBE_SECONDS, self._seconds), self.address.model
+        cards: dict[str, Mapping[str, Any]] = {}
         try:
-            cards: dict[str, Mapping[str, Any]] = {str(card["id"]): card for card in listed["data"]}
+            listed = await self._json(f"{self.address.url}/models", None, seconds)
+            cards = {str(card["id"]): card for card in listed["data"]}
+        except (Failed, Refused) as error:
+            if not getattr(error, "reached", True):
+                raise
+            if model is None:
+                raise Failed(f"/models does not say what is served ({error}): name it, as in #model=NAME") from None
         except (KeyError, TypeError) as error:
-            raise Failed(f"/models lists no models ({error!r})") from None
-        model = self.address.model
+            if model is None:
+                raise Failed(f"/models lists no models ({error!r})") from None
+        names = ", ".join(map(on_one_line, list(cards)[:MOST_NAMES]))
+        names += f" and {len(cards) - MOST_NAMES} more" if len(cards) > MOST_NAMES else ""
         if model is None and len(cards) == 1:
             (model,) = cards
-        if model is None or model not in cards:
-            names = ", ".join(map(on_one_line, list(cards)[:MOST_NAMES])) or "none"
-            names += f" and {len(cards) - MOST_NAMES} more" if len(cards) > MOST_NAMES else ""
-            raise UserError(f"{self.address}: which model? it serves {names}", fix=f"add #model=NAME to {self.address}")
-        card = cards[model]
-        window = card.get("max_model_len")
-        server = on_one_line(hide_secrets(str(card.get("owned_by") or "unknown")))
+        if model is None:
+            raise UserError(
+                f"{self.address}: which model? it serves {names or 'none'}", fix=f"add #model=NAME to {self.address}"
+            )
+        if model not in cards:
+            self.served = Served(model, others=names)
+            return
+        window = cards[model].get("max_model_len")
+        server = on_one_line(hide_secrets(str(cards[model].get("owned_by") or "unknown")))
         if server == "vllm":
-            server = f"vllm {self._version()}"
-        return Served(model, server, window if isinstance(window, int) else None)
+            version: object = "unknown"
+            with contextlib.suppress(Failed, Refused):
+                version = (await self._json(f"{self._beside}/version", None, seconds)).get("version", version)
+            server = f"vllm {on_one_line(str(version))}"
+        self.served = Served(model, server, window if isinstance(window, int) else None)
 
-    def ask(self, body: Mapping[str, Any]) -> Reply:
-        """One chat completion. Raises Failed and Refused."""
-        reply = self.post("chat/completions", body)
+    async def ask(self, body: bytes, seconds: float | None = None) -> Reply:
+        """One chat completion. body: JSON. seconds: where they are fewer than usual. Raises Failed and Refused."""
+        reply = await self.post("chat/completions", body, seconds)
         try:
             (choice,) = reply["choices"]
             text, finish = choice["message"]["content"], choice["finish_reason"]
@@ -261,45 +259,35 @@ class Client:
         prompt_tokens, new_tokens = (count if isinstance(count, int) else None for count in counts)
         return Reply(self._hide(text), finish, prompt_tokens, new_tokens)
 
-    def post(self, page: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        """What the endpoint answers to `body` at `page`, such as "chat/completions"; nothing of it is checked.
+    async def post(self, page: str, body: bytes, seconds: float | None = None) -> dict[str, Any]:
+        """What it answers to `body` at `page`, such as "chat/completions"; nothing of it is checked.
 
         Raises Failed (TooLarge among them) and Refused.
         """
-        return self._json("POST", f"{self.address.url}/{page}", body, self._seconds)
+        return await self._json(f"{self.address.url}/{page}", body, min(seconds or self._seconds, self._seconds))
 
     def _said(self, status: int, data: bytes) -> str:
         """What the server gives as the reason, in one line."""
         text = data[:4000].decode("utf-8", "replace")
-        try:
+        with contextlib.suppress(ValueError, AttributeError, RecursionError):
             value = json.loads(data)
             error = value.get("error", value)
             text = str(error.get("message", text)) if isinstance(error, dict) else str(error)
-        except (ValueError, AttributeError, RecursionError):
-            pass
-        text = hide_secrets(self._hide(text))
-        text = "".join(c if c.isprintable() else " " for c in text)
+        text = "".join(c if c.isprintable() else " " for c in hide_secrets(self._hide(text)))
         return " ".join(text.split())[:300] or httpx.codes.get_reason_phrase(status) or str(status)
 
     def _hide(self, text: str) -> str:
         """What the server says, without what it was told in confidence."""
-        text = hide_known_secrets(text)
-        return text.replace(self._password, HIDDEN) if len(self._password) >= SHORTEST_SECRET else text
+        text, password = hide_known_secrets(text), httpx.URL(self.address.url).password
+        return text.replace(password, HIDDEN) if len(password) >= SHORTEST_SECRET else text
 
-    def _version(self) -> str:
-        try:
-            said = self._json("GET", f"{self._beside}/version", None, DESCRIBE_SECONDS)
-        except (Failed, Refused):
-            return "unknown"
-        return on_one_line(str(said.get("version", "unknown")))
-
-    def _json(self, method: str, url: str, body: Mapping[str, Any] | None, seconds: float) -> dict[str, Any]:
-        status, headers, data = self._exchange(method, url, body, seconds)
+    async def _json(self, url: str, body: bytes | None, seconds: float) -> dict[str, Any]:
+        status, headers, data = await self._exchange(url, body, seconds)
         if status in (408, 409, 425, 429) or status >= 500:
             wait = _wait(headers.get("retry-after"))
-            # what stands in front of a server says these when the server does not answer
-            reached = status not in (502, 503, 504)
-            raise Failed(self._said(status, data), wait=wait, busy=status == 429 or wait is not None, reached=reached)
+            # what stands in front of a server says 502 to 504 when the server does not answer
+            reached, busy = status not in (502, 503, 504), status == 429 or wait is not None
+            raise Failed(self._said(status, data), wait=wait, busy=busy, status=status, reached=reached)
         if status != 200:
             raise Refused(status, self._said(status, data))
         if encoding := _encoding(headers):
@@ -312,59 +300,79 @@ class Client:
             raise Failed("a reply that is not an object")
         return value
 
-    def _exchange(self, method: str, url: str, body: Mapping[str, Any] | None, seconds: float) -> _Answer:
-        """A request and all of its answer. Raises Failed."""
+    async def _exchange(self, url: str, body: bytes | None, seconds: float) -> tuple[int, httpx.Headers, bytes]:
+        """A request and all of its answer, which is empty where it is packed. Raises Failed."""
         try:
-            request = self._http.build_request(method, url, json=body)
-            with self._lock:
-                if self._closed:
-                    raise Failed(self._given_up)
-                exchange = asyncio.run_coroutine_threadsafe(self._timed(request, seconds), self._loop)
-                self._under_way.add(exchange)
-            try:
-                return exchange.result()
-            finally:
-                with self._lock:
-                    self._under_way.discard(exchange)
-        except concurrent.futures.CancelledError:
-            raise Failed(self._given_up) from None
+            return await asyncio.wait_for(self._read(url, body), seconds)
         except asyncio.TimeoutError:
             raise Failed(f"no whole reply in {seconds:g} s") from None
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            raise Failed(f"cannot be reached ({_cause(error)})", reached=False) from None
+            cause: BaseException = error  # what the system said
+            while cause.__cause__ is not None:
+                cause = cause.__cause__
+            raise Failed(f"cannot be reached ({str(cause) or type(cause).__name__})", reached=False) from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise Failed(f"{type(error).__name__}: {error}") from None
 
-    async def _timed(self, request: httpx.Request, seconds: float) -> _Answer:
-        return await asyncio.wait_for(self._read(request), seconds)
-
-    async def _read(self, request: httpx.Request) -> _Answer:
-        response = await self._http.send(request, stream=True)
-        try:
-            data = bytearray()
+    async def _read(self, url: str, body: bytes | None) -> tuple[int, httpx.Headers, bytes]:
+        method, headers = ("GET", None) if body is None else ("POST", {"Content-Type": "application/json"})
+        data = bytearray()
+        async with self._http.stream(method, url, content=body, headers=headers) as response:
             if not _encoding(response.headers):
                 async for block in response.aiter_raw():
                     data += block
                     if len(data) > self._most:
                         raise TooLarge(f"a reply of more than {self._most} bytes")
-        finally:
-            await response.aclose()
-        return _Answer(response.status_code, response.headers, bytes(data))
+        return response.status_code, response.headers, bytes(data)
+
+
+class Client:
+    """An endpoint for threads that may share it; the exchanges run in an event loop of its own."""
+
+    def __init__(
+        self,
+        address: Address,
+        seconds: float,
+        connections: int,
+        key_variable: str = KEY_VARIABLE,
+        most_bytes: int = MOST_BYTES,
+    ) -> None:
+        """As of `Endpoint`; connections: the most at once."""
+        self._endpoint = Endpoint(address, seconds, key_variable, most_bytes)
+        self._opened = self._endpoint.opened(connections)
+        self._loop, self._ended = asyncio.new_event_loop(), False
+        self._thread = threading.Thread(target=self._loop.run_forever, name="asking", daemon=True)
+        self._thread.start()
+        self._do(self._opened.__aenter__())
+
+    def post(self, page: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """As `Endpoint.post`, with Failed where the client has been closed meanwhile."""
+        return self._do(self._endpoint.post(page, json.dumps(body).encode()))
+
+    def close(self) -> None:
+        """Ends what is under way, too."""
+        if not self._ended:
+            self._do(self._end())
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
+            self._loop.close()
+
+    def _do(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        if self._ended:
+            coroutine.close()
+            raise Failed("given up, since the run has ended")
+        try:
+            return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
+        except concurrent.futures.CancelledError:
+            raise Failed("given up, since the run has ended") from None
 
     async def _end(self) -> None:
+        self._ended = True
         others = asyncio.all_tasks() - {asyncio.current_task()}
         for task in others:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
-        await self._http.aclose()
-
-
-class _Answer(NamedTuple):
-    """data: as sent; nothing, where that is encoded."""
-
-    status: int
-    headers: httpx.Headers
-    data: bytes
+        await self._opened.__aexit__(None, None, None)
 
 
 def _encoding(headers: httpx.Headers) -> str:
@@ -372,25 +380,15 @@ def _encoding(headers: httpx.Headers) -> str:
     return ", ".join(sorted(set(headers.get_list("content-encoding", split_commas=True)) - {"identity", ""}))
 
 
-def _cause(error: BaseException) -> str:
-    """What the system said of a connection that did not come about."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return str(error) or type(error).__name__
-
-
 def _wait(value: str | None) -> float | None:
     """Seconds that a Retry-After header asks for: a number, or a date."""
-    if value is None:
-        return None
     try:
-        return max(0.0, float(value))
+        return max(0.0, float(value or ""))
     except ValueError:
         pass
     try:
-        until = email.utils.parsedate_to_datetime(value)
+        until = email.utils.parsedate_to_datetime(value or "")
     except (ValueError, TypeError):
         return None
-    if until.tzinfo is None:
-        until = until.replace(tzinfo=datetime.timezone.utc)
+    until = until if until.tzinfo else until.replace(tzinfo=datetime.timezone.utc)
     return max(0.0, (until - datetime.datetime.now(datetime.timezone.utc)).total_seconds())

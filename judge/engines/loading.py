@@ -1,7 +1,7 @@
 """Which engine a judge's name stands for.
 
 replay:FILE                          judge.engines.replay        recorded feedback
-http://a:8000/v1,http://b:8000/v1    judge.engines.server        endpoints
+http://a:8000/v1,http://b:8000/v1    judge.engines.remote        endpoints
 MMIE/MMIE-Score, out/my-judge        judge.engines.local  here; with several devices judge.engines.processes
 """
 
@@ -36,7 +36,7 @@ def load_engine(judge: str, options: EngineOptions = DEFAULT_OPTIONS) -> Engine:
     if judge.startswith(PREFIX):
         return Replay(judge.removeprefix(PREFIX))
     if is_address(judge):
-        from judge.engines.server import connect
+        from judge.engines.remote import connect
 
         return connect(judge, options.tokenizer, under_way=options.batch_size)
     devices = worker_devices(options.device, options.workers)

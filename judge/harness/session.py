@@ -35,7 +35,7 @@ from judge.io.verdicts import read_verdicts
 from judge.results.result import build_result
 from judge.results.run_folder import RunFolder
 from judge.results.run_info import Interleaving, RunInfo, describe_answers
-from judge.results.terminal import result_table
+from judge.results.terminal import engine_failures, result_table
 from judge.scoring.background_keys import request_keys
 from judge.scoring.coverage import Part, complete
 from judge.scoring.grader import Grader
@@ -92,13 +92,14 @@ class Session:
         self._started = time.monotonic()
         self._rubric: Rubric | None = None
         self._engine: Engine | None = None
+        self._error: str | None = None  # what ended the judging
 
     def check(self) -> None:
         """Raise UserError for what would keep the judge from judging, without loading it."""
         if not self.benchmark.judged:
             return
         if is_address(self.judge):
-            from judge.engines.server import connect
+            from judge.engines.remote import connect
 
             connect(self.judge, self.settings.tokenizer)
             self.benchmark.rubric(self._rubric_name())
@@ -135,7 +136,7 @@ class Session:
             for number, verdict in self._judge(list(requests.values())):
                 verdicts[positions[number]] = verdict
         except Exception as caught:
-            error = f"{type(caught).__name__}: {caught}"
+            error = self._error = f"{type(caught).__name__}: {caught}"
             undecided = len(answers) - len(verdicts)
             say(f"{self.task}: {undecided} of {len(answers)} answers are not judged: {error}\n→ {self._later()}")
         return [verdicts.get(i) or self._failed(answer, error) for i, answer in enumerate(answers)]
@@ -169,7 +170,7 @@ class Session:
             source, run = self.dataset.source, info.to_json(ENGINE_PACKAGES)
             result = build_result(self.benchmark, verdicts, self.dataset, source, self._signature(part), run=run)
             say(result_table(result, f"{self.benchmark.title} ({self.task})", self.benchmark.headline))
-            for line in self._advice(result):
+            for line in self._advice(result, verdicts):
                 say(line)
             if folder is None:
                 return
@@ -193,8 +194,12 @@ class Session:
         decided = (item for item in missing if isinstance(item, Verdict))
         return [*verdicts, *(dataclasses.replace(v, key=rule_key(v, self.signature)) for v in decided)], part
 
-    def _advice(self, result: Mapping[str, Any]) -> Iterator[str]:
-        """What went wrong with most answers and what mends it, where most have no score."""
+    def _advice(self, result: Mapping[str, Any], verdicts: Sequence[Verdict]) -> Iterator[str]:
+        """What the engine failed at, and where most answers have no score, why that is and what mends it."""
+        # what ended the judging has been said
+        unsaid = [verdict for verdict in verdicts if verdict.details.get("note", "") != self._error]
+        if failures := engine_failures(unsaid, result["n"]):
+            yield f"mmjudge: {self.task}: {failures}"
         unscored = result["unscored"]
         if not unscored["n"] or unscored["n"] <= MOST * result["n"]:
             return

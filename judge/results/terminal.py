@@ -8,13 +8,16 @@ score                  64.40    [64.08, 64.72]  20023       0.4%
 
 from __future__ import annotations
 
+import collections
+import re
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from judge.core.failure import MODEL, UNSCORED
-from judge.core.foreign_text import MOST_OF_A_LINE, shortened
+from judge.core.foreign_text import MOST_OF_A_LINE, on_one_line, shortened
 from judge.core.signature import Signature
+from judge.core.verdict import Verdict
 
 WIDTH = 100
 """Columns."""
@@ -63,6 +66,23 @@ def result_table(result: Mapping[str, Any], title: str, headline: Sequence[str])
     for note in result["notes"]:
         lines += textwrap.wrap(f"note: {shortened(note, MOST_OF_A_LINE)}", WIDTH, subsequent_indent="      ")
     return "\n".join([*lines, *_signature(result["signature"])])
+
+
+def engine_failures(verdicts: Sequence[Verdict], most: int) -> str | None:
+    """One line on how often the engine failed and what it said most often; None where it did not.
+
+        8 of 15 answers have no score because the engine failed: most often (8): http://localhost:8001/v1: …
+
+    most: answers in all. Notes that differ in numbers alone count as one, and the first of them is shown.
+    """
+    notes = [str(verdict.details.get("note") or "?") for verdict in verdicts if verdict.unscored == "engine_error"]
+    if not notes:
+        return None
+    alike = collections.Counter(re.sub(r"\d+", "#", note) for note in notes)
+    ((kind, count),) = alike.most_common(1)
+    first = next(note for note in notes if re.sub(r"\d+", "#", note) == kind)
+    failed = f"{len(notes)} of {most} answers have no score because the engine failed"
+    return f"{failed}: most often ({count}): {on_one_line(first, MOST_OF_A_LINE)}"
 
 
 _HEAD = f"{'value':>8}{'95% interval':>18}{'n':>7}"

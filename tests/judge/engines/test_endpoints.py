@@ -9,14 +9,14 @@ import threading
 import pytest
 from fake_endpoint import FakeEndpoint, hashed, said
 from PIL import Image
-from served_prompts import MANY, PACE, connected, prompt, results, right
+from served_prompts import MANY, PACE, connected, prompt, results, right, tokens
 
 from judge import cli
 from judge.core.request import Picture
 from judge.core.rubric import Literal
 from judge.engines import Prompt
 from judge.engines.endpoints import Address, addresses
-from judge.engines.server import connect
+from judge.engines.remote import connect
 from judge.errors import UserError
 from judge.model import conversation, images
 from mmie_tasks.benchmark import BENCHMARK
@@ -162,7 +162,7 @@ def test_short_and_long_prompts_go_to_their_endpoints():
     long = prompt(2, Literal("word " * 900))
 
     def counted(text: str, pictures: list[bytes]) -> dict:
-        length = len(conversation.encode_chat_text(known.tokenizer, text, [], 0))
+        length = tokens(known, text, pictures)
         return {"text": said(text, pictures), "prompt_tokens": length}
 
     with FakeEndpoint(counted, window=1024) as a, FakeEndpoint(counted, window=8192) as b:
@@ -186,7 +186,7 @@ def test_an_answer_that_leaves_the_short_window_is_asked_again_at_the_long_endpo
 
     def counted(finish: str):
         def answer(text: str, pictures: list[bytes]) -> dict:
-            length = len(conversation.encode_chat_text(known.tokenizer, text, [], 0))
+            length = tokens(known, text, pictures)
             return {"text": f"{finish}\n### Score\n3", "finish": finish, "prompt_tokens": length}
 
         return answer
@@ -223,13 +223,33 @@ def test_an_endpoint_that_reads_another_prompt_is_dropped():
 
     def reads(more: int):
         def answer(text: str, pictures: list[bytes]) -> dict:
-            length = len(conversation.encode_chat_text(known.tokenizer, text, [], 0))
+            length = tokens(known, text, pictures)
             return {"text": said(text, pictures), "prompt_tokens": length + more}
 
         return answer
 
     with FakeEndpoint(reads(1)) as wrong, FakeEndpoint(reads(0)) as good:
         server = connect(f"{wrong.url},{good.url}", tokenizer=str(judge_dir()), under_way=1, pace=PACE)
+        assert [str(endpoint.address) for endpoint in server.endpoints] == [good.url]
+        right(results(server, MANY), MANY)
+        assert wrong.asked == []
+    with FakeEndpoint(reads(-29)) as wrong, pytest.raises(UserError, match="chat template"):
+        connect(wrong.url, tokenizer=str(judge_dir()), pace=PACE)
+
+
+def test_an_endpoint_that_reads_another_prompt_only_later_is_dropped():
+    known = connected_tokenizer()
+
+    def reads(more: int):
+        def answer(text: str, pictures: list[bytes]) -> dict:
+            length = tokens(known, text, pictures) + more * ("An answer." not in text)
+            return {"text": said(text, pictures), "prompt_tokens": length}
+
+        return answer
+
+    with FakeEndpoint(reads(1)) as wrong, FakeEndpoint(reads(0)) as good:
+        server = connect(f"{wrong.url},{good.url}", tokenizer=str(judge_dir()), under_way=1, pace=PACE)
+        assert len(server.endpoints) == 2
         right(results(server, MANY), MANY)
     with FakeEndpoint(reads(-29)) as wrong:
         server = connect(wrong.url, tokenizer=str(judge_dir()), pace=PACE)
@@ -241,7 +261,7 @@ def test_one_prompt_read_otherwise_is_one_answer_lost():
     known = connected_tokenizer()
 
     def answer(text: str, pictures: list[bytes]) -> dict:
-        length = len(conversation.encode_chat_text(known.tokenizer, text, [], 0))
+        length = tokens(known, text, pictures)
         return {"text": said(text, pictures), "prompt_tokens": length + ("answer 7 " in text)}
 
     with FakeEndpoint(answer) as fake:

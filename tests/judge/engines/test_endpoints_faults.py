@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import json
+import re
 import threading
 import time
 
@@ -15,8 +16,8 @@ from served_prompts import MANY, PACE, connected, results, right
 
 from judge import cli
 from judge.engines import endpoints
-from judge.engines import server as module
-from judge.engines.dispatch import ATTEMPTS, FIRST_REFUSALS, Pace
+from judge.engines import remote as module
+from judge.engines.remote import ATTEMPTS, FIRST_REFUSALS, Pace
 from judge.errors import UserError
 from mmie_tasks.demo import demo_dir
 
@@ -185,6 +186,25 @@ def test_a_server_that_refuses_everything_is_not_set_up():
         with pytest.raises(UserError, match=f"refused {FIRST_REFUSALS} requests and answered none: 400: told to fail"):
             next(reading)
         assert len(fake.asked) == FIRST_REFUSALS
+
+
+def test_the_command_says_at_its_end_what_failed_most_often(tmp_path, capsys):
+    records = json.loads((demo_dir() / "data.json").read_text())
+    answers = tmp_path / "answers.jsonl"
+    answers.write_text("".join(json.dumps({"id": r["id"], "response": f"about {r['id']}"}) + "\n" for r in records))
+
+    def script(number, body):
+        return Fault(status=400, body=b'{"error": "number %d is bad"}' % number) if number in range(1, 9) else None
+
+    with FakeEndpoint(hashed, script) as fake:
+        where = ["--benchmark", "mmie", "--data", str(demo_dir()), "--rubric", "mmjudge", "--batch-size", "1"]
+        out = ["--out", str(tmp_path / "out"), "--max-unscored", "1"]
+        assert cli.main(["score", str(answers), *where, "--judge", fake.url, *out]) == 0
+    # 15 answers, of which the second to the ninth that were asked fail
+    line = (
+        rf"8 of 15 answers have no score because the engine failed: most often \(8\): {fake.url}: 400: number \d is bad"
+    )
+    assert len(re.findall(line, capsys.readouterr().err)) == 1
 
 
 def test_the_server_says_when_to_come_again():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import dataclasses
 import gzip
@@ -11,6 +12,7 @@ import threading
 import time
 import tracemalloc
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from fake_endpoint import FakeEndpoint, Fault, hashed, said
@@ -18,10 +20,10 @@ from fake_endpoint import FakeEndpoint, Fault, hashed, said
 from judge import cli
 from judge.core.request import Request, Text
 from judge.core.rubric import Literal
-from judge.engines import Prompt, dispatch
-from judge.engines.dispatch import Pace
-from judge.engines.endpoints import MOST_BYTES, Address, Client, Failed, Refused, addresses
-from judge.engines.server import connect
+from judge.engines import Prompt, remote
+from judge.engines.endpoints import MOST_BYTES, Address, Client, Endpoint, Failed, Refused, Reply, TooLarge, addresses
+from judge.engines.messages import chat, message
+from judge.engines.remote import Pace, connect
 from judge.errors import UserError
 from mmie_tasks.demo import demo_dir
 
@@ -32,13 +34,15 @@ MANY = [
 ]
 
 
-@contextlib.contextmanager
-def client(url: str, seconds: float = 60) -> Iterator[Client]:
-    one = Client(Address(url), seconds, 1)
-    try:
-        yield one
-    finally:
-        one.close()
+def ask(url: str, seconds: float = 60) -> Reply:
+    """One request to one address."""
+
+    async def asked() -> Reply:
+        endpoint = Endpoint(Address(url), seconds)
+        async with endpoint.opened(1):
+            return await endpoint.ask(b"{}")
+
+    return asyncio.run(asked())
 
 
 # Size -----------------------------------------------------------------------------------------------------------------
@@ -66,10 +70,10 @@ PACKED = {
 def test_a_packed_reply_is_not_unpacked(encoding):
     assert len(PACKED[encoding]) < 64 << 10
     fault = Fault(status=200, headers={"content-encoding": encoding}, body=PACKED[encoding])
-    with FakeEndpoint(hashed, lambda number, body: fault) as fake, client(fake.url) as one:
+    with FakeEndpoint(hashed, lambda number, body: fault) as fake:
         tracemalloc.start()
         with pytest.raises(Failed, match=f"in the encoding {encoding.split(', ')[-1]}"):
-            one.ask({})
+            ask(fake.url)
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         assert fake.seen_headers[0]["accept-encoding"] == "identity"
@@ -80,18 +84,17 @@ def test_the_status_of_a_packed_page_counts():
     fault = Fault(status=403, headers={"content-encoding": "gzip"}, body=PACKED["gzip"])
     with (
         FakeEndpoint(hashed, lambda number, body: fault) as fake,
-        client(fake.url) as one,
         pytest.raises(Refused, match="403: Forbidden"),
     ):
-        one.ask({})
+        ask(fake.url)
 
 
 @pytest.mark.parametrize("status", [200, 400, 500])
 def test_a_long_reply_is_left(status):
     fault = Fault(status=status, body=b'{"error": "' + b"x" * MOST_BYTES + b'"}')
     error = pytest.raises(Failed, match=f"more than {MOST_BYTES} bytes")
-    with FakeEndpoint(hashed, lambda number, body: fault) as fake, client(fake.url) as one, error:
-        one.ask({})
+    with FakeEndpoint(hashed, lambda number, body: fault) as fake, error:
+        ask(fake.url)
 
 
 # Time -----------------------------------------------------------------------------------------------------------------
@@ -143,8 +146,8 @@ def dripping(first: bytes, then: bytes, seconds: float) -> Iterator[str]:
 def test_one_clock_runs_over_the_whole_exchange(kind):
     """The server goes on much longer than the clock; that it ended is not what ended the exchange."""
     error = pytest.raises(Failed, match=r"no whole reply in 0\.5 s|in the encoding gzip")
-    with dripping(*ENDLESS[kind], seconds=20) as url, client(url, seconds=0.5) as one, error:
-        one.ask({})
+    with dripping(*ENDLESS[kind], seconds=20) as url, error:
+        ask(url, seconds=0.5)
 
 
 # A server that is gone ------------------------------------------------------------------------------------------------
@@ -169,19 +172,50 @@ def after(first: FakeEndpoint, number: int):
 WANTED = [said(f"### Answer\nanswer {n}", []) for n in range(len(MANY))]
 
 
-@pytest.mark.parametrize("health", [None, 500, 503])
-def test_work_of_a_dead_engine_with_open_connections_goes_to_the_other(monkeypatch, health):
+def hang(number, body) -> Fault:
+    return Fault("hang")
+
+
+def set_trouble(fake: FakeEndpoint, trouble: int | str | None) -> None:
+    """What becomes of its /health: a status, None for no answer, "retired" where no connection is taken any more."""
+    if trouble == "retired":
+        fake.retire()
+    else:
+        fake.health = trouble
+
+
+@pytest.mark.parametrize("trouble", [None, 500, 503, "retired"])
+def test_work_of_a_dead_engine_with_open_connections_goes_to_the_other(monkeypatch, capsys, trouble):
     """One accepts requests and says nothing more: on no page, or that its engine is dead."""
-    monkeypatch.setattr(dispatch, "PROBE_SECONDS", 0.2)
-    with (
-        FakeEndpoint(hashed, lambda number, body: Fault("hang")) as dead,
-        FakeEndpoint(hashed, after(dead, 4)) as other,
-    ):
+    monkeypatch.setattr(remote, "PROBE_SECONDS", 0.2)
+
+    def then_dead(number, body) -> Fault:
+        if number == 3:
+            set_trouble(dead, trouble)
+        return Fault("hang")
+
+    with FakeEndpoint(hashed, then_dead) as dead, FakeEndpoint(hashed, after(dead, 4)) as other:
         server = connect(f"{dead.url},{other.url}", under_way=4, pace=Pace(patience=60, rest=0.01, probe=0.05))
-        dead.health = health
         assert texts(server, MANY) == WANTED
         assert len(dead.asked) >= 4
         assert dead.held == 0
+    assert capsys.readouterr().err.count(f"{dead.url} seems to be dead") == 1
+
+
+@pytest.mark.parametrize(
+    ("trouble", "words"),
+    [(None, r"no whole reply in 0\.05 s"), (503, "/health says 503"), ("retired", "cannot be reached")],
+)
+def test_a_single_endpoint_with_a_dead_engine_ends_the_run_with_what_it_says(monkeypatch, capsys, trouble, words):
+    monkeypatch.setattr(remote, "PROBE_SECONDS", 0.05)
+    with FakeEndpoint(hashed, hang) as dead:
+        server = connect(dead.url, under_way=4, pace=Pace(patience=0.2, rest=0.01, probe=0.02))
+        set_trouble(dead, trouble)
+        with pytest.raises(UserError, match=rf"20 answers are not judged \({dead.url}: .*{words}"):
+            texts(server, MANY)
+        assert dead.held == 0
+    if trouble != "retired":  # to that the first request cannot be sent
+        assert capsys.readouterr().err.count(f"{dead.url} seems to be dead") == 1
 
 
 @pytest.mark.parametrize("health", [200, 404])
@@ -216,20 +250,36 @@ def test_a_killed_server_s_requests_come_back_at_once():
         assert len(dead.asked) == 4
 
 
-def test_giving_up_ends_what_is_under_way():
-    with FakeEndpoint(hashed, lambda number, body: Fault("hang")) as fake, client(fake.url) as one:
-        threading.Thread(target=lambda: (wait_for(fake), one.give_up("enough of it")), daemon=True).start()
-        with pytest.raises(Failed, match="enough of it"):
-            one.ask({})
+def test_closing_a_client_ends_what_is_under_way():
+    with FakeEndpoint(hashed, hang) as fake:
+        client = Client(Address(fake.url), 60, 1)
+
+        def close() -> None:
+            while not fake.asked:
+                time.sleep(0.01)
+            client.close()
+
+        closing = threading.Thread(target=close)
+        closing.start()
+        for _ in range(2):
+            with pytest.raises(Failed, match="the run has ended"):
+                client.post("chat/completions", {})
+            closing.join()
         assert fake.held == 0
-        one.close()
-        with pytest.raises(Failed, match="the run has ended"):
-            one.ask({})
+        client.close()
 
 
-def wait_for(fake: FakeEndpoint) -> None:
-    while not fake.asked:
-        time.sleep(0.01)
+def test_threads_share_a_client():
+    with FakeEndpoint(hashed) as fake:
+        client = Client(Address(fake.url), 60, 4, most_bytes=1000)
+        bodies = [{"model": "the-judge", "messages": chat(message((Literal(f"{n}"),)), "x")} for n in range(8)]
+        with ThreadPoolExecutor(8) as pool:
+            replies = list(pool.map(lambda body: client.post("chat/completions", body), bodies))
+        assert [reply["choices"][0]["message"]["content"] for reply in replies] == [said(f"{n}", []) for n in range(8)]
+        fake.script = lambda number, body: Fault(status=200, body=b'{"a": "' + b"x" * 1000 + b'"}')
+        with pytest.raises(TooLarge, match="more than 1000 bytes"):
+            client.post("chat/completions", {})
+        client.close()
 
 
 # Secrets --------------------------------------------------------------------------------------------------------------
@@ -252,7 +302,7 @@ def test_a_server_that_quotes_the_key_does_not_get_it_written_down(status, tmp_p
     with FakeEndpoint(answer, script) as fake:
         address = fake.url.replace("http://", "http://me:my-own-password@")
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(dispatch, "LONGEST_REST", 0.01)
+            patch.setattr(remote, "LONGEST_REST", 0.01)
             where = ["--benchmark", "mmie", "--data", str(demo_dir()), "--rubric", "mmjudge", "--partial"]
             code = cli.main(["score", str(answers), *where, "--judge", address, "--out", str(tmp_path / "out")])
         assert fake.seen_headers

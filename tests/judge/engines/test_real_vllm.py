@@ -21,7 +21,7 @@ from judge.core.score_text import parse_score
 from judge.engines import MAX_TILES, EngineOptions, Prompt
 from judge.engines.chat_request import ServedJudge
 from judge.engines.messages import broken_up
-from judge.engines.server import connect
+from judge.engines.remote import connect
 from judge.model import images
 from mmie_tasks.benchmark import BENCHMARK
 from mmie_tasks.demo import judge_dir

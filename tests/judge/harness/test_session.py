@@ -238,6 +238,26 @@ def test_results_are_written_with_the_signature(
     assert "judge:toy-judge" in "".join(error.split())
 
 
+def test_what_the_engine_failed_at_is_said_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Failing(Judge):
+        def complete(self, prompts: Sequence[Prompt]) -> Iterator[tuple[int, Completion]]:
+            for number, completion in super().complete(prompts):
+                yield number, Completion(None, unscored="engine_error", note="no room") if number else completion
+
+    use(monkeypatch, Failing())
+    session = make(tmp_path)
+    session.publish(session.decide(answers("a", "b", "c")), None)
+    line = "mmjudge: toy_task: 2 of 6 answers have no score because the engine failed: most often (2): no room\n"
+    assert capsys.readouterr().err.count(line) == 1
+    # where the whole judging ended, that has been said
+    use(monkeypatch, Judge(fails_at=0))
+    session = make(tmp_path / "other", MMJUDGE_JOURNAL=str(tmp_path / "other"))
+    session.publish(session.decide(answers("a", "b", "c")), None)
+    assert capsys.readouterr().err.count("CUDA out of memory") == 1
+
+
 def test_a_part_is_said_to_be_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

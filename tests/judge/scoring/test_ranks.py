@@ -68,7 +68,7 @@ class Started:
 
 COUNT = itertools.count()
 PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["judge.commands.score", "judge.engines.server", "mmie_tasks.benchmark"])
+PROCESSES.set_forkserver_preload(["judge.commands.score", "judge.engines.remote", "mmie_tasks.benchmark"])
 
 
 def rank_main(arguments: list[str], who: dict[str, str], logs: list[Path], patience: float) -> None:

@@ -109,7 +109,7 @@ class MMIE:
         return rubrics.rubric(name)
 
     def signature_parts(self, profile: Profile) -> Mapping[str, str]:
-        return {"responses": "2"}
+        return {"responses": "3"}
 
     def check_verdict(self, verdict: Verdict) -> None:
         if verdict.category not in self.categories:

@@ -8,9 +8,9 @@
 - the correct answer is the first text of the reference, and only for MSR.
 
 `strict` passes on everything, and grey pictures of more than 8 bits are scaled to 8 where `reference` clips them. A
-picture that is not there leaves the item unscored (image_missing). An answer with nothing in it (empty_answer) or with
-an address for a picture (image_address) gets the worst score; what does not fit the judge's window is the engine's to
-say (`judge.core.failure` has the whole table).
+picture that is not there leaves the item unscored (image_missing). An answer with nothing in it (empty_answer), with an
+address for a picture (image_address), or that is a video or a folder (video_or_folder) gets the worst score; what does
+not fit the judge's window is the engine's to say (`judge.core.failure` has the whole table).
 
 In both, an image outside its root is never opened: the item is unscored (image_refused).
 """
@@ -29,7 +29,7 @@ from judge.core.failure import MODEL
 from judge.core.request import Picture, Request, Segment, Text
 from judge.core.scale import JUDGE_SCALE
 from judge.core.verdict import Verdict
-from judge.io.image_paths import ImageRefused, below
+from judge.io.image_paths import MAX_NAME, ImageRefused, below
 from judge.io.jsonl import writable
 from mmie_tasks.location import HUB
 from mmie_tasks.records import Part, Record
@@ -38,6 +38,9 @@ from mmie_tasks.responses import Response
 ENOUGH_PICTURES = 3  # "if image_no>2: break"
 MOST_PICTURES = 4  # "if len(images) <= 4"
 
+_VIDEO = re.compile(r".+\.(?:mp4|m4v|mov|avi|webm|mkv|mpe?g|flv|wmv)", re.IGNORECASE)
+_PATH = re.compile(r"\S+|(?:~?/|\.{1,2}/|[A-Za-z]:\\)[^\n]+")
+"""One word, or what begins as only a path does: "ffmpeg -i in.mov out.mp4" is an answer."""
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|data:")
 
 
@@ -56,6 +59,8 @@ def build_request(
     that the user named as data, None where questions came with the answers; see `locate`.
     """
     details = known_details(record)
+    if profile == "strict" and is_video_or_folder(answer, answer_root):
+        return undecided(record, "video_or_folder", details)
     make = _reference if profile == "reference" else _strict
     asked, answered = (
         functools.partial(locate, root=folder, linked=folder == data_root) for folder in (root, answer_root)
@@ -98,22 +103,59 @@ def noted(made: Request | Verdict, response: Response) -> Request | Verdict:
     return dataclasses.replace(made, details={**made.details, "unreadable": response.unreadable, "note": note})
 
 
+def is_video_or_folder(answer: Sequence[Part], root: Path) -> bool:
+    """Whether an answer is what models that make videos give: the path of one, or of a folder that they filled.
+
+    A folder counts where it lies below `root`: "and/or" is a text.
+    """
+    if any(part.image and _VIDEO.fullmatch(part.image) for part in answer):
+        return True
+    if len(answer) != 1 or not answer[0].text:
+        return False
+    said = answer[0].text.strip()
+    if _PATH.fullmatch(said) and _VIDEO.fullmatch(said):
+        return True
+    if "/" not in said or "\n" in said or len(said) > MAX_NAME:
+        return False
+    try:
+        inside = {None if os.path.isabs(said) else said, _inside(said, root)} - {None}
+        return any(os.path.isdir(f"{root}/{name}") for name in inside if name and ".." not in name)
+    except ValueError:  # a NUL in it
+        return False
+
+
 Locate = Callable[[str], Picture]
 """`locate` in one folder."""
 
 
 def locate(name: str, root: Path, *, linked: bool = False) -> Picture:
-    """The image `name` of a record or a response below `root`: relative to it, or absolute and inside it.
+    """The image `name` of a record or a response below `root`: relative to it, or else absolute or relative to the
+    working directory, where it leads into `root` as it is written. Models name their pictures in all three ways.
 
     linked: `root` is the folder that the user named as data. Its `images` may be a link to where there is room: the
     user's own. In any other folder nobody knows who made a link, whatever else lies there. Raises ImageRefused.
     """
     if _URL.match(name):
         raise ImageRefused("image_address", "an image must be a file below the image root, not an address")
-    relative = name
-    for base in (root.absolute(), root.resolve()) if os.path.isabs(name) else ():
-        if name.startswith(f"{base}/"):
-            relative = name[len(f"{base}/") :]
+    if os.path.isabs(name):
+        return _below(_inside(name, root) or name, name, root, linked)
+    try:
+        return _below(name, name, root, linked)
+    except ImageRefused as refused:
+        inside = _inside(name, root) if refused.reason == "image_missing" else None
+        if inside is None:
+            raise
+    return _below(inside, name, root, linked)
+
+
+def _inside(name: str, root: Path) -> str | None:
+    """`name`, absolute or relative to the working directory, relative to `root`; None where it leads elsewhere."""
+    whole = os.path.join(os.getcwd(), name.removeprefix("./"))
+    bases = (f"{base}/" for base in (root.absolute(), root.resolve()))
+    return next((whole[len(base) :] for base in bases if whole.startswith(base)), None)
+
+
+def _below(relative: str, name: str, root: Path, linked: bool) -> Picture:
     folder, _, inside = relative.removeprefix("./").partition("/")
     if linked and folder == HUB.images and os.path.islink(f"{root}/{HUB.images}"):
         return Picture(below(root / HUB.images, inside), name)

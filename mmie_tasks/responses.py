@@ -245,6 +245,8 @@ def _from_object(item: Mapping[str, Any], depth: int) -> Iterator[Part]:
     kind = kind.lower() if isinstance(kind, str) else None
     if kind in _THOUGHT_TYPES or item.get("thought") is True:
         return
+    if isinstance(item.get("videos"), list) and not item.keys() & {"images", "image"}:
+        item = {**item, "images": item["videos"]}  # a video is no picture; `mmie_tasks.judging` says so
     pictures = item.get("images", item.get("image"))
     wrapped = _wrapped(item)
     if wrapped is not None:

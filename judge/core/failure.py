@@ -28,6 +28,7 @@ MODEL: Mapping[str, str] = {
     "answer_too_long": "the answer is too long for the judge",
     "image_undecodable": "a picture of the answer cannot be decoded",
     "image_address": "the answer gives an address instead of a picture",
+    "video_or_folder": "the answer is a video or a folder, neither text nor picture",
 }
 """Why an answer counts as the worst. The order is the order of tables."""
 

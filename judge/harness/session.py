@@ -195,19 +195,23 @@ class Session:
         return [*verdicts, *(dataclasses.replace(v, key=rule_key(v, self.signature)) for v in decided)], part
 
     def _advice(self, result: Mapping[str, Any], verdicts: Sequence[Verdict]) -> Iterator[str]:
-        """What the engine failed at, and where most answers have no score, why that is and what mends it."""
+        """What the engine failed at, what mends pictures that were not found, with the first of them, and where most
+        answers have no score, why that is."""
         # what ended the judging has been said
         unsaid = [verdict for verdict in verdicts if verdict.details.get("note", "") != self._error]
         if failures := engine_failures(unsaid, result["n"]):
             yield f"mmjudge: {self.task}: {failures}"
         unscored = result["unscored"]
+        lost = [verdict for verdict in verdicts if verdict.unscored in ("image_missing", "image_refused")]
+        if lost:
+            first, root = lost[0], self.settings.image_root
+            note = first.details.get("note") or first.unscored
+            yield f"mmjudge: {self.task}: {len(lost)} answers have pictures that were not read; {first.id}: {note}"
+            yield f"→ pictures of answers are looked for below {root}: set MMJUDGE_IMAGE_ROOT to their folder"
         if not unscored["n"] or unscored["n"] <= MOST * result["n"]:
             return
         reasons = ", ".join(f"{count} {reason}" for reason, count in unscored["reasons"].items())
         yield f"mmjudge: {self.task}: {unscored['n']} of {result['n']} answers have no score: {reasons}"
-        if "image_missing" in unscored["reasons"] or "image_refused" in unscored["reasons"]:
-            root = self.settings.image_root
-            yield f"→ pictures of answers are looked for below {root}: set MMJUDGE_IMAGE_ROOT to their folder"
         if "call_failed" in unscored["reasons"]:
             yield "→ the model's calls failed: see the harness's log above, mend the model or its server, and ask again"
         if "engine_error" in unscored["reasons"]:

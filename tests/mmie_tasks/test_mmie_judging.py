@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from pathlib import Path
 
 import folders
 import numpy as np
@@ -144,6 +145,54 @@ def test_an_absolute_name_inside_the_root_is_taken(tmp_path):
         judging.locate(f"{tmp_path}x/a.png", tmp_path)
     with pytest.raises(ImageRefused):
         judging.locate(f"{tmp_path}//etc/hostname", tmp_path)
+
+
+def test_a_name_relative_to_the_working_directory_is_taken_where_it_leads_into_the_root(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    root = tmp_path / "out" / "pictures"
+    for file in (root / "a.png", root / "out" / "pictures" / "both.png", root / "both.png", tmp_path / "secret.png"):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(b"")
+    for name in ("a.png", "./a.png", "out/pictures/a.png", "./out/pictures/a.png", f"{root}/a.png"):
+        for folder in (root, Path("out/pictures")):
+            assert judging.locate(name, folder).path == (root / "a.png").resolve()
+    # what the root has under that very name comes first
+    assert judging.locate("out/pictures/both.png", root).path == (root / "out" / "pictures" / "both.png").resolve()
+    for name in ("secret.png", "./secret.png", "out/pictures/../../secret.png", "out/secret.png"):
+        with pytest.raises(ImageRefused):
+            judging.locate(name, root)
+
+
+@pytest.mark.parametrize(
+    ("answer", "failed"),
+    [
+        ((Part("./logs/clip.mp4", None),), True),
+        ((Part("/data/a film/clip of 3.WEBM", None),), True),
+        ((Part("clip.mov", None),), True),
+        ((Part("Step 1", "clip.mp4"),), True),
+        ((Part("made/frames", None),), True),  # below the root
+        ((Part("./root/made/frames/", None),), True),  # as the model names it, from the working directory
+        ((Part("ROOT/made/frames", None),), True),
+        ((Part("ffmpeg -i in.mov out.mp4", None),), False),
+        ((Part("made", None),), False),  # a word
+        ((Part("and/or", None),), False),
+        ((Part("/usr/bin", None),), False),
+        ((Part("../root/made", None),), False),
+        ((Part("a/\0", None),), False),
+        ((Part("See made/frames", None),), False),
+        ((Part("clip.mp4", None), Part("Step 2", None)), False),
+    ],
+)
+def test_a_video_or_a_folder_is_no_answer(tmp_path, monkeypatch, answer, failed):
+    monkeypatch.chdir(tmp_path)
+    root = tmp_path / "root"
+    (root / "made" / "frames").mkdir(parents=True)
+    answer = tuple(Part(part.text and part.text.replace("ROOT", str(root)), part.image) for part in answer)
+    record = Record("SA-1", "SA", "Literature", (Part("Q", None),), ())
+    found = judging.build_request(record, answer, "strict", root=tmp_path, answer_root=root)
+    assert (isinstance(found, Verdict) and (found.score, found.failure) == (0, "video_or_folder")) == failed
+    # the official scorer has no such rule
+    assert isinstance(judging.build_request(record, answer, "reference", root=tmp_path, answer_root=root), Request)
 
 
 def test_the_pictures_of_a_dataset_may_lie_behind_a_link(tmp_path):

@@ -35,6 +35,7 @@ TABLE = [
     ('{"text": "<image>S1", "images": ["a"]}', [(None, "a"), ("S1", None)]),
     ('{"text": "S1 <image> S2", "images": ["a", "b"]}', [("S1", "a"), ("S2", None), (None, "b")]),
     ('{"text": "S1 <image> S2 <image> S3", "images": ["a"]}', [("S1", "a"), ("S2 <image> S3", None)]),
+    ('{"text": "", "videos": ["a.mp4"]}', [(None, "a.mp4")]),  # lmms-eval's fastvideo
     ('{"text": "T", "images": []}', [("T", None)]),
     ('{"text": "T", "images": null}', [("T", None)]),
     ('{"text": null, "images": ["a"]}', [(None, "a")]),

@@ -278,7 +278,33 @@ def test_most_pictures_missing_ends_with_what_mends_it(
     session.publish([Verdict(f"q{n}", "judge", None, "image_missing", "T") for n in range(6)], None)
     said = capsys.readouterr().err
     assert "6 of 6 answers have no score: 6 image_missing" in said
-    assert f"looked for below {tmp_path / 'pictures'}: set MMJUDGE_IMAGE_ROOT" in said
+    assert said.count(f"looked for below {tmp_path / 'pictures'}: set MMJUDGE_IMAGE_ROOT") == 1
+
+
+def test_one_refused_picture_is_shown_once_with_what_mends_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    session = make(tmp_path, MMJUDGE_IMAGE_ROOT=str(tmp_path / "pictures"))
+    use(monkeypatch, Judge())
+    note = {"note": "image name '.../a.png' leaves the image root"}
+    refused = [Verdict(f"q{n}", "judge", None, "image_refused", "T", details=note) for n in (2, 3)]
+    session.publish([*(Verdict(f"q{n}", "judge", 3, category="T") for n in (0, 1, 4, 5)), *refused], None)
+    said = capsys.readouterr().err
+    assert "2 answers have pictures that were not read; q2: image name '.../a.png' leaves the image root" in said
+    assert said.count(f"looked for below {tmp_path / 'pictures'}: set MMJUDGE_IMAGE_ROOT") == 1
+
+
+def test_a_second_run_of_the_same_answers_gets_a_dated_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    use(monkeypatch, Judge())
+    for _ in range(3):
+        session = make(tmp_path)
+        session.publish(session.decide(answers("a", "b")), tmp_path / "out" / "toy", answers("a", "b"))
+    folders = sorted((tmp_path / "out").iterdir())
+    assert [folder.name[:6] for folder in folders] == ["toy", "toy-20", "toy-20"]
+    assert all((folder / "results.json").is_file() for folder in folders)
+    assert capsys.readouterr().err.count("has results: the results go to") == 2
 
 
 def test_another_models_results_are_left_alone(

@@ -175,11 +175,12 @@ class Endpoint:
     async def opened(self, connections: int) -> AsyncIterator[None]:
         """Its connections, for the event loop that runs now."""
         key = os.environ.get(self._key)
-        most = connections + 1  # one is for `find_trouble`
+        # One more for `find_trouble`. None is used again: a server may close it at any time, such as after an error.
+        limits = httpx.Limits(max_connections=connections + 1, max_keepalive_connections=0)
         async with httpx.AsyncClient(
             headers={"Accept-Encoding": "identity", **({"Authorization": f"Bearer {key}"} if key else {})},
             timeout=httpx.Timeout(None, connect=min(CONNECT_SECONDS, self._seconds)),
-            limits=httpx.Limits(max_connections=most, max_keepalive_connections=most),
+            limits=limits,
         ) as self._http:
             self.working = set()
             yield

@@ -1,4 +1,4 @@
-"""What the engine does, counted on a CPU with a tiny judge: `python benchmarks/judge_throughput.py --counters`.
+"""What the engine does, counted on a CPU with a tiny judge: `python benchmarks/counting.py`.
 
 Counts are the same on every machine, so they are asserted, and the exit code says whether they hold:
 
@@ -17,6 +17,7 @@ The judge has random weights in float32 and never stops by itself; answers have 
 from __future__ import annotations
 
 import random
+import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -24,8 +25,7 @@ from typing import Any
 
 from fixed_lengths import FixedLengths
 from output import print_result
-from real_shape import SCALES, write_description
-from workload import Sample, make_model, samples
+from workload import Sample, make_model, samples, write_description
 
 from judge.engines import EngineOptions
 from judge.engines.local import LocalEngine
@@ -82,7 +82,7 @@ def count() -> dict[str, Any]:
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        described = write_description(folder / "judge", SCALES["tiny"])
+        described = write_description(folder / "judge", "tiny")
         tokenizer = Tokenizer.from_folder(folder / "judge")
         model = make_model(described, "cpu", torch.float32)
         some = samples(folder / "many", tokenizer, described, "tiny", COPIES, MANY)
@@ -160,3 +160,7 @@ def main() -> int:
     found = count()
     print_result(table(found), found, None)
     return 0 if all(found["holds"].values()) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

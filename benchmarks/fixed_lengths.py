@@ -32,14 +32,14 @@ class FixedLengths(generate.Generator):
 
 
 class Clock:
-    """The times of one run of the engine. without_kernel: decode by plain attention.
+    """The times of one run of the engine.
 
     steps: of every decode step seconds, sequences, and tokens they had cached; launches: seconds the host took for
     each; first: when the first tokens were known, by `time.perf_counter`.
     """
 
-    def __init__(self, lengths: Mapping[int, int], without_kernel: bool = False) -> None:
-        self.lengths, self.without_kernel = lengths, without_kernel
+    def __init__(self, lengths: Mapping[int, int]) -> None:
+        self.lengths = lengths
         self.steps: list[tuple[float, int, int]] = []
         self.launches: list[float] = []
         self.first: float | None = None
@@ -55,8 +55,6 @@ class TimedGenerator(FixedLengths):
     def __init__(self, engine: LocalEngine, cache_tokens: int, clock: Clock) -> None:
         super().__init__(engine, cache_tokens, clock.lengths)
         self.clock = clock
-        if clock.without_kernel:
-            self._decode_kernel = None
 
     def _choose_tokens(self, sequences: Any, logits: Any) -> Any:
         found = super()._choose_tokens(sequences, logits)

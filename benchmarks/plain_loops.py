@@ -23,6 +23,9 @@ SAVE_STEP = 10
 FORCED = 8
 """Tokens of which the gate compares logits, after the prompt's own."""
 
+BATCH, PADDED = 8, 80_000
+"""Prompts of a batch at most, and their tokens with padding: 31 GB of cache at the real shape."""
+
 
 def reference(model: Any, some: Sequence[Sample], device: str, dtype: Any, folder: Path, records: int) -> Iterator[Any]:
     """One sample at a time as published; yields after each. records: how many the dumped file holds."""
@@ -45,8 +48,9 @@ def static(model: Any, some: Sequence[Sample], device: str, dtype: Any) -> None:
         _generate(model, [sample], device, pixels, cache_implementation="static")
 
 
-def batched(model: Any, some: Sequence[Sample], device: str, dtype: Any, limit: int, size: int = 8) -> None:
-    """`size` at a time, sorted by length; a batch never holds both rope sets. Each writes for its longest answer."""
+def batched(model: Any, some: Sequence[Sample], device: str, dtype: Any, limit: int) -> None:
+    """`BATCH` at a time, fewer where padding makes them `PADDED` tokens, sorted by length; a batch never holds both
+    rope sets. Each writes for its longest answer."""
     import torch
 
     classes = [
@@ -54,8 +58,9 @@ def batched(model: Any, some: Sequence[Sample], device: str, dtype: Any, limit: 
         for long in (False, True)
     ]
     for group in classes:
-        for start in range(0, len(group), size):
-            batch = group[start : start + size]
+        while group:
+            fits = [n for n in range(1, BATCH + 1) if n * len(group[:n][-1].ids) <= PADDED]
+            batch, group = group[: max(fits, default=1)], group[max(fits, default=1) :]
             parts = [pixels for sample in batch if (pixels := _pixels(model, sample, device, dtype)) is not None]
             _generate(model, batch, device, torch.cat(parts) if parts else None)
 
@@ -77,8 +82,8 @@ def gate(model: Any, some: Sequence[Sample], device: str) -> dict[str, Any]:
     fast = [backends.FLASH_ATTENTION, backends.CUDNN_ATTENTION, backends.EFFICIENT_ATTENTION, backends.MATH]
     plain = [_forward(model, s, f, device, math) for s, f in zip(chosen, forced, strict=True)]
     other = [_forward(model, s, f, device, fast) for s, f in zip(chosen, forced, strict=True)]
-    alone = [_packed(model, [s], [f], device)[0] for s, f in zip(chosen, forced, strict=True)]
-    company = _packed(model, chosen, forced, device)
+    alone = [packed_logits(model, [s], [f], device)[0] for s, f in zip(chosen, forced, strict=True)]
+    company = packed_logits(model, chosen, forced, device)
 
     def apart(a: Sequence[Any], b: Sequence[Any]) -> float:
         return max(float((x - y).abs().max()) for x, y in zip(a, b, strict=True))
@@ -163,14 +168,15 @@ def _forward(model: Any, sample: Sample, forced: Sequence[int], device: str, bac
     return torch.stack(rows)
 
 
-def _packed(model: Any, some: Sequence[Sample], forced: Sequence[Sequence[int]], device: str) -> list[Any]:
-    """The same by the engine's passes, all samples together."""
+def packed_logits(model: Any, some: Sequence[Sample], forced: Sequence[Sequence[int]], device: str) -> list[Any]:
+    """(1 + forced tokens, vocabulary) float32 of each sample by the engine's passes, all samples together."""
     import numpy as np
     import torch
 
     lengths = [len(sample.ids) for sample in some]
-    starts = [sum(lengths[:n]) + n * FORCED for n in range(len(some))]
-    cache = KeyValueCache(model, sum(lengths) + FORCED * len(some))
+    more = len(forced[0])
+    starts = [sum(lengths[:n]) + n * more for n in range(len(some))]
+    cache = KeyValueCache(model, sum(lengths) + more * len(some))
     beyond = model.model.language_model.rotary_emb.beyond
     with torch.inference_mode(), precision.exact_float32():
         spans = []
@@ -181,7 +187,7 @@ def _packed(model: Any, some: Sequence[Sample], forced: Sequence[Sequence[int]],
             spans.append(packed.PrefillChunk(sample.ids, start, 0, bool(beyond(length)), places, features))
         rows = [packed.prefill(model, cache, spans)]
         kernel = attention.find_decode_kernel(model)
-        for step in range(FORCED):
+        for step in range(more):
             tokens = [row[step] for row in forced]
             cached = [length + step for length in lengths]
             batch = packed.DecodeBatch.from_lists(starts, cached, tokens, model.lm_head.weight.device)

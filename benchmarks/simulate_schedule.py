@@ -6,8 +6,8 @@ No GPU was there when this was written. What is real is the policy: `judge.engin
 and refills, `judge.model.cache.SlotAllocator` gives out the cache. What is assumed is every time: a pass takes its
 operations and bytes (`roofline.py`) over the ceilings of one H200 (780 TF/s, 4.3 TB/s), each reached in part only
 (products 0.75, vision tower 0.60, prefill attention 0.45, decode 0.80), and a decode step no less than the host needs
-to launch it. The numbers say what the policy leaves on the table, not how fast an H200 is; `judge_throughput.py`
-measures that.
+to launch it. The numbers say what the policy leaves on the table, not how fast an H200 is; `gpu.py` measures
+that.
 
 The samples (MIX) are a guess too: 82% have three pictures, of 13, 10, 7 or 1 tiles at 35, 40, 15 and 10%; some 900
 tokens of text; answers of 200 ± 50 tokens, and one in a hundred runs to the limit of 1,024.
@@ -27,8 +27,8 @@ from pathlib import Path
 from typing import Any
 
 from output import print_result
-from real_shape import SCALES, write_description
 from roofline import Ceilings, Shape, Work
+from workload import write_description
 
 from judge.engines import Completion
 from judge.engines.scheduler import Limits, PreparedPrompt, Scheduler, WaitingPrompt
@@ -201,7 +201,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the JSON there as well")
     args = parser.parse_args(argv)
     with tempfile.TemporaryDirectory() as folder:
-        shape = Shape.of_layout(write_description(Path(folder) / "judge", SCALES["real"]))
+        shape = Shape.of_layout(write_description(Path(folder) / "judge", "real"))
     samples = mix(args.samples)
     found: dict[str, Any] = {
         "simulated": True,

@@ -10,6 +10,8 @@ average. Pictures are noise with the spectrum of photographs, different in every
 from __future__ import annotations
 
 import dataclasses
+import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,11 +19,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from preprocessing import photograph
 from roofline import Work
+from toy_judge import judge_shape
 
 from judge.core.request import Picture, Request, Text
 from judge.core.rubric import Literal, Piece
 from judge.engines import Prompt
 from judge.model import conversation, images
+from judge.model.weights import original_layout
+from mmie_tasks.demo import judge_dir
 
 if TYPE_CHECKING:
     from judge.model.tokenizer import Tokenizer
@@ -40,6 +45,18 @@ STRATA = (
 
 RUBRIC = "criterion " * 250
 
+SCALES = {
+    "real": (
+        {"hidden_size": 1024, "image_size": 448, "intermediate_size": 4096, "num_attention_heads": 16,
+         "num_hidden_layers": 24, "patch_size": 14},
+        {"hidden_size": 3072, "intermediate_size": 8192, "max_position_embeddings": 131072, "num_attention_heads": 32,
+         "num_hidden_layers": 32, "num_key_value_heads": 32, "original_max_position_embeddings": 4096,
+         "vocab_size": 32020},
+    ),
+    "tiny": ({"num_hidden_layers": 1}, {"num_hidden_layers": 2, "original_max_position_embeddings": 256}),
+}  # fmt: skip
+"""What is put over the demo judge's `config.json`: of its vision, of its language model."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Sample:
@@ -51,13 +68,39 @@ class Sample:
     work: Work
 
 
+def write_description(folder: Path, scale: str) -> Layout:
+    """Write everything but the weights: the tokenizer's files, and `config.json` of a shape of `SCALES`.
+
+    The real shape is that of the sibling configs of OpenGVLab/InternVL2 and microsoft/Phi-3-mini-128k-instruct. Two
+    things are not theirs and cost the same: the tokenizer is the demo judge's, whose ids are the first 1,044 of 32,020,
+    and the rope's long factors are a geometric series.
+    """
+    folder.mkdir(parents=True)
+    for file in sorted(judge_dir().glob("*token*")):
+        shutil.copy(file, folder)
+    raw = judge_shape.config()
+    vision, language = SCALES[scale]
+    raw["vision_config"] |= vision
+    raw["llm_config"] |= language
+    raw["force_image_size"] = raw["vision_config"]["image_size"]
+    text = raw["llm_config"]
+    half = text["hidden_size"] // text["num_attention_heads"] // 2
+    stretch = text["max_position_embeddings"] / text["original_max_position_embeddings"]
+    text["rope_scaling"] = {
+        "type": "su",
+        "short_factor": [1.0] * half,
+        "long_factor": [stretch ** (i / (half - 1)) for i in range(half)],
+    }
+    (folder / "config.json").write_text(json.dumps(raw, indent=2) + "\n", encoding="utf-8")
+    return original_layout.read_layout(folder)
+
+
 def make_model(described: Layout, device: str, dtype: Any) -> Any:
     """Random weights of this shape on the device: matrices normal(0.02), norms and scales 1, biases 0."""
     import torch
     from transformers import InternVLForConditionalGeneration
 
     from judge.model import rope
-    from judge.model.weights import original_layout
 
     with torch.device("meta"):
         model = InternVLForConditionalGeneration(original_layout.native_config(described))

@@ -48,12 +48,20 @@ def load_trainable(recipe: Recipe, base: Base) -> tuple[Any, Any]:
     """
     dtype = recipe.dtype if recipe.method == "lora" else "float32"
     model = checkpoint.load_model(base.folder, dtype=dtype)
+    return model, make_trainable(model, recipe, base.name)
+
+
+def make_trainable(model: Any, recipe: Recipe, name: str) -> Any:
+    """Give a native model gradients where the recipe wants them; peft's wrapper of it, or None for full fine-tuning.
+
+    name: the base's, for the adapter's config. Raises UserError as `load_trainable` does.
+    """
     if recipe.gradient_checkpointing:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     if recipe.method == "full":
         if recipe.freeze_vision:
             model.model.vision_tower.requires_grad_(False)
-        return model, None
+        return None
     import peft
 
     endings = [name for name, _ in model.named_modules() if name.split(".")[-1] in recipe.targets]
@@ -68,5 +76,5 @@ def load_trainable(recipe: Recipe, base: Base) -> tuple[Any, Any]:
         lora_dropout=recipe.dropout,
         target_modules=endings,
     )
-    model.name_or_path = base.name  # what peft writes into the adapter's config
-    return model, peft.get_peft_model(model, config)
+    model.name_or_path = name  # what peft writes into the adapter's config
+    return peft.get_peft_model(model, config)

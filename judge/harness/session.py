@@ -32,8 +32,10 @@ from judge.errors import UserError
 from judge.harness.settings import Settings
 from judge.io.presentation import keep_samples
 from judge.io.verdicts import read_verdicts
-from judge.results.result import build_result
-from judge.results.run_folder import RunFolder
+from judge.results.repeats import FILE as REPEATS
+from judge.results.repeats import folder_of_repeat, repeats_table, summarise_repeats, write_repeats
+from judge.results.result import Result, build_result
+from judge.results.run_folder import RESULTS, RunFolder
 from judge.results.run_info import Interleaving, RunInfo, describe_answers
 from judge.results.terminal import engine_failures, result_table
 from judge.scoring.background_keys import request_keys
@@ -155,8 +157,39 @@ class Session:
             self.benchmark, self.dataset.source, self.settings.profile, self._rubric, identity, asking
         )
 
-    def publish(self, verdicts: Sequence[Verdict], folder: Path | None, answers: Sequence[Answer] = ()) -> None:
-        """Print the results with signature and unscored rate, and write them into `folder`. Never raises.
+    def publish_repeats(
+        self, verdicts: Sequence[Sequence[Verdict]], folder: Path | None, answers: Sequence[Sequence[Answer]]
+    ) -> None:
+        """`publish` for questions that were asked once or several times. Never raises.
+
+        Of several, every repeat has a folder in `folder`, and `judge.results.repeats` says what they come to.
+        """
+        if len(verdicts) == 1:
+            self.publish(verdicts[0], folder, answers[0] if answers else ())
+            return
+        try:
+            whole = None if folder is None else _free_path(folder)
+            results = []
+            for number, of in enumerate(verdicts, 1):
+                say(f"mmjudge: {self.task}: repeat {number} of {len(verdicts)}")
+                where = None if whole is None else whole / folder_of_repeat(number)
+                results.append(self.publish(of, where, answers[number - 1] if answers else ()))
+            done = [result for result in results if result is not None]
+            if len(done) < len(results):
+                return  # `publish` has said why
+            title = f"{self.benchmark.title} ({self.task})"
+            say(repeats_table(summarise_repeats(done), title, self.benchmark.headline))
+            if whole is not None:
+                say(str(write_repeats(whole, done)))
+        except Exception as error:
+            say(f"mmjudge: results of {self.task} not written: {type(error).__name__}: {error}")
+
+    def publish(
+        self, verdicts: Sequence[Verdict], folder: Path | None, answers: Sequence[Answer] = ()
+    ) -> Result | None:
+        """Print the results with signature and unscored rate, and write them into `folder`; None where that failed.
+
+        Never raises.
 
         answers: what the verdicts are about, kept for reports. Questions without a verdict are not answered, unless
         only some were asked. A folder that has results is left alone: a dated one beside it is written.
@@ -173,7 +206,7 @@ class Session:
             for line in self._advice(result, verdicts):
                 say(line)
             if folder is None:
-                return
+                return result
             run_folder = _free_folder(folder, info)
             run_folder.claim(info.owner)
             run_folder.write_verdicts(verdicts)
@@ -182,8 +215,10 @@ class Session:
             except Exception as error:  # a report will do without
                 say(f"mmjudge: samples of {self.task} not written: {type(error).__name__}: {error}")
             say(str(run_folder.write_results(result)))
+            return result
         except Exception as error:
             say(f"mmjudge: results of {self.task} not written: {type(error).__name__}: {error}")
+            return None
 
     def _complete(self, verdicts: Sequence[Verdict]) -> tuple[Sequence[Verdict], Part | None]:
         """A verdict on every question, or which part of them was asked."""
@@ -302,18 +337,25 @@ class Session:
 
 def _free_folder(folder: Path, info: RunInfo) -> RunFolder:
     """`folder`, made, or a dated one beside it where that has results already, or belongs to other answers."""
-    wanted = RunFolder(folder)
-    problem = "has results" if wanted.results.exists() else None
+    problem = None
     try:
-        wanted.refuse_other_owner(info.owner)
+        RunFolder(folder).refuse_other_owner(info.owner)
     except UserError as error:
         problem = error.problem
-    if problem is not None:
-        now = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
-        free = (f"{folder.name}-{now}{more}" for more in ("", *(f"-{number}" for number in range(2, 1000))))
-        wanted = next(RunFolder(path) for path in map(folder.with_name, free) if not path.exists())
-        say(f"mmjudge: {folder} {problem}: the results go to {wanted.path}")
-    return wanted.make()
+    return RunFolder(_free_path(folder, problem)).make()
+
+
+def _free_path(folder: Path, problem: str | None = None) -> Path:
+    """`folder`, or a dated path beside it where that has results, of one run or of repeats, or there is a `problem`."""
+    if any((folder / name).exists() for name in (RESULTS, REPEATS)) or any(folder.glob(f"repeat-*/{RESULTS}")):
+        problem = "has results"
+    if problem is None:
+        return folder
+    now = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
+    dated = (f"{folder.name}-{now}{more}" for more in ("", *(f"-{number}" for number in range(2, 1000))))
+    free = next(path for path in map(folder.with_name, dated) if not path.exists())
+    say(f"mmjudge: {folder} {problem}: the results go to {free}")
+    return free
 
 
 def say(text: str) -> None:

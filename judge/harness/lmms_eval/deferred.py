@@ -4,6 +4,7 @@ lmms-eval scores a document at a time, in threads, right after generation. A jud
 device for itself. So `process_results` only adds the answer to a queue and returns an `Item`, a dict that fills itself
 
     {"task": "mmie", "verdict": {"id": "PBL-2896694", "by": "judge", "score": 4, …}}
+    {"task": "mmie", "verdicts": [{…}, {…}, {…}]}                                       with `--repeats 3`
 
 when it is pickled or asked to. Pickling is how lmms-eval gathers samples and metric items from the other ranks, so
 every rank judges its own shard, on its own device, before anything leaves it; with one rank the aggregation asks.
@@ -64,41 +65,60 @@ class Queue:
 
 
 class Item(dict[str, Any]):
-    """What a metric gets for one document. brief: without what only a reader of the samples wants (feedback)."""
+    """What a metric gets for one document. brief: without what only a reader of the samples wants (feedback).
 
-    def __init__(self, task: str, queue: Queue, pending: Pending, *, brief: bool) -> None:
+    pendings: the answers to it, one for every time it was asked; of several there are "verdicts" and "answers".
+    """
+
+    def __init__(self, task: str, queue: Queue, *pendings: Pending, brief: bool) -> None:
         super().__init__(task=task)
-        self._queue, self._pending, self._brief = queue, pending, brief
+        self._queue, self._pendings, self._brief = queue, pendings, brief
 
     def resolve(self) -> None:
-        """Fill in the verdict; whatever waits in the queue is decided with it."""
-        if "verdict" in self:
+        """Fill in the verdicts; whatever waits in the queue is decided with them."""
+        if self.keys() & {"verdict", "verdicts"}:
             return
-        if self._pending.verdict is None:
+        if any(pending.verdict is None for pending in self._pendings):
             self._queue.flush()
-        assert self._pending.verdict is not None
-        row = self._pending.verdict.to_json()
+        if not self._brief:
+            self._fill("answer", [_answer(pending.answer) for pending in self._pendings])
+        self._fill("verdict", [self._row(pending) for pending in self._pendings])
+
+    def _fill(self, name: str, rows: list[dict[str, Any]]) -> None:
+        self |= {name: rows[0]} if len(rows) == 1 else {f"{name}s": rows}
+
+    def _row(self, pending: Pending) -> dict[str, Any]:
+        assert pending.verdict is not None
+        row = pending.verdict.to_json()
         if self._brief:
             for name in ("feedback", "score_probs", "expected", "entropy", "key"):
                 row.pop(name, None)
-        else:
-            answer = self._pending.answer
-            self["answer"] = {"id": answer.id, "index": answer.index, "response": answer.response}
-        self["verdict"] = row
+        return row
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
         self.resolve()
         return dict, (dict(self),)
 
 
-def verdicts(items: Sequence[dict[str, Any]]) -> list[Verdict]:
-    """The verdicts of items, whether they are still to be decided here or came from another rank."""
+def _answer(answer: Answer) -> dict[str, Any]:
+    return {"id": answer.id, "index": answer.index, "response": answer.response}
+
+
+def verdicts(items: Sequence[dict[str, Any]]) -> list[list[Verdict]]:
+    """The verdicts of items, whether they are still to be decided here or came from another rank; a list in the order
+    of the items for every time that the questions were asked."""
     for item in items:
         if isinstance(item, Item):
             item.resolve()
-    return [Verdict.from_json(item["verdict"]) for item in items]
+    return [[Verdict.from_json(row) for row in rows] for rows in _by_repeat(items, "verdict")]
 
 
-def answers(items: Sequence[dict[str, Any]], image_root: Path) -> list[Answer]:
-    """The answers that resolved items are about, where these are not brief."""
-    return [Answer(**item["answer"], image_root=image_root) for item in items if "answer" in item]
+def answers(items: Sequence[dict[str, Any]], image_root: Path) -> list[list[Answer]]:
+    """The answers that resolved items are about, as `verdicts`; [] where they are brief."""
+    return [[Answer(**row, image_root=image_root) for row in rows] for rows in _by_repeat(items, "answer")]
+
+
+def _by_repeat(items: Sequence[dict[str, Any]], name: str) -> list[tuple[dict[str, Any], ...]]:
+    """Raises ValueError where items were asked more or less often than others."""
+    every = [item.get(f"{name}s") or [item[name]] for item in items if item.keys() & {name, f"{name}s"}]
+    return list(zip(*every, strict=True))

@@ -50,17 +50,18 @@ class Demo(lmms):
             content = [
                 part for turn in doc_to_messages(self.task_dict[task][split][doc_id]) for part in turn["content"]
             ]
-            texts = [part["text"] for part in content if part["type"] == "text"]
+            said = "\n".join(part["text"].strip("\n") for part in content if part["type"] == "text")
             pictures = [_opened(part["url"]) for part in content if part["type"] == "image"]
-            responses.append(self._answer(texts, pictures, f"{task}-{doc_id}"))
+            responses.append(self._answer(said, pictures, f"{task}-{doc_id}"))
         return responses
 
-    def _answer(self, texts: Sequence[str], pictures: Sequence[Any], name: str) -> str:
-        if steps := continue_plan(texts):
+    def _answer(self, said: str, pictures: Sequence[Any], name: str) -> str:
+        if "\nA. " in said and pictures:
+            return choose_option(said, pictures[0])
+        lines = said.split("\n")
+        if steps := continue_plan(lines):
             return self._drawn(steps, name)
-        if "\nA. " in texts[0] and pictures:
-            return choose_option(texts[0], pictures[0])
-        return work_out_sum(texts[0], pictures)
+        return work_out_sum(lines[0], pictures)
 
     def _drawn(self, steps: Sequence[Step], name: str) -> str:
         """Text with a marker for every picture, and the pictures' files."""

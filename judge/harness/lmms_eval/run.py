@@ -41,7 +41,8 @@ class Run:
     """What the run around us is about.
 
     asks: whether a model will look at questions and pictures. numbered: whether it wants pictures by number in the
-    text; needs_picture: whether it cannot be asked without one. image_root: the folder below which the model's pictures
+    text; needs_picture: whether it cannot be asked without one. repeats: how often
+    every question is asked. image_root: the folder below which the model's pictures
     lie, as its class says; declared: the one that the model's arguments name. asked: of whom, and whether all
     questions are. tracker: lmms-eval's own, which knows its folder for this model when the run ends.
     """
@@ -50,6 +51,7 @@ class Run:
     asks: bool = True
     numbered: bool = False
     needs_picture: bool = False
+    repeats: int = 1
     image_root: Path | None = None
     declared: Path | None = None
     asked: Asked = dataclasses.field(default_factory=Asked)
@@ -98,6 +100,7 @@ def _of_arguments(given: Mapping[str, Any]) -> Run:
         asks=asks,
         numbered=wants_numbers(model),
         needs_picture=needs_picture(model),
+        repeats=int(given.get("repeats") or 1),
         image_root=getattr(model, "image_root", None),
         declared=Path(found[1]).expanduser().absolute() if found else None,
         asked=_asked(given, interleaving(model) if asks else "unknown"),

@@ -13,11 +13,13 @@ standard error (`evaluator_utils.py` :134-162 of lmms-eval 0.7.3).
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+import statistics
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from judge.core.benchmark import Answer, Benchmark, Dataset
+from judge.core.failure import NOT_ANSWERED
 from judge.core.metric import UNSCORED, Metric
 from judge.core.question import Question
 from judge.core.request import Text
@@ -47,6 +49,14 @@ class Row:
     def concerns(self, record: Any) -> bool:
         """Whether a record of the dataset belongs to it."""
         return self.category in (None, record.category) and self.metric.concerns(record)
+
+
+class EveryAnswer:
+    """The filter of our tasks: lmms-eval's own keeps the first of the answers that `--repeats` asks for."""
+
+    def apply(self, resps: Iterable[Sequence[str]], docs: Any) -> Iterator[Any]:
+        """The answers of every document; of one, or none, as lmms-eval's own filter gives them."""
+        return (given if len(given) > 1 else (given[0] if given else "") for given in map(list, resps))
 
 
 class Tasks:
@@ -165,12 +175,14 @@ class Tasks:
             say(f"mmjudge: {session.task}: this model class {says}: {count} of {len(questions)} questions are changed")
 
     def process_results(self, doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, Item]:
-        """An item for every row this document belongs to. Nothing is judged yet."""
-        session, _, queue = self._loaded[doc[TASK_COLUMN]]
-        pending = queue.add(Answer(doc["id"], doc["index"], results[0], session.settings.image_root))
+        """An item for every row this document belongs to. Nothing is judged yet. results: one answer a repeat."""
+        session, run, queue = self._loaded[doc[TASK_COLUMN]]
+        given = [*results[: run.repeats], *[NOT_ANSWERED] * (run.repeats - len(results))]
+        root = session.settings.image_root
+        pendings = [queue.add(Answer(doc["id"], doc["index"], response, root)) for response in given]
         record = session.dataset.records[doc["index"]]
         rows = (row for row in self._rows if row.concerns(record))
-        return {row.name: Item(session.task, queue, pending, brief=row is not self._rows[0]) for row in rows}
+        return {row.name: Item(session.task, queue, *pendings, brief=row is not self._rows[0]) for row in rows}
 
     def metric_list(self) -> list[dict[str, Any]]:
         """The task files' key of this name."""
@@ -187,14 +199,20 @@ class Tasks:
         def aggregate(items: list[dict[str, Any]], args: Any = None) -> float | None:
             session = self.session(items[0]["task"])
             decided = verdicts(items)
-            for position, value in row.metric.values(decided).items():
-                items[position]["score"] = value
+            scores: dict[int, list[float]] = {}
+            for of in decided:
+                for position, value in row.metric.values(of).items():
+                    scores.setdefault(position, []).append(value)
+            # one a question: its answers vary together, and lmms-eval's standard error takes items for independent
+            for position, values in scores.items():
+                items[position]["score"] = statistics.fmean(values)
             if row is self._rows[0]:
                 output = getattr(args, "output_path", None)
                 folder = self._folder(Path(output), session.task) if output else None
-                given = answers(items, session.settings.image_root)
-                session.publish(decided, folder, given)
-            return estimate(row.metric, decided).value
+                session.publish_repeats(decided, folder, answers(items, session.settings.image_root))
+            each = [estimate(row.metric, of).value for of in decided]
+            found = [value for value in each if value is not None]
+            return statistics.fmean(found) if found else None
 
         return aggregate
 

@@ -321,7 +321,29 @@ def test_another_models_results_are_left_alone(
         json.loads((folder / "results.json").read_text())["run"]["answers"]["sha256"] for folder in (first, second)
     ]
     assert texts[0] != texts[1]
-    assert "belongs to other answers: the results go to" in capsys.readouterr().err
+    assert "has results: the results go to" in capsys.readouterr().err
+
+
+def test_questions_asked_several_times_have_a_folder_for_every_repeat_and_what_they_come_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    use(monkeypatch, Judge())
+    given = [answers("a", "b"), answers("a", ""), answers("c", "d")]
+    for _ in range(2):
+        session = make(tmp_path, MMJUDGE_PARTIAL="1")
+        session.publish_repeats([session.decide(of) for of in given], tmp_path / "out" / "toy", given)
+    first, second = sorted((tmp_path / "out").iterdir())
+    assert second.name.startswith("toy-20")
+    for folder in (first, second):
+        repeats = [json.loads((folder / f"repeat-{n}" / "results.json").read_text()) for n in (1, 2, 3)]
+        assert [repeat["n"] for repeat in repeats] == [2, 2, 2]
+        assert [repeat["unscored"]["n"] for repeat in repeats] == [0, 1, 0]
+        assert len({repeat["run"]["answers"]["sha256"] for repeat in repeats}) == 3
+        found = json.loads((folder / "repeats.json").read_text())
+        assert found["metrics"]["mean"]["values"] == [3.0, 3.0, 3.0]
+    said = capsys.readouterr().err
+    assert "repeat 3 of 3" in said
+    assert "toy (toy_task): every question asked 3 times" in said
 
 
 def test_a_folder_that_cannot_be_written_is_said_and_ends_nothing(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from judge.core.benchmark import Answer
 from judge.core.verdict import Verdict
-from judge.harness.lmms_eval.deferred import Item, Queue, verdicts
+from judge.harness.lmms_eval.deferred import Item, Queue, answers, verdicts
 
 
 class Decider:
@@ -37,7 +37,7 @@ def test_nothing_is_decided_until_an_item_is_asked_and_then_all_of_them_at_once(
     assert all("verdict" not in item for item in items)
     items[1].resolve()
     assert decide.calls == [[(0, "text"), (1, "text"), (2, "text")]]
-    assert [verdict.score for verdict in verdicts(items)] == [4, 4, 4]
+    assert [verdict.score for verdict in verdicts(items)[0]] == [4, 4, 4]
     assert len(decide.calls) == 1
 
 
@@ -49,7 +49,7 @@ def test_pickling_decides_and_leaves_a_plain_dict_that_says_so() -> None:
     gathered = pickle.loads(pickle.dumps([{"sample": 1, "score": item}]))[0]["score"]
     assert type(gathered) is dict
     assert gathered["verdict"]["score"] == 4
-    assert verdicts([gathered]) == [Verdict("7", "judge", 4, feedback="seen text", key="k")]
+    assert verdicts([gathered]) == [[Verdict("7", "judge", 4, feedback="seen text", key="k")]]
     # the original, which stays in the samples of a single rank, holds the same and is written as JSON
     assert json.loads(json.dumps(item)) == gathered
 
@@ -59,9 +59,27 @@ def test_brief_items_leave_the_feedback_out() -> None:
     pending = queue.add(answer(0))
     brief, full = Item("t", queue, pending, brief=True), Item("t", queue, pending, brief=False)
     assert verdicts([brief, full]) == [
-        Verdict("0", "judge", 4),
-        Verdict("0", "judge", 4, feedback="seen text", key="k"),
+        [Verdict("0", "judge", 4), Verdict("0", "judge", 4, feedback="seen text", key="k")]
     ]
+
+
+def test_every_answer_to_a_question_that_was_asked_several_times_is_kept() -> None:
+    decide = Decider()
+    queue = Queue(decide)
+    items = [
+        Item("t", queue, *(queue.add(answer(number, text)) for text in texts), brief=False)
+        for number, texts in enumerate([("a", "b", "a"), ("c", "c", "d")])
+    ]
+    gathered = pickle.loads(pickle.dumps(items))
+    for found in (items, gathered):
+        assert [[verdict.feedback for verdict in repeat] for repeat in verdicts(found)] == [
+            ["seen a", "seen c"], ["seen b", "seen c"], ["seen a", "seen d"]
+        ]  # fmt: skip
+        assert [[given.response for given in repeat] for repeat in answers(found, Path("."))] == [
+            ["a", "c"], ["b", "c"], ["a", "d"]
+        ]  # fmt: skip
+    # an answer that was given twice is decided once
+    assert sorted(text for call in decide.calls for _, text in call) == ["a", "b", "c", "d"]
 
 
 def test_the_same_answer_is_decided_once_and_another_answer_to_the_question_in_a_call_of_its_own() -> None:

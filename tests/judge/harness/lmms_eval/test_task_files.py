@@ -72,7 +72,9 @@ def test_tags_name_no_task_that_could_be_a_built_in() -> None:
 # Rows
 
 
-STUB = SimpleNamespace(dataset=None, publish=lambda *_: None, task="t", settings=SimpleNamespace(image_root=Path()))
+STUB = SimpleNamespace(
+    dataset=None, publish_repeats=lambda *_: None, task="t", settings=SimpleNamespace(image_root=Path())
+)
 
 
 def aggregate(

@@ -169,7 +169,7 @@ class Endpoint:
         self.working: set[asyncio.Task[None]] = set()
         self.trial: asyncio.Task[None] | None = None  # after a failure: the one request that is let through
         self.failures, self.failing_since, self.last_failure, self.rests_until = 0, 0.0, 0.0, 0.0
-        self.answered = self.refused = self.read_right = self.misread = 0
+        self.answered = self.lost = 0
 
     @contextlib.asynccontextmanager
     async def opened(self, connections: int) -> AsyncIterator[None]:

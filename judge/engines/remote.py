@@ -20,8 +20,8 @@ All endpoints draw from one list, longest prompts first, and each prompt gets it
 - a request that fails `ATTEMPTS` times, or is refused (4xx), is unscored with a reason; the run goes on
 - an endpoint that answers nothing while requests are under way is asked whether it is alive; where it is not, time and
   again, they end there as failures (a process that was killed may leave its connections open behind it)
-- an endpoint that has answered nothing and refuses, or reads another number of tokens than a prompt has, is dropped
-  after the first few
+- an endpoint that has answered nothing and refused its first few requests, or read another number of tokens than their
+  prompts have, is dropped
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from pathlib import PurePath
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from judge.core.foreign_text import shown
 from judge.engines import MAX_NEW_TOKENS, MAX_TILES, Completion, Prompt, rough_length, without_answer
@@ -51,10 +51,8 @@ from judge.model import conversation
 UNDER_WAY = 64
 """Requests at one endpoint at once, its queue included: more than fit its memory together, so that it never waits."""
 ATTEMPTS = 4
-FIRST_REFUSALS = 16
-"""An endpoint that has refused so many requests, and answered none, is not set up for them."""
-FIRST_MISREAD = 3
-"""The same for prompts of which it read another number of tokens."""
+FIRST_REFUSALS, FIRST_MISREAD = 16, 3
+"""An endpoint that has refused so many requests, or read them wrong, and answered none, is not set up for them."""
 PROBE_SECONDS = 5.0
 """For the answer whether an endpoint is alive."""
 MOST_PROBES, MOST_UNANSWERED = 3, 6
@@ -154,26 +152,29 @@ def from_event_loop(produce: Callable[[Callable[[T], None]], Coroutine[Any, Any,
     It runs in an event loop in a thread of its own, and ends when the reader leaves.
     """
     found: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    running: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[None]]] = []
 
     async def main() -> None:
-        found.put((asyncio.get_running_loop(), asyncio.current_task()))
+        running.append((asyncio.get_running_loop(), cast("asyncio.Task[None]", asyncio.current_task())))
+        await produce(lambda value: found.put((value,)))
+
+    def work() -> None:
         try:
-            await produce(lambda value: found.put((value,)))
-            found.put(None)
+            found.put(asyncio.run(main()))
         except BaseException as error:
             found.put(error)
 
-    thread = threading.Thread(target=asyncio.run, args=(main(),), name="judging", daemon=True)
+    thread = threading.Thread(target=work, name="judging", daemon=True)
     thread.start()
-    loop, task = found.get()
     try:
         while isinstance(item := found.get(), tuple):
             yield item[0]
         if item is not None:
             raise item
     finally:
-        with contextlib.suppress(RuntimeError):  # it has ended by itself
-            loop.call_soon_threadsafe(task.cancel)
+        for loop, task in running:
+            with contextlib.suppress(RuntimeError):  # it has ended by itself
+                loop.call_soon_threadsafe(task.cancel)
         thread.join()
 
 
@@ -224,11 +225,12 @@ class _Run:
     async def _go_on(self, live: Sequence[Endpoint]) -> None:
         """Start what may be started, and wait until something has changed."""
         self._changed.clear()
-        for endpoint in live:
-            while endpoint.is_ready(self._most) and (tasks := self._tasks_for(endpoint)):
-                working = asyncio.create_task(self._work(tasks.popleft(), endpoint))
-                endpoint.working.add(working)
-                endpoint.trial = working if endpoint.failures else None
+        while ready := [one for one in live if one.is_ready(self._most) and self._tasks_for(one)]:
+            endpoint = min(ready, key=lambda one: len(one.working))
+            task = cast("collections.deque[_Task]", self._tasks_for(endpoint)).popleft()
+            working = asyncio.create_task(self._work(task, endpoint))
+            endpoint.working.add(working)
+            endpoint.trial = working if endpoint.failures else None
         if not any(endpoint.working or self._tasks_for(endpoint) for endpoint in live):
             raise self._nobody_left()
         rests = [rest for endpoint in live if (rest := endpoint.rests_until - time.monotonic()) > 0]
@@ -289,11 +291,11 @@ class _Run:
                 raise
             return self._failed(Failed(f"seems to be dead: {endpoint.trouble}"), task, endpoint, started)
         endpoint.failures = 0
+        due, read = task.request.tokens, reply.prompt_tokens
+        if due is not None and read is not None and due != read:
+            note = f"the server read {read} tokens, the judge's prompt has {due}"
+            return self._lost(endpoint, "misread", FIRST_MISREAD, note)
         endpoint.answered += 1
-        if None not in (due := task.request.tokens, read := reply.prompt_tokens):
-            if due != read:
-                return self._misread(f"the server read {read} tokens, the judge's prompt has {due}", task, endpoint)
-            endpoint.read_right += 1
         return self._judged(reply, task, task.request)
 
     def _judged(self, reply: Reply, task: _Task, request: ChatRequest) -> Completion | None:
@@ -314,22 +316,19 @@ class _Run:
         if refused.of_the_endpoint:
             _drop(endpoint, str(refused))
             return None
-        endpoint.refused += not refused.too_long
-        if endpoint.answered == 0 and endpoint.refused >= FIRST_REFUSALS:
-            _drop(endpoint, f"it refused {endpoint.refused} requests and answered none: {refused}")
-        reason = "engine_error"
-        if refused.too_long:  # whose tokens nobody has counted here
-            mostly_answer = 2 * rough_length(without_answer(prompt)) <= rough_length(prompt.pieces)
-            reason = "answer_too_long" if mostly_answer else "request_too_long"
+        if not refused.too_long:
+            return self._lost(endpoint, "refused", FIRST_REFUSALS, str(refused))
+        # a prompt whose tokens nobody has counted here
+        mostly_answer = 2 * rough_length(without_answer(prompt)) <= rough_length(prompt.pieces)
+        reason = "answer_too_long" if mostly_answer else "request_too_long"
         return Completion(None, unscored=reason, note=f"{endpoint.address}: {refused}")
 
-    def _misread(self, note: str, task: _Task, endpoint: Endpoint) -> Completion | None:
-        """Of an endpoint that reads other prompts right, this answer is lost; else another endpoint may do."""
-        task.attempts = task.attempts + 1 if endpoint.read_right == 0 else ATTEMPTS
-        endpoint.misread += 1
-        if endpoint.read_right == 0 and endpoint.misread >= FIRST_MISREAD:
-            _drop(endpoint, f"{note}: was it started for this judge, with the chat template of `mmjudge convert`?")
-        return task.again(f"{endpoint.address}: {note}")
+    def _lost(self, endpoint: Endpoint, did: str, most: int, why: str) -> Completion:
+        """One answer is lost; an endpoint that loses the first ones is dropped."""
+        endpoint.lost += 1
+        if endpoint.answered == 0 and endpoint.lost >= most:
+            _drop(endpoint, f"it {did} {endpoint.lost} requests and answered none: {why}")
+        return Completion(None, unscored="engine_error", note=f"{endpoint.address}: {why}")
 
     def _failed(self, failed: Failed, task: _Task, endpoint: Endpoint, started: float) -> Completion | None:
         """The endpoint rests; it is dropped after too long a time without an answer."""
@@ -356,8 +355,8 @@ class _Run:
             if endpoint.trouble and in_a_row >= (MOST_UNANSWERED if endpoint.trouble.reached else MOST_PROBES):
                 if endpoint.failures == 0:
                     say_on_stderr(f"{endpoint.address} seems to be dead, others are asked: {endpoint.trouble}")
-                for working in endpoint.working:
-                    working.cancel()
+                for working in endpoint.working:  # soon: one that was just made must have begun
+                    asyncio.get_running_loop().call_soon(working.cancel)
                 in_a_row = 0
 
 

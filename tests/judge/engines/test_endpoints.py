@@ -16,7 +16,7 @@ from judge.core.request import Picture
 from judge.core.rubric import Literal
 from judge.engines import Prompt
 from judge.engines.endpoints import Address, addresses
-from judge.engines.remote import connect
+from judge.engines.remote import FIRST_MISREAD, connect
 from judge.errors import UserError
 from judge.model import conversation, images
 from mmie_tasks.benchmark import BENCHMARK
@@ -250,11 +250,30 @@ def test_an_endpoint_that_reads_another_prompt_only_later_is_dropped():
     with FakeEndpoint(reads(1)) as wrong, FakeEndpoint(reads(0)) as good:
         server = connect(f"{wrong.url},{good.url}", tokenizer=str(judge_dir()), under_way=1, pace=PACE)
         assert len(server.endpoints) == 2
-        right(results(server, MANY), MANY)
+        found = results(server, MANY)
+    lost = [number for number, completion in enumerate(found) if completion.unscored]
+    assert len(lost) == FIRST_MISREAD
+    assert {(found[number].unscored, "the server read" in found[number].note) for number in lost} == {
+        ("engine_error", True)
+    }
+    kept = [number for number in range(len(MANY)) if number not in lost]
+    right([found[number] for number in kept], [MANY[number] for number in kept])
     with FakeEndpoint(reads(-29)) as wrong:
         server = connect(wrong.url, tokenizer=str(judge_dir()), pace=PACE)
-        with pytest.raises(UserError, match="chat template"):
-            results(server, MANY)
+        with pytest.raises(UserError, match="it misread 3 requests and answered none: the server read"):
+            list(server.complete(MANY))
+
+
+def test_prompts_are_shared_out_among_idle_endpoints():
+    """All under way at once: 10 at each of two, though one alone would take them all."""
+    both = threading.Barrier(20)
+
+    def wait(number, body):
+        both.wait(60)
+
+    with FakeEndpoint(hashed, wait) as a, FakeEndpoint(hashed, wait) as b:
+        right(results(connected(a, b, under_way=20), MANY[:20]), MANY[:20])
+        assert (len(a.asked), len(b.asked)) == (10, 10)
 
 
 def test_one_prompt_read_otherwise_is_one_answer_lost():

@@ -296,7 +296,8 @@ def compare_bfloat16(bench: Bench) -> Found:
     tokens: dict[Any, list[int]] = {}
     scores: dict[Any, list[int]] = {}
     for dtype in (torch.bfloat16, torch.float32):
-        model = model.to(dtype)  # the same weights: float32 holds all that bfloat16 does
+        if dtype == torch.float32:
+            model = model.float()  # the same weights: float32 holds all that bfloat16 does
         logits = [packed_logits(model, [s], [f], bench.device)[0] for s, f in zip(chosen, forced, strict=True)]
         tokens[dtype] = torch.cat(logits).argmax(-1).tolist()
         scores[dtype] = torch.stack([each[0, digits] for each in logits]).argmax(-1).tolist()

@@ -9,6 +9,7 @@ import sys
 import time
 from collections import namedtuple
 from pathlib import Path
+from types import SimpleNamespace
 
 import folders
 import pytest
@@ -225,6 +226,34 @@ def test_a_case_that_differs_fails_the_part(gpu, bench, monkeypatch):
     with pytest.raises(RuntimeError, match="26 of 26 cases differ, first: FAIL"):
         seen.extend(gpu.gpu_parts.verify_recorded(bench))
     assert (seen[-1]["passed"], seen[-1]["cases"]) == (0, 26)
+
+
+@pytest.mark.parametrize("off", [0.0, 1e-3, float("nan")])
+def test_the_kernel_is_held_against_the_plain_path(gpu, bench, monkeypatch, off):
+    from judge.model import attention
+
+    def launch(q, keys, values, starts, lengths, longest):
+        assert (len(q), longest) == (32, max(lengths)) == (32, 512)
+        return attention.decode_attention(q, keys, values, starts.tolist(), lengths.tolist()) + off
+
+    monkeypatch.setitem(sys.modules, "judge.model.decode_kernel", SimpleNamespace(launch_decode_attention=launch))
+    monkeypatch.setattr(gpu.Bench, "on_gpu", True)
+    monkeypatch.setattr(gpu.Bench, "sync", lambda bench: None)
+    seen = {}
+
+    def measure():
+        for found in gpu.gpu_parts.measure_kernel(bench):
+            seen.update(found)
+
+    if off:  # 1e-3 is more than float32 may be off (1e-4), and less than bfloat16 may be (2e-2)
+        both = "" if off == 1e-3 else ", bfloat16"
+        with pytest.raises(ArithmeticError, match=f"too much in float32{both}$"):
+            measure()
+    else:
+        measure()
+        assert seen["float32"]["largest_difference"] == seen["bfloat16"]["largest_difference"] == 0
+    assert list(seen) == ["float32", "bfloat16"]
+    assert seen["bfloat16"]["ratio"] == seen["bfloat16"]["plain_ms"] / seen["bfloat16"]["kernel_ms"]
 
 
 def test_without_a_recording_nothing_is_verified(gpu, tmp_path):

@@ -55,7 +55,7 @@ SET = {
 
 OPTIONAL = (
     *("accelerate", "datasets", "lmms_eval", "peft", "safetensors", "sentencepiece", "torch", "torchvision"),
-    *("transformers", "vlmeval", "pydantic", "jinja2", "matplotlib", "build", "packaging", "pandas", "scipy"),
+    *("transformers", "vlmeval", "pydantic", "jinja2", "matplotlib", "build", "packaging", "pandas", "ray", "scipy"),
     *("selenium", "sklearn", "statsmodels"),
 )
 ABSENT = {name for name in OPTIONAL if importlib.util.find_spec(name) is None}

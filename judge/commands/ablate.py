@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add(parser, "--out", required=True, help=f"folder for {FILE} and the results of every variant")
     add("--humans", type=Path, metavar="FILE", help="human-scored JSONL: report the change in agreement, too")
     options.add(parser, "--benchmark", help="whose answers these are (default: the first that has a judge)")
-    options.add(parser, *options.DATA, "--judge", "--tokenizer", "--profile", *options.ENGINE)
+    options.add(parser, *options.DATA, "--judge", "--tokenizer", "--profile", *options.ENGINE, *options.RAY)
     options.add(parser, "--rubric", help="wording to leave criteria out of (default: what the judge was trained on)")
     add("--criterion", action="append", default=[], metavar="NAME", help="leave only this one out; may be repeated")
     options.add(parser, "--resamples", default=RESAMPLES, help=f"of the bootstrap (default: {RESAMPLES})")

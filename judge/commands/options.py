@@ -20,6 +20,7 @@ from typing import Any
 from judge.core.benchmark import Benchmark, Profile, find, names
 from judge.engines import EngineOptions
 from judge.engines.loading import TOKENIZER_VARIABLE, default_tokenizer, is_address
+from judge.engines.ray_connection import check_address, default_address
 from judge.engines.replay import PREFIX
 from judge.errors import UserError
 from judge.model.weights.source import check_judge_name
@@ -28,7 +29,9 @@ from judge.scoring.pipeline import JUDGE_VARIABLE, default_judge
 DATA = ("--data", "--image-root")
 JUDGE = ("--judge", "--tokenizer", "--rubric", "--profile")
 ENGINE = ("--device", "--dtype", "--batch-size")
-"""Of a judge that runs here; `mmjudge score` has "--workers" and "--rope" besides."""
+"""Of a judge that runs here; `mmjudge score` has "--rope" besides."""
+RAY = ("--ray", "--workers")
+"""Of commands that judge many answers."""
 
 PROFILE: Profile = "strict"
 
@@ -63,6 +66,14 @@ def share(text: str) -> float:
     if not 0 <= value <= 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no share; write 5% or 0.05")
     return value
+
+
+def ray_address(text: str) -> str:
+    """The check of an address of Ray. What follows `--ray` is taken for one, even the FILE of the command."""
+    try:
+        return check_address(text)
+    except UserError as error:
+        raise argparse.ArgumentTypeError(f"{error.problem}; {error.fix}, or nothing, as the last option") from error
 
 
 def _declared() -> dict[str, dict[str, Any]]:
@@ -109,11 +120,7 @@ def _declared() -> dict[str, dict[str, Any]]:
             "metavar": "N",
             "help": "answers judged together; changes speed, not scores",
         },
-        "--workers": {
-            "type": positive,
-            "metavar": "N",
-            "help": "processes, each with a judge of its own (default: one a GPU)",
-        },
+        **_declared_of_ray(),
         "--rope": {
             "choices": ["reference", "recompute", "long"],
             "help": "long prompts (in the signature; default: reference)",
@@ -122,6 +129,23 @@ def _declared() -> dict[str, dict[str, Any]]:
         "--n": {"type": positive, "metavar": "N"},
         "--resamples": {"type": resamples, "metavar": "N"},
         "--seed": {"type": seed, "default": 0, "metavar": "N", "help": "of the resampling (default: 0)"},
+    }
+
+
+def _declared_of_ray() -> dict[str, dict[str, Any]]:
+    return {
+        "--ray": {
+            "nargs": "?",
+            "const": default_address(),
+            "type": ray_address,
+            "metavar": "ADDRESS",
+            "help": "judge on all GPUs of this machine, or of the Ray cluster at auto, HOST:PORT or ray://HOST:PORT",
+        },
+        "--workers": {
+            "type": positive,
+            "metavar": "N",
+            "help": "with --ray: how many judges (default: one a GPU; without GPUs, one a machine)",
+        },
     }
 
 
@@ -140,7 +164,7 @@ def profile(args: argparse.Namespace) -> Profile:
 
 def engine_options(args: argparse.Namespace) -> EngineOptions:
     """The options of an engine, from those that this subcommand takes; the rest are the engine's own defaults."""
-    taken = ("device", "dtype", "batch_size", "rope", "workers", "tokenizer", "stop_at_score")
+    taken = ("device", "dtype", "batch_size", "rope", "ray", "workers", "tokenizer", "stop_at_score")
     given = {name: value for name in taken if (value := getattr(args, name, None)) is not None}
     return EngineOptions(**{"tokenizer": default_tokenizer(), **given})
 
@@ -177,9 +201,9 @@ def judged_benchmark(args: argparse.Namespace) -> Benchmark:
 
 
 _MEANINGLESS = {
-    "decided by rules": (*JUDGE, *ENGINE, "--workers", "--rope", "--stop-at-score", "--retry-unscored"),
-    "replayed": ("--tokenizer", "--rubric", *ENGINE, "--workers", "--rope", "--stop-at-score"),
-    "served": ("--device", "--dtype", "--workers", "--rope", "--stop-at-score"),
+    "decided by rules": (*JUDGE, *ENGINE, *RAY, "--rope", "--stop-at-score", "--retry-unscored"),
+    "replayed": ("--tokenizer", "--rubric", *ENGINE, *RAY, "--rope", "--stop-at-score"),
+    "served": ("--device", "--dtype", *RAY, "--rope", "--stop-at-score"),
     "loaded here": ("--tokenizer",),
 }
 """Options without a meaning, by how answers are decided."""

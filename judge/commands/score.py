@@ -9,14 +9,12 @@ judges nothing twice. `results.json` appears when everything is decided. Exit co
 The rubric is, in this order: `--rubric`; what `mmjudge.json` in the judge's folder names (`{"rubric": "mmjudge"}`: a
 judge is asked in the words that it was trained on); "official", the wording of the published judge.
 
-Several GPUs are used at once, one process each (`judge.engines.processes`). As ranks of `accelerate launch`,
-`torchrun` or `srun` the processes share the work through DIR (`judge.scoring.ranks`).
+This process judges, on one device; with --ray all GPUs of a machine or of a cluster do (`judge.engines.cluster`).
 """
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,14 +22,12 @@ from typing import Any
 
 from judge.commands import options
 from judge.core.benchmark import Benchmark, find
-from judge.engines.devices import ALONE, default_device, this_rank
-from judge.engines.loading import is_address
-from judge.engines.replay import PREFIX
+from judge.engines.ray_connection import LOCAL
 from judge.errors import UserError
-from judge.results.run_folder import Run, RunFolder
+from judge.harness.ranks import this_rank
+from judge.results.run_folder import RunFolder
 from judge.results.terminal import engine_failures, result_table
-from judge.scoring import ranks
-from judge.scoring.score import ScoreOptions, prepare_scoring, score, write_requests
+from judge.scoring.score import ScoreOptions, score, write_requests
 
 EXAMPLES = (
     "mmjudge score responses.jsonl --benchmark mmie --out results/mine",
@@ -50,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     options.add(parser, "--benchmark", required=True)
     options.add(parser, "--out", required=True, help="folder for verdicts.jsonl and results.json")
-    options.add(parser, *options.DATA, *options.JUDGE, *options.ENGINE, "--workers", "--rope")
+    options.add(parser, *options.DATA, *options.JUDGE, *options.ENGINE, *options.RAY, "--rope")
     add(
         "--stop-at-score",
         action="store_true",
@@ -85,9 +81,8 @@ def run(args: argparse.Namespace) -> int:
             "--stop-at-score: under --profile strict a later line may contradict the first score, so none is certain",
             fix="add --profile reference, or leave it out",
         )
-    found = _score(benchmark, judge, args, how)
-    if found is None:
-        return 0
+    _refuse_ranks(args.ray)
+    found = score(args.file, benchmark, args.out, judge=judge, data=args.data, options=how)
     print(result_table(found.results, benchmark.title, benchmark.headline))
     print(f"\n{RunFolder(found.folder).results}")
     if failures := engine_failures(found.verdicts, found.results["n"]):
@@ -95,22 +90,17 @@ def run(args: argparse.Namespace) -> int:
     return _exit_code(found.results, args.max_unscored)
 
 
-def _score(benchmark: Benchmark, judge: str | None, args: argparse.Namespace, how: ScoreOptions) -> Run | None:
-    """The run; None in a rank that others need not wait for."""
+def _refuse_ranks(ray: str | None) -> None:
+    """Raise UserError in one of several ranks: each would judge all answers.
+
+    With the address of a cluster this is the one command that `ray symmetric-run` starts in a step of `srun`.
+    """
     rank = this_rank()
-    if judge is None or judge.startswith(PREFIX):
-        if rank.number > 0:
-            return None  # the first one needs no help
-        rank = ALONE
-    if rank.alone:
-        return score(args.file, benchmark, args.out, judge=judge, data=args.data, options=how)
-    if not is_address(judge or ""):
-        how = dataclasses.replace(
-            how, engine=dataclasses.replace(how.engine, device=default_device(how.engine.device, rank))
+    if not rank.alone and ray in (None, LOCAL):
+        raise UserError(
+            f"started {rank.size} times, as ranks of srun, torchrun or accelerate launch: each would judge all answers",
+            fix="start it once; --ray uses all GPUs of a machine, --ray ADDRESS those of several (docs/scale.md)",
         )
-    before = ranks.signs(args.out, rank)
-    scoring = prepare_scoring(args.file, benchmark, judge=judge, data=args.data, options=how)
-    return ranks.score_as_rank(scoring, RunFolder(args.out), rank, before)
 
 
 def _dry_run(benchmark: Benchmark, args: argparse.Namespace, how: ScoreOptions) -> int:

@@ -1,7 +1,7 @@
 """Engines answer prompts. One file each, one protocol: prompts in, completions out as they finish.
 
 local      the judge in this process (native InternVL classes)
-processes  the same in several processes, one a GPU
+cluster    the same in actors of Ray, one a GPU, on any number of machines
 remote     OpenAI-compatible endpoints
 replay     recorded feedback from a file
 
@@ -39,7 +39,8 @@ class EngineOptions:
     Changes speed and memory only:
     device: "cpu", "cuda", "cuda:1"; None: CUDA where there is one.
     batch_size: most prompts generated together, or at one endpoint at once; None: as many as memory holds, or 64.
-    workers: processes, each with a judge of its own; None: one a GPU.
+    ray: the address of a Ray cluster, "local" for one of this machine alone; None: this process alone.
+    workers: with ray, how many actors, each with a judge of its own; None: one a GPU, or one a node without GPUs.
     cache_tokens: tokens cached at once, prompts and answers; None: by the free memory.
 
     tokenizer: for endpoints, the judge that they serve, a folder or a repository: prompts are checked with it.
@@ -49,6 +50,7 @@ class EngineOptions:
     dtype: str | None = None
     batch_size: int | None = None
     rope: Regime = "reference"
+    ray: str | None = None
     workers: int | None = None
     tokenizer: str | None = None
     stop_at_score: bool = False

@@ -1,80 +1,25 @@
-"""Which process of a job this is, and which device is its own.
-
-RANK=3 WORLD_SIZE=8 LOCAL_RANK=1      set by `accelerate launch` and `torchrun`   -> Rank(3, 8, 1), on cuda:1
-SLURM_PROCID=3 SLURM_STEP_NUM_TASKS=8 SLURM_LOCALID=1   set by a step of `srun`   -> the same
-(none of these)                                                                   -> Rank(0, 1, 0), on cuda
-"""
+"""The device of a judge that runs in this process."""
 
 from __future__ import annotations
 
-import dataclasses
-import os
-from collections.abc import Mapping
-
-from judge.errors import UserError
+import sys
 
 
-@dataclasses.dataclass(frozen=True)
-class Rank:
-    """One process of a job of `size`. local: its number on this machine, which chooses its GPU."""
-
-    number: int = 0
-    size: int = 1
-    local: int = 0
-
-    @property
-    def alone(self) -> bool:
-        """Whether the job has no other process."""
-        return self.size == 1
-
-
-ALONE = Rank()
-
-
-def this_rank(environment: Mapping[str, str] | None = None) -> Rank:
-    """Which rank this process is. Raises UserError for numbers that make no sense.
-
-    A batch script of SLURM has SLURM_NTASKS and SLURM_PROCID=0 itself; only in a step (`srun`) do they say more.
-    """
-    values = os.environ if environment is None else environment
-    if "RANK" in values:
-        names = ("RANK", "WORLD_SIZE", "LOCAL_RANK")
-    elif "SLURM_PROCID" in values and "SLURM_STEP_ID" in values:
-        size = "SLURM_STEP_NUM_TASKS" if "SLURM_STEP_NUM_TASKS" in values else "SLURM_NTASKS"
-        names = ("SLURM_PROCID", size, "SLURM_LOCALID")
-    else:
-        return ALONE
-    number, size_, local = (values.get(name, default) for name, default in zip(names, ("0", "1", "0"), strict=True))
-    if not all(value.isdecimal() for value in (number, size_, local)) or int(number) >= int(size_):
-        said = ", ".join(f"{name}={values.get(name)}" for name in names)
-        raise UserError(f"{said}: not a rank of a job", fix=f"unset {names[0]} and {names[1]} to run alone")
-    return Rank(int(number), int(size_), int(local))
-
-
-def default_device(wanted: str | None = None, rank: Rank = ALONE) -> str:
-    """`wanted`; else, or for "cuda" among other ranks, this rank's GPU; else "cpu". Asks torch only where it must."""
-    if wanted is not None and (rank.alone or wanted != "cuda"):
+def default_device(wanted: str | None = None) -> str:
+    """`wanted`; else "cuda" where there is a GPU; else "cpu". Asks torch only where it must."""
+    if wanted is not None:
         return wanted
     import torch
 
-    gpus = torch.cuda.device_count()
-    if not gpus:
-        return wanted or "cpu"
-    return "cuda" if rank.alone else f"cuda:{rank.local % gpus}"
+    return "cuda" if torch.cuda.device_count() else "cpu"
 
 
-def worker_devices(wanted: str | None, workers: int | None) -> list[str]:
-    """A device for every process: the GPUs, in turn, or the one device that was named as often as wanted.
+def say_idle_gpus(device: str | None) -> None:
+    """Say on standard error that --ray would use the other GPUs of this machine. device: the one named; None: none."""
+    if device is not None:
+        return
+    import torch
 
-    workers: how many, None for one a GPU. Raises UserError for more processes than GPUs.
-    """
-    if wanted in (None, "cuda"):
-        import torch
-
-        gpus = [f"cuda:{number}" for number in range(torch.cuda.device_count())]
-        if gpus:
-            count = len(gpus) if workers is None else workers
-            if count > len(gpus):
-                raise UserError(f"--workers {count}: there are {len(gpus)} GPUs", fix="one process a GPU: leave it out")
-            return gpus[:count] if count > 1 else ["cuda"]
-    return [wanted or "cpu"] * (workers or 1)
+    if (gpus := torch.cuda.device_count()) > 1:
+        what = f"one of {gpus} GPUs is used; --ray uses all of them (pip install 'mmjudge[cluster]')"
+        print(f"mmjudge: {what}", file=sys.stderr, flush=True)

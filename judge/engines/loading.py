@@ -2,17 +2,17 @@
 
 replay:FILE                          judge.engines.replay        recorded feedback
 http://a:8000/v1,http://b:8000/v1    judge.engines.remote        endpoints
-MMIE/MMIE-Score, out/my-judge        judge.engines.local  here; with several devices judge.engines.processes
+MMIE/MMIE-Score, out/my-judge        judge.engines.local         here; with `EngineOptions.ray` judge.engines.cluster
 """
 
 from __future__ import annotations
 
-import dataclasses
 import os
 
 from judge.engines import DEFAULT_OPTIONS, Engine, EngineOptions
-from judge.engines.devices import worker_devices
+from judge.engines.devices import say_idle_gpus
 from judge.engines.replay import PREFIX, Replay
+from judge.errors import UserError
 
 TOKENIZER_VARIABLE = "MMJUDGE_TOKENIZER"
 
@@ -39,11 +39,13 @@ def load_engine(judge: str, options: EngineOptions = DEFAULT_OPTIONS) -> Engine:
         from judge.engines.remote import connect
 
         return connect(judge, options.tokenizer, under_way=options.batch_size)
-    devices = worker_devices(options.device, options.workers)
-    if len(devices) == 1:
-        from judge.engines.local import load_local_engine
+    if options.ray is not None:
+        from judge.engines.cluster import Cluster
 
-        return load_local_engine(judge, dataclasses.replace(options, device=devices[0]))
-    from judge.engines.processes import Processes
+        return Cluster(judge, options)
+    if options.workers is not None:
+        raise UserError("workers without ray: this process judges alone", fix="give --ray, or leave --workers out")
+    from judge.engines.local import load_local_engine
 
-    return Processes(judge, devices, options)
+    say_idle_gpus(options.device)
+    return load_local_engine(judge, options)

@@ -8,6 +8,7 @@ Byte-exact resuming holds for one machine, one number of threads and kernels tha
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -20,7 +21,6 @@ from transformers import TrainerCallback
 
 from judge.core import benchmark
 from judge.engines import EngineOptions
-from judge.engines.devices import this_rank
 from judge.engines.local import load_local_engine
 from judge.errors import UserError
 from judge.finetune import dataset
@@ -188,7 +188,7 @@ def _save_judge(model: Any, folder: Path, setup: Setup) -> None:
 
 
 def _first_process() -> bool:
-    return this_rank().number == 0
+    return os.environ.get("RANK", "0") == "0"  # as `accelerate launch` sets it
 
 
 def _agreement_line(metrics: Mapping[str, Any] | None) -> str:

@@ -25,10 +25,10 @@ from judge.core.rubric import Rubric
 from judge.core.signature import Signature
 from judge.core.verdict import Verdict
 from judge.engines import Engine, EngineOptions
-from judge.engines.devices import default_device
 from judge.engines.loading import is_address, load_engine
 from judge.engines.replay import PREFIX, Replay
 from judge.errors import UserError
+from judge.harness.ranks import rank_device
 from judge.harness.settings import Settings
 from judge.io.presentation import keep_samples
 from judge.io.verdicts import read_verdicts
@@ -111,7 +111,7 @@ class Session:
             return
         from judge.engines.local import check_judge
 
-        device = default_device(self.settings.device, self.settings.rank)
+        device = rank_device(self.settings.device, self.settings.rank)
         size = check_judge(self.judge, device, self.settings.dtype)
         if size > SLOW_ON_CPU and self.settings.device is None and device == "cpu":
             raise UserError(
@@ -257,12 +257,11 @@ class Session:
         if not self.benchmark.judged or self._engine is not None:
             return
         settings = self.settings
-        device = None if is_address(self.judge) else default_device(settings.device, settings.rank)
+        device = None if is_address(self.judge) else rank_device(settings.device, settings.rank)
         options = EngineOptions(
             device=device,
             dtype=settings.dtype,
             batch_size=settings.batch_size,
-            workers=1,
             tokenizer=settings.tokenizer,
         )
         if not is_address(self.judge) and not self.judge.startswith(PREFIX):

@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import get_args
 
 from judge.core.benchmark import Profile
-from judge.engines.devices import Rank, this_rank
 from judge.errors import UserError
+from judge.harness.ranks import Rank, this_rank
 
 
 @dataclasses.dataclass(frozen=True)

@@ -20,9 +20,9 @@ from pathlib import Path
 from types import ModuleType
 
 from judge.core.foreign_text import shown, shown_error
-from judge.engines.devices import this_rank
 from judge.errors import UserError
 from judge.harness.after_import import after_import
+from judge.harness.ranks import this_rank
 from judge.harness.session import MOST
 from judge.harness.vlmeval.registration import install
 from judge.results.run_folder import RunFolder

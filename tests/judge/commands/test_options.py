@@ -12,7 +12,7 @@ from judge.commands import options
 from judge.core.benchmark import find
 from judge.errors import UserError
 
-SHARED = ("--benchmark", *options.DATA, *options.JUDGE, *options.ENGINE, "--workers", "--rope", "--seed", "--n")
+SHARED = ("--benchmark", *options.DATA, *options.JUDGE, *options.ENGINE, *options.RAY, "--rope", "--seed", "--n")
 
 
 def parse(*words: str) -> argparse.Namespace:
@@ -38,6 +38,7 @@ def test_no_share(text):
     [
         ("--batch-size", ["0", "-1", "x", "1.5", ""], "4", 4),
         ("--workers", ["0", "-1", "x"], "2", 2),
+        ("--ray", ["answers.jsonl", "h", ""], "10.0.0.1:6379", "10.0.0.1:6379"),
         ("--n", ["0", "-1"], "1", 1),
         ("--seed", ["-1", "x"], "0", 0),
         ("--resamples", ["99", "x"], "100", 100),
@@ -102,7 +103,11 @@ def test_an_option_without_a_meaning_is_refused(benchmark, judge, words, message
         ("mmvu", None, ["--data", "d", "--image-root", "i", "--max-unscored", "1", "--seed", "1"]),
         ("mmie", "replay:x", ["--data", "d", "--profile", "reference"]),
         ("mmie", "http://a/v1", ["--tokenizer", "a/b", "--rubric", "official", "--batch-size", "8"]),
-        ("mmie", "a/b", ["--device", "cpu", "--dtype", "float32", "--batch-size", "8", "--workers", "2"]),
+        (
+            "mmie",
+            "a/b",
+            ["--device", "cpu", "--dtype", "float32", "--batch-size", "8", "--ray", "auto", "--workers", "2"],
+        ),
         ("mmie", "a/b", ["--rope", "long", "--stop-at-score", "--profile", "reference", "--rubric", "mmjudge"]),
     ],
 )

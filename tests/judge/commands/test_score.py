@@ -381,6 +381,28 @@ def test_help_loads_nothing_heavy():
     assert done.stdout.endswith("[]\n")
 
 
+RANKS = (
+    {"RANK": "1", "WORLD_SIZE": "2"},
+    {"SLURM_PROCID": "0", "SLURM_STEP_ID": "0", "SLURM_STEP_NUM_TASKS": "2"},
+)
+
+
+@pytest.mark.parametrize("environment", RANKS)
+@pytest.mark.parametrize("ray", [[], ["--ray"]])
+def test_ranks_are_refused(environment, ray, answers, tmp_path, engine, monkeypatch, capsys):
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert toys(answers, tmp_path / "out", *ray) == 2
+    assert "started 2 times, as ranks of srun" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_one_command_of_a_cluster_may_be_in_a_step_of_slurm(answers, tmp_path, engine, monkeypatch):
+    for name, value in RANKS[1].items():
+        monkeypatch.setenv(name, value)
+    assert toys(answers, tmp_path / "out", "--ray", "10.0.0.1:6379") == 0
+
+
 def test_two_processes_on_one_folder(answers, tmp_path, engine):
     """The second one is told, and the first one's folder is whole."""
     from judge.scoring.journal import Journal

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from judge.engines.devices import Rank
 from judge.errors import UserError
 from judge.harness import settings
+from judge.harness.ranks import Rank
 
 
 def test_nothing_set() -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from judge.engines.devices import Rank, default_device, this_rank
 from judge.errors import UserError
+from judge.harness.ranks import Rank, rank_device, this_rank
 
 
 @pytest.mark.parametrize(
@@ -55,4 +55,4 @@ def test_no_rank(number):
 def test_device(rank, wanted, gpus, found, monkeypatch):
     pytest.importorskip("torch", reason="the hf extra is not installed")
     monkeypatch.setattr("torch.cuda.device_count", lambda: gpus)
-    assert default_device(wanted, rank) == found
+    assert rank_device(wanted, rank) == found

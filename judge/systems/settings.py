@@ -49,7 +49,7 @@ AS_LIST = Field(strict=False)
 
 
 def _beside(value: Any, info: ValidationInfo) -> Any:
-    return info.context["folder"] / value if isinstance(value, str) and value and info.context else value
+    return info.context["folder"] / value if isinstance(value, str) and info.context else value
 
 
 Beside = Annotated[Path, BeforeValidator(_beside)]

@@ -28,6 +28,9 @@ from judge.systems.posting import Api, NoAnswer, Patience, at_the_same_time, onl
 from judge.systems.settings import SPEED, Count, Given, Seconds, Table
 from judge.systems.writers import Decoding, Prompt
 
+KeyVariable = Annotated[str, Field(pattern=r"(?i)^\w*(?:key|token|secret|password)$")]
+"""So named that its value is hidden wherever it would be shown (`judge.core.secrets`)."""
+
 
 class EndpointKeys(Table):
     """Keys of an endpoint. seconds: for one exchange. key_variable: of the environment, whose value is the bearer
@@ -38,7 +41,7 @@ class EndpointKeys(Table):
     at_once: Annotated[Count, SPEED] = 8
     seconds: Annotated[Seconds, SPEED] = 600.0
     attempts: Annotated[Count, SPEED] = 5
-    key_variable: Annotated[Given, SPEED] = KEY_VARIABLE
+    key_variable: Annotated[KeyVariable, SPEED] = KEY_VARIABLE
     extra: dict[str, Any] = Field(default_factory=dict)
 
     def connect(self) -> Api:

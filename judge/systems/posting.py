@@ -37,12 +37,20 @@ class Patience:
     pause: float = 1.0
 
 
-class NoAnswer(Exception):  # noqa: N818 - an outcome that becomes a failure of one question
-    """No answer to this question. refused: the server will not take it, and sending it again changes nothing."""
+BLOCKED = ("content_policy", "content_filter", "content policy", "safety", "moderation", "flagged", "responsibleai")
+"""Words by which endpoints say that a filter refused a request (OpenAI, Azure, OpenRouter, Google)."""
 
-    def __init__(self, message: str, *, refused: bool = False) -> None:
+
+class NoAnswer(Exception):  # noqa: N818 - an outcome that becomes a failure of one question
+    """No answer to this question. refused: the server will not take it, and sending it again changes nothing.
+
+    reason: of `judge.core.failure`: "call_failed"; the model's where a filter refuses ("empty_answer") or the reply is
+    too large ("image_undecodable").
+    """
+
+    def __init__(self, message: str, *, refused: bool = False, reason: str = "call_failed") -> None:
         super().__init__(message)
-        self.refused = refused
+        self.refused, self.reason = refused, reason
 
 
 class Api:
@@ -63,12 +71,15 @@ class Api:
             try:
                 return self._client.post(page, body)
             except Refused as refused:
+                if any(word in str(refused).lower() for word in BLOCKED):
+                    message = f"a safety filter refused the request: {refused}"
+                    raise NoAnswer(message, refused=True, reason="empty_answer") from None
                 if refused.of_the_endpoint:
                     fix = f"mend address, model or ${self._key}, then give the same command: it goes on from here"
                     raise UserError(f"{self._address} says {refused}", fix=fix) from None
                 raise NoAnswer(str(refused), refused=True) from None
             except TooLarge as failed:
-                raise NoAnswer(str(failed)) from None
+                raise NoAnswer(str(failed), reason="image_undecodable") from None
             except Failed as failed:
                 if attempt == self._patience.attempts:
                     if not failed.reached:

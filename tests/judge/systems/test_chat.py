@@ -130,7 +130,7 @@ def test_what_is_sent(tmp_path, monkeypatch):
     monkeypatch.setenv("MY_API_KEY", "sk-0123456789abcdef")
     workspace = Workspace(tmp_path)
     workspace.pictures.mkdir()
-    keys = {"key_variable": "MY_API_KEY", "parameters": {"temperature": 0.5}, "system": "Draw.", "at_once": 1}
+    keys = {"key_variable": "MY_API_KEY", "extra": {"temperature": 0.5}, "system": "Draw.", "at_once": 1}
     endpoint = ScriptedEndpoint(lambda number, body: completion("Hi"))
     with endpoint, settings(endpoint.url, **keys).open(workspace) as system:
         list(system.answer(QUESTIONS[:1]))
@@ -177,13 +177,13 @@ def test_what_passes_is_asked_again(tmp_path):
             return 200, b'{"choi', {}
         return completion("Hi")
 
-    found = answers(tmp_path, script, at_once=1, retries=3)
+    found = answers(tmp_path, script, at_once=1, attempts=4)
     assert [shape(reply) for reply in found.values()] == [["Hi"]] * 3
 
 
 def test_what_does_not_pass_is_a_failed_call(tmp_path):
-    found = answers(tmp_path, lambda *_: (500, {"error": {"message": "broken"}}, {"retry-after": "0"}), retries=1)
-    assert [shape(reply) for reply in found.values()] == ["call_failed: broken"] * 3
+    found = answers(tmp_path, lambda *_: (500, {"error": {"message": "broken"}}, {"retry-after": "0"}), attempts=1)
+    assert [shape(reply) for reply in found.values()] == ["call_failed: broken (1 attempts)"] * 3
 
 
 def test_a_safety_filter_is_the_models_failure(tmp_path):
@@ -199,20 +199,20 @@ def test_a_safety_filter_is_the_models_failure(tmp_path):
 def test_one_request_that_is_refused_ends_nothing(tmp_path):
     refused = (400, {"error": {"message": "too many images"}}, {})
     found = answers(tmp_path, lambda number, body: refused if number == 1 else completion("Hi"), at_once=1)
-    assert shape(found[1]) == "call_failed: refused: 400: too many images"
+    assert shape(found[1]) == "call_failed: 400: too many images"
     assert shape(found[2]) == ["Hi"]
 
 
 @pytest.mark.parametrize("status", [401, 404])
 def test_an_endpoint_that_refuses_everybody_ends_the_run(tmp_path, status):
-    with pytest.raises(UserError, match=f"refuses: {status}: no such key"):
+    with pytest.raises(UserError, match=f"says {status}: no such key"):
         answers(tmp_path, lambda *_: (status, {"error": {"message": "no such key: Bearer abc"}}, {}))
 
 
 def test_a_picture_of_60_MB_is_the_models_failure(tmp_path):  # noqa: N802
-    large = b'{"choices": [{"message": {"content": "' + b"A" * (80 << 20) + b'"}}]}'
+    large = b'{"choices": [{"message": {"content": "' + b"A" * (100 << 20) + b'"}}]}'
     found = answers(tmp_path, lambda number, body: (200, large, {}) if number == 0 else completion("Hi"), at_once=1)
-    assert shape(found[0]) == "image_undecodable: a reply of more than 67108864 bytes"
+    assert shape(found[0]) == "image_undecodable: a reply of more than 100663296 bytes"
     assert shape(found[1]) == ["Hi"]
     address = "data:image/png;base64," + "A" * (44 << 20)
     reply = read_reply(completion(None, images=[{"url": address}]), tmp_path)
@@ -238,11 +238,11 @@ def test_a_run_that_ends_early_waits_for_nobody(tmp_path):
     ("keys", "message"),
     [
         ({"address": "localhost:8000"}, "not an address"),
-        ({"address": "http://a/v1,http://b/v1"}, 'field "address": is not one address'),
+        ({"address": "http://a/v1,http://b/v1"}, 'field "address": 2 addresses'),
         ({"key_variable": "sk-0123456789abcdef"}, r'field "key_variable": is \'\*\*\*\''),
         ({"key_variable": "MINE"}, 'field "key_variable": is'),
-        ({"parameters": {"n": 2}}, 'field "parameters": n: set by keys of their own'),
-        ({"api_key": "abc"}, 'field "api_key": is not a key here\n→ known here: kind, name, address'),
+        ({"extra": {"n": 2}}, 'field "extra": n: set by keys of their own'),
+        ({"api_key": "abc"}, 'field "api_key": is not a key here\n→ known here: '),
     ],
 )
 def test_what_the_user_can_mend(tmp_path, keys, message):
@@ -262,7 +262,7 @@ def test_failures_are_scored_as_the_table_says(tmp_path):
     }
     out = tmp_path / "a"
     with ScriptedEndpoint(lambda number, body: said[number]) as endpoint:
-        system = settings(endpoint.url, at_once=1, retries=0)
+        system = settings(endpoint.url, at_once=1, attempts=1)
         ask_questions(system, BENCHMARK, DATASET, out, range(6), AskOptions(say=lambda line: None))
     run = score(out / "responses.jsonl", "mmie", tmp_path / "r", judge=str(judge_dir()), data=demo_dir(),
                 options=ScoreOptions(partial=True))  # fmt: skip

@@ -65,7 +65,7 @@ def run_parts(args: argparse.Namespace) -> dict[str, Any]:
     end = time.monotonic() + 60 * args.minutes
     found: dict[str, Any] = {"shape": args.shape, "device": args.device, "minutes": args.minutes, "parts": {}}
     for name, (measure, most) in PARTS.items():
-        part = found["parts"][name] = {"status": "measured", "reason": None, "seconds": 0.0, "found": {}}
+        part = found["parts"][name] = {"status": "running", "reason": None, "seconds": 0.0, "found": {}}
         seconds = min(most, end - time.monotonic())
         start = time.monotonic()
         if seconds <= 0:
@@ -76,6 +76,8 @@ def run_parts(args: argparse.Namespace) -> dict[str, Any]:
                 part["found"] |= message.pop("found", {})
                 part |= message | {"seconds": time.monotonic() - start}
                 write_found(found, args.out)
+        if part["status"] == "running":
+            part["status"] = "measured"
         write_found(found, args.out)
         said = part["status"] if part["reason"] is None else f"{part['status']}: {part['reason']}"
         print(f"{name}: {said}, {part['seconds']:.1f} s", file=sys.stderr, flush=True)
@@ -95,7 +97,7 @@ def run_part(measure: Callable[[Bench], Found], bench: Bench) -> Any:
             alive = process.is_alive()  # asked first: what it sent before it ended is still to come
             while receiver.poll(0.1):
                 yield receiver.recv()
-    except EOFError:
+    except (EOFError, OSError):  # the end, or a message that was cut short
         process.join()
     finally:
         process.kill()

@@ -178,13 +178,15 @@ def test_what_is_found_is_written_at_once(gpu, monkeypatch, tmp_path):
     def waits(bench):
         yield {"one": 1}
         for _ in range(300):
-            if json.loads(out.read_text())["parts"].get("speed", {}).get("found") == {"one": 1}:
-                yield {"written": True, "before": json.loads(out.read_text())["parts"]["kernel"]["found"]}
+            parts = json.loads(out.read_text())["parts"]
+            if parts.get("speed", {}).get("found") == {"one": 1}:
+                yield {"status": parts["speed"]["status"], "before": parts["kernel"]["found"]}
                 return
             time.sleep(0.1)
 
     code, found = run(gpu, monkeypatch, out, {"kernel": (good, 60), "speed": (waits, 60)})
-    assert (code, found["speed"]["found"]) == (0, {"one": 1, "written": True, "before": {"seen": 1}})
+    assert (code, found["speed"]["status"]) == (0, "measured")
+    assert found["speed"]["found"] == {"one": 1, "status": "running", "before": {"seen": 1}}
 
 
 def test_nothing_starts_when_the_time_of_the_run_is_over(gpu, monkeypatch, tmp_path):

@@ -354,7 +354,10 @@ class _Run:
             in_a_row = in_a_row + 1 if endpoint.trouble else 0
             if endpoint.trouble and in_a_row >= (MOST_UNANSWERED if endpoint.trouble.reached else MOST_PROBES):
                 if endpoint.failures == 0:
-                    say_on_stderr(f"{endpoint.address} seems to be dead, others are asked: {endpoint.trouble}")
+                    say_on_stderr(
+                        f"{endpoint.address} seems to be dead; what it was asked is asked again, and it is dropped "
+                        f"unless it answers within {self._pace.patience:g} s: {endpoint.trouble}"
+                    )
                 for working in endpoint.working:  # soon: one that was just made must have begun
                     asyncio.get_running_loop().call_soon(working.cancel)
                 in_a_row = 0

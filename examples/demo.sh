@@ -3,7 +3,7 @@
 # Plain commands throughout; with `--tasks mmie,mmvu` and a real model the first of them is the real job.
 set -euo pipefail
 out=${1:-out/demo}
-rm -rf "$out"/{lmms-eval,lmms-eval.log,pictures,journal,mmie,mmvu,report.html}
+rm -rf "$out"/{lmms-eval,lmms-eval.log,pictures,journal,mmie,mmvu,system,mmie_system,report.html}
 mkdir -p "$out"
 unset ${!MMJUDGE_@}
 # the tiny judge needs no accelerator; on a CPU it runs in float32, and so small a model is fastest on one thread
@@ -24,14 +24,22 @@ mmjudge score "$out"/lmms-eval/*_samples_mmvu_demo.jsonl --benchmark mmvu --data
     --out "$out/mmvu"
 
 echo
-echo "== 3. Show both in one page"
-mmjudge report "scripted model=$out/mmie" "scripted model=$out/mmvu" --out "$out/report.html"
+echo "== 3. Ask a system of two: a (scripted) writer marks its pictures, a (scripted) painter draws them"
+mmjudge ask "$(dirname "$0")/systems/demo.toml" --benchmark mmie --data "$(python -m mmie_tasks.demo)" --out "$out/system"
+mmjudge score "$out/system/responses.jsonl" --benchmark mmie --data "$(python -m mmie_tasks.demo)" \
+    --judge "$(python -m mmie_tasks.demo judge)" --device cpu --out "$out/mmie_system"
+
+echo
+echo "== 4. Show all in one page"
+mmjudge report "scripted model=$out/mmie" "writer and painter=$out/mmie_system" "scripted model=$out/mmvu" \
+    --out "$out/report.html"
 
 cat <<END
 
 Where to look next
-  $out/report.html           both results with their best and worst answers
+  $out/report.html           all results with their best and worst answers
   $out/mmie/verdicts.jsonl   what the judge wrote about every answer; $out/pictures/ has the pictures it saw
+  $out/system/               answers of the writer and the painter, with each picture's description and seed
   $out/mmvu/results.json     RA and MR with intervals, by category and level
   $out/lmms-eval.log         the whole run of lmms-eval
 The model under test is a script and the judge a toy trained on the demo: these numbers measure nothing.

@@ -4,11 +4,11 @@
     most_pictures = 4
 
     [writer]
-    kind = "transformers"                      # endpoint, lmms-eval: judge.systems.writers
+    kind = "transformers"                      # endpoint, lmms-eval, plugged
     model = "Qwen/Qwen2.5-VL-7B-Instruct"
 
     [painter]
-    kind = "diffusers"                         # endpoint, janus, emu3: judge.systems.painters
+    kind = "diffusers"                         # endpoint, janus, emu3, plugged
     model = "stabilityai/stable-diffusion-xl-base-1.0"
 
 The writer is asked by a template (`templates/describe.txt`, or a file of one's own with the line `{question}`) to mark
@@ -50,7 +50,7 @@ from judge.systems.endpoint_painter import EndpointPainterSettings
 from judge.systems.endpoint_writer import EndpointWriterSettings
 from judge.systems.marks import Bounds, Description, Marked, read_marks
 from judge.systems.painters import SAME_BYTES, Painter, Wanted, picture_file, picture_seed, write_picture
-from judge.systems.plugged_writer import LmmsEvalSettings
+from judge.systems.plugged import LmmsEvalSettings, PluggedPainterSettings, PluggedWriterSettings
 from judge.systems.progress import progress_bar
 from judge.systems.settings import BY_KIND, Beside, Seed, Settings
 from judge.systems.token_painters import Emu3Settings, JanusSettings
@@ -58,8 +58,10 @@ from judge.systems.transformers_writer import TransformersSettings
 from judge.systems.writers import Prompt, Writer, joined
 
 SLOT = "{question}"
-AnyWriter = Annotated[EndpointWriterSettings | LmmsEvalSettings | TransformersSettings, BY_KIND]
-AnyPainter = Annotated[DiffusersSettings | EndpointPainterSettings | JanusSettings | Emu3Settings, BY_KIND]
+AnyWriter = Annotated[EndpointWriterSettings | LmmsEvalSettings | PluggedWriterSettings | TransformersSettings, BY_KIND]
+AnyPainter = Annotated[
+    DiffusersSettings | EndpointPainterSettings | JanusSettings | Emu3Settings | PluggedPainterSettings, BY_KIND
+]
 
 
 class Describing(Settings):

@@ -59,6 +59,7 @@ def test_every_example_is_run_here_or_by_make_demo():
         "demo.sh",
         "from_python.py",
         "lmms_eval_config.yaml",
+        "systems",
     }
     assert "examples/demo.sh" in (ROOT / "Makefile").read_text()
 

@@ -1,4 +1,4 @@
-"""A chat class of lmms-eval as a writer of a system under test (`judge.systems.plugged_writer`).
+"""A chat class of lmms-eval as a writer of a system under test (`judge.systems.plugged`).
 
 A chat class asks for its messages itself: an `Instance` names a document, and `doc_to_messages(task_dict[task][split]
 [doc_id])` turns it into messages. So the documents here are the prompts, and that function makes messages of them:
@@ -25,7 +25,7 @@ from judge.model.images import decode_image
 from judge.systems import JSON, Failed
 from judge.systems.batches import in_batches
 from judge.systems.freeing import free_model
-from judge.systems.plugged_writer import LmmsEvalSettings
+from judge.systems.plugged import LmmsEvalSettings
 from judge.systems.writers import Prompt
 
 TASK, SPLIT = "mmjudge", "test"

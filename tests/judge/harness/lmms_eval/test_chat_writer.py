@@ -7,7 +7,7 @@ from PIL import Image
 from judge.core.request import Picture, Text
 from judge.errors import UserError
 from judge.systems import Failed
-from judge.systems.plugged_writer import LmmsEvalSettings
+from judge.systems.plugged import LmmsEvalSettings
 from judge.systems.transformers_writer import TransformersSettings
 
 pytest.importorskip("lmms_eval")

@@ -10,8 +10,10 @@ chat model that run.py puts into the arguments of multiple-choice sets is ignore
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import importlib.metadata
+import json
 import os
 import re
 import sys
@@ -29,6 +31,8 @@ from judge.errors import UserError
 from judge.harness.session import Asked, Session, say
 from judge.harness.settings import Settings, read_settings
 from judge.harness.vlmeval.predictions import Prediction, read_predictions
+from judge.harness.vlmeval.registration import wrapper
+from judge.results.run_info import Interleaving
 
 INJECTED = frozenset({"gpt-4o-mini", "exact_matching", "extract_matching"})
 """Judges that run.py names by itself (`get_judge_kwargs`)."""
@@ -74,9 +78,8 @@ class BenchmarkDataset(ImageBaseDataset):
 
     def evaluate(self, eval_file: str, **judge_kwargs: Any) -> dict[str, float]:
         """Metrics of the headline, as plain floats. Raises UserError where answers could not be judged."""
-        session = Session(
-            self.dataset_name, self.BENCHMARK, self.source, _settings(judge_kwargs), self.judge, _asked(eval_file)
-        )
+        settings, asked = _settings(judge_kwargs), _asked(eval_file, self.BENCHMARK)
+        session = Session(self.dataset_name, self.BENCHMARK, self.source, settings, self.judge, asked)
         session.check()
         rows = read_predictions(eval_file)
         verdicts = self._verdicts(rows, session)
@@ -137,12 +140,34 @@ def _as_no_file(text: str) -> str:
     return f"{text}\n" if os.path.exists(text) or re.match(r"[A-Za-z][\w+.-]*://\S*\Z", text) else text
 
 
-def _asked(eval_file: str) -> Asked:
+def _asked(eval_file: str, benchmark: Benchmark) -> Asked:
     """What VLMEvalKit's arguments say for the record: its files are named MODEL/MODEL_DATASET.xlsx."""
     version = next((v for name in ("ms-vlmeval", "vlmeval") if (v := _version(name))), None)
     arguments = {"argv": sys.argv[1:]}
     harness = {"name": "VLMEvalKit", "version": version, "arguments": arguments}
-    return Asked(Path(eval_file).parent.name or None, harness)
+    model = Path(eval_file).parent.name or None
+    return Asked(model, harness, interleaving=_interleaving(Path(eval_file)), wording=benchmark.asked)
+
+
+def _interleaving(eval_file: Path) -> Interleaving:
+    """What the model's wrapper does: most pass on everything in order, the others the first picture only.
+
+    Upstream has a folder of the date between the model's and the file.
+    """
+    import vlmeval.config
+
+    named = {}
+    if "--config" in sys.argv[:-1]:
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            file = Path(sys.argv[sys.argv.index("--config") + 1])
+            models = json.loads(file.read_text(encoding="utf-8")).get("model", {})
+            named = {name.replace("/", "--"): row.get("class") for name, row in models.items()}
+    for folder in (eval_file.parent.name, eval_file.parent.parent.name):
+        cls = wrapper(folder, vlmeval.config, named.get(folder))
+        if cls is not None:
+            kept = getattr(cls, "INTERLEAVE", None)
+            return "unknown" if kept is None else "kept" if kept else "first picture only"
+    return "unknown"
 
 
 def _version(distribution: str) -> str | None:

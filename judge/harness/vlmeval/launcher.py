@@ -24,7 +24,7 @@ from judge.errors import UserError
 from judge.harness.after_import import after_import
 from judge.harness.ranks import this_rank
 from judge.harness.session import MOST
-from judge.harness.vlmeval.registration import install
+from judge.harness.vlmeval.registration import install, wrapper
 from judge.results.run_folder import RunFolder
 
 _HARMLESS = {None, "mode_infer"}
@@ -83,12 +83,10 @@ def _given(argv: list[str]) -> argparse.Namespace:
 
 def image_warnings(config: ModuleType, given: argparse.Namespace) -> list[str]:
     """One line for every model wrapper that keeps the first image of a question and drops the others."""
-    import vlmeval.vlm
-
-    classes = {name: getattr(config.supported_VLM.get(name), "func", None) for name in given.model}
+    classes = {name: wrapper(name, config) for name in given.model}
     if given.config:
         models = json.loads(Path(given.config).read_text(encoding="utf-8")).get("model", {})
-        classes |= {name: getattr(vlmeval.vlm, row.get("class", ""), None) for name, row in models.items()}
+        classes |= {name: wrapper(name, config, row.get("class")) for name, row in models.items()}
     return [
         f"mmjudge-vlmeval: {name}: this wrapper ({cls.__name__}) sends only the first image of a question; "
         "MMIE's questions with several images are asked without the others\n"

@@ -134,6 +134,7 @@ def test_harnesses_and_score_agree_and_a_killed_inference_goes_on(published: Pat
     assert replayed.code == 0, replayed.output
     for other in (scored, tmp_path / "lmms" / "mmjudge" / "mmjudge_replay" / "mmvu"):
         assert results(other)["metrics"] == metrics
+        assert (results(ours)["run"]["interleaving"], results(other)["run"]["interleaving"]) == ("kept", "unknown")
         # VLMEvalKit asked with our words; a file of answers does not say how they were asked for
         assert "|asked:direct@9bd1bef7|" in results(ours)["signature"]
         unknown = results(ours)["signature"].replace("|asked:direct@9bd1bef7|", "|asked:unknown|")

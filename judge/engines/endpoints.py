@@ -20,20 +20,18 @@ import datetime
 import email.utils
 import json
 import os
-import threading
 import time
-from collections.abc import AsyncIterator, Coroutine, Mapping
-from typing import Any, Literal, TypeVar, get_args
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, Literal, get_args
 
 import httpx
 
 from judge.core.foreign_text import MOST_OF_A_NOTE, on_one_line
 from judge.core.secrets import HIDDEN, SHORTEST_SECRET, hide_known_secrets, hide_secrets
+from judge.engines.event_loop import EventLoop
 from judge.errors import UserError
 
 KEY_VARIABLE = "MMJUDGE_API_KEY"
-
-T = TypeVar("T")
 
 Kind = Literal["short", "long"]
 
@@ -340,40 +338,20 @@ class Client:
     ) -> None:
         """As of `Endpoint`; connections: the most at once."""
         self._endpoint = Endpoint(address, seconds, key_variable, most_bytes)
+        self._loop = EventLoop()
         self._opened = self._endpoint.opened(connections)
-        self._loop, self._ended = asyncio.new_event_loop(), False
-        self._thread = threading.Thread(target=self._loop.run_forever, name="asking", daemon=True)
-        self._thread.start()
-        self._do(self._opened.__aenter__())
+        self._loop.start(self._opened.__aenter__()).result()
 
     def post(self, page: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """As `Endpoint.post`, with Failed where the client has been closed meanwhile."""
-        return self._do(self._endpoint.post(page, json.dumps(body).encode()))
-
-    def close(self) -> None:
-        """Ends what is under way, too."""
-        if not self._ended:
-            self._do(self._end())
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join()
-            self._loop.close()
-
-    def _do(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        if self._ended:
-            coroutine.close()
-            raise Failed("given up, since the run has ended")
         try:
-            return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
+            return self._loop.start(self._endpoint.post(page, json.dumps(body).encode())).result()
         except concurrent.futures.CancelledError:
             raise Failed("given up, since the run has ended") from None
 
-    async def _end(self) -> None:
-        self._ended = True
-        others = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
-        await self._opened.__aexit__(None, None, None)
+    def close(self) -> None:
+        """Ends what is under way, too."""
+        self._loop.close()
 
 
 def _encoding(headers: httpx.Headers) -> str:

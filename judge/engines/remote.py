@@ -30,19 +30,18 @@ import asyncio
 import collections
 import contextlib
 import dataclasses
-import queue
 import random
 import sys
-import threading
 import time
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import PurePath
-from typing import Any, TypeVar, cast
+from typing import cast
 
 from judge.core.foreign_text import shown
 from judge.engines import MAX_NEW_TOKENS, MAX_TILES, Completion, Prompt, rough_length, without_answer
 from judge.engines.chat_request import ChatRequest, ChatRequests, ServedJudge
 from judge.engines.endpoints import Endpoint, Failed, Kind, Refused, Reply, addresses
+from judge.engines.event_loop import EventLoop
 from judge.engines.known_prompts import find_misfit
 from judge.errors import UserError
 from judge.io.image_paths import ImageRefused
@@ -63,8 +62,6 @@ LONGEST_WAIT = 600.0
 """Seconds between two tries: of our own accord, and because the server asks for it."""
 BUSY_PATIENCE = 20
 """A server that says it is busy has that many times the patience of one that says nothing."""
-
-T = TypeVar("T")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,11 +94,9 @@ def connect(
         raise UserError("#short and #long need the judge's tokenizer", fix=fix)
     every = [Endpoint(address, pace.seconds) for address in wanted]
 
-    async def try_all(put: Callable[[str | None], None]) -> None:
-        for misfit in await asyncio.gather(*(find_misfit(endpoint, known) for endpoint in every)):
-            put(misfit)
-
-    misfits = dict(zip(every, from_event_loop(try_all), strict=True))
+    with contextlib.closing(EventLoop()) as loop:
+        asked = [(endpoint, loop.start(find_misfit(endpoint, known))) for endpoint in every]
+        misfits = {endpoint: misfit.result() for endpoint, misfit in asked}
     endpoints = [endpoint for endpoint in every if misfits[endpoint] is None]
     for endpoint in (endpoint for endpoint in every if endpoint not in endpoints):
         if not endpoints:
@@ -143,39 +138,9 @@ class Remote:
 
     def complete(self, prompts: Sequence[Prompt]) -> Iterator[tuple[int, Completion]]:
         """Completions as they come in. Raises UserError where no endpoint is left for what is left."""
-        return from_event_loop(lambda put: _Run(self, prompts, put).judge())
-
-
-def from_event_loop(produce: Callable[[Callable[[T], None]], Coroutine[Any, Any, None]]) -> Iterator[T]:
-    """What the coroutine `produce(put)` puts, as it comes, and what it raises.
-
-    It runs in an event loop in a thread of its own, and ends when the reader leaves.
-    """
-    found: queue.SimpleQueue[Any] = queue.SimpleQueue()
-    running: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[None]]] = []
-
-    async def main() -> None:
-        running.append((asyncio.get_running_loop(), cast("asyncio.Task[None]", asyncio.current_task())))
-        await produce(lambda value: found.put((value,)))
-
-    def work() -> None:
-        try:
-            found.put(asyncio.run(main()))
-        except BaseException as error:
-            found.put(error)
-
-    thread = threading.Thread(target=work, name="judging", daemon=True)
-    thread.start()
-    try:
-        while isinstance(item := found.get(), tuple):
-            yield item[0]
-        if item is not None:
-            raise item
-    finally:
-        for loop, task in running:
-            with contextlib.suppress(RuntimeError):  # it has ended by itself
-                loop.call_soon_threadsafe(task.cancel)
-        thread.join()
+        with contextlib.closing(EventLoop()) as loop:
+            found: Iterator[tuple[int, Completion]] = loop.values(lambda put: _Run(self, prompts, put).judge())
+            yield from found
 
 
 @dataclasses.dataclass(eq=False)

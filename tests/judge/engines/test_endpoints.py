@@ -259,7 +259,7 @@ def test_an_endpoint_that_reads_another_prompt_only_later_is_dropped():
     kept = [number for number in range(len(MANY)) if number not in lost]
     right([found[number] for number in kept], [MANY[number] for number in kept])
     with FakeEndpoint(reads(-29)) as wrong:
-        server = connect(wrong.url, tokenizer=str(judge_dir()), pace=PACE)
+        server = connect(wrong.url, tokenizer=str(judge_dir()), under_way=1, pace=PACE)
         with pytest.raises(UserError, match="it misread 3 requests and answered none: the server read"):
             list(server.complete(MANY))
 

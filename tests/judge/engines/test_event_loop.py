@@ -1,0 +1,52 @@
+"""A loop that others wait for: what it gives, what it raises, and that nothing outlives it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from concurrent.futures import CancelledError
+
+import pytest
+
+from judge.engines.event_loop import EventLoop
+
+
+async def count(put, most: int) -> None:
+    for number in range(most):
+        put(number)
+        await asyncio.sleep(0)
+    if most > 3:
+        raise ValueError("more than three")
+
+
+def test_values_come_in_order_and_an_error_after_them():
+    with contextlib.closing(EventLoop()) as loop:
+        assert list(loop.values(lambda put: count(put, 3))) == [0, 1, 2]
+        values = loop.values(lambda put: count(put, 4))
+        assert [next(values) for _ in range(4)] == [0, 1, 2, 3]
+        with pytest.raises(ValueError, match="more than three"):
+            next(values)
+
+
+def test_closing_ends_what_is_under_way_and_what_comes_later():
+    ended = []
+
+    async def wait() -> None:
+        try:
+            await asyncio.sleep(600)
+        finally:
+            ended.append(True)
+
+    loop = EventLoop()
+    under_way = loop.start(wait())
+    loop.start(asyncio.sleep(0)).result()
+    before = threading.active_count()
+    loop.close()
+    with pytest.raises(CancelledError):
+        under_way.result()
+    assert ended == [True]
+    assert threading.active_count() == before - 1
+    with pytest.raises(CancelledError):
+        loop.start(wait())
+    loop.close()

@@ -19,6 +19,7 @@ import subprocess
 import sys
 from typing import Any
 
+from judge.core.foreign_text import MOST_OF_A_NOTE, on_one_line
 from judge.errors import UserError
 
 LOCAL, AUTO, CLIENT = "local", "auto", "ray://"
@@ -87,7 +88,7 @@ def connect_to_ray(address: str, actors: int | None) -> Connection:
     try:
         found = ray.init(address=address, **quiet)
     except Exception as error:  # Ray raises ConnectionError, RuntimeError for another version of it, and others
-        raise _unreachable(address, str(error)) from error
+        raise _unreachable(address, on_one_line(str(error), MOST_OF_A_NOTE)) from error
     return Connection(True, found.dashboard_url or None)
 
 
@@ -102,19 +103,22 @@ def _check_reachable(address: str) -> None:
         raise _unreachable(address, str(error)) from error
     if address.startswith(CLIENT):
         return
-    # the check of Kubernetes' probes: a connection to the head, and the same version of Ray and Python
+    # the check of Kubernetes' probes; whatever it says, somebody who speaks Ray's language has answered
     command = [sys.executable, "-m", "ray.scripts.scripts", "health-check", "--address", address]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=HEALTH_SECONDS, check=False)
     except subprocess.TimeoutExpired as error:
         raise _unreachable(address, "what listens there is not the head of a Ray cluster") from error
-    if done.returncode != 0:
-        raise _unreachable(address, "".join(done.stderr.strip().splitlines()[-1:]) or "it is not healthy")
+    if "AuthenticationError" in done.stderr:
+        fix = (
+            "set RAY_AUTH_MODE=token; `ray get-auth-token` on the head prints what belongs into ~/.ray/auth_token here"
+        )
+        raise UserError(f"the Ray cluster at {address} wants its token", fix=fix)
 
 
 def _unreachable(address: str, why: str) -> UserError:
     return UserError(
         f"no Ray at {address}: {why}",
-        fix="start one with `ray start --head`, and give the address that it shows; or give --ray alone for the GPUs "
-        "of this machine",
+        fix="start one with `ray start --head`, and give the address that it shows, with RAY_AUTH_MODE=token where it "
+        "has a token; or give --ray alone for the GPUs of this machine",
     )

@@ -197,7 +197,8 @@ def test_nodes_are_killed_and_added_and_an_actor_is_killed(nodes, tmp_path, capf
     assert {path.name for path in out.iterdir()} == {path.name for path in alone.iterdir()}
 
 
-def test_two_actors_of_a_local_ray_score_as_one_process_does(tmp_path, capfd):
+def test_two_actors_of_a_local_ray_score_as_one_process_does(tmp_path, capfd, monkeypatch):
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")  # else Ray writes a token into the user's home
     pytest.importorskip("torch", reason="the hf extra is not installed")
     pytest.importorskip("ray", reason="the cluster extra is not installed")
     records = json.loads((demo_dir() / "data.json").read_text())[:4]

@@ -24,7 +24,7 @@ from typing import Literal
 from judge.systems import JSON, Failed, Workspace
 from judge.systems.describe import Describe, Describing
 from judge.systems.painters import Drawn, Wanted
-from judge.systems.token_painters import JanusSettings, TokenPainter, draw_with_janus
+from judge.systems.token_painters import JanusSettings, TokenPainter, check_model_type, draw_with_janus
 from judge.systems.transformers_writer import TransformersSettings, TransformersWriter
 from judge.systems.writers import Decoding, Prompt
 
@@ -41,6 +41,7 @@ class NativeSettings(Describing):
 
     def open(self, workspace: Workspace) -> Describe:
         """The system; the model is not loaded yet. Raises UserError where it is not to be had."""
+        check_model_type(self.model.model, self.model.kind)
         both = Both(self.model)
         return Describe(self, both, both, workspace)
 

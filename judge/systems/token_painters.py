@@ -40,6 +40,18 @@ if TYPE_CHECKING:
 FIX = "try another dtype or device; the message above says what failed"
 
 
+def check_model_type(model: str, kind: str) -> None:
+    """Raise UserError where `model` is of another type than `kind`: most of them cannot draw at all."""
+    found = find_checkpoint(model).model_type
+    if found == "chameleon":
+        problem = (
+            "Chameleon and Anole cannot draw with transformers: image tokens never come out, and nothing decodes them"
+        )
+        raise UserError(problem, file=model, fix='ask a program that can (kind = "pipe"): docs/systems.md')
+    if found != kind:
+        raise UserError(f"is a model of type {found or 'unknown'}, not {kind}", file=model, field="kind")
+
+
 class TokenSettings(LocalModel):
     """Keys of both kinds. guidance: how much more a description counts than none. temperature: of the tokens."""
 
@@ -54,7 +66,8 @@ class JanusSettings(TokenSettings):
     guidance: Annotated[float, Field(ge=1, le=100)] = 5.0
 
     def open(self) -> TokenPainter:
-        """The painter; nothing is loaded yet."""
+        """The painter; nothing is loaded yet. Raises UserError for a model of another kind."""
+        check_model_type(self.model, self.kind)
         return TokenPainter(self, draw_with_janus)
 
 
@@ -75,7 +88,8 @@ class Emu3Settings(TokenSettings):
     """What shall not be seen: theirs, too."""
 
     def open(self) -> TokenPainter:
-        """The painter; nothing is loaded yet."""
+        """The painter; nothing is loaded yet. Raises UserError for a model of another kind."""
+        check_model_type(self.model, self.kind)
         return TokenPainter(self, draw_with_emu3)
 
 

@@ -1,8 +1,13 @@
 """Janus and Emu3 draw here: real models of transformers, one picture at a time, each from its own seed."""
 
+import json
+
 import pytest
 import tiny_drawing_models
 
+from judge.errors import UserError
+from judge.systems import Workspace
+from judge.systems.native import NativeSettings
 from judge.systems.painters import Wanted
 from judge.systems.token_painters import Emu3Settings, JanusSettings
 
@@ -45,3 +50,20 @@ def test_its_identity_has_all_that_fixes_a_picture(painter):
     if painter.settings.kind == "emu3":
         names |= {"top_k", "width", "height", "suffix", "negative"}
     assert set(painter.identity) == names
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        ({"model_type": "chameleon"}, "Chameleon and Anole cannot draw with transformers"),
+        ({"model_type": "llava"}, "is a model of type llava, not janus"),
+        ({}, "is a model of type unknown, not janus"),
+    ],
+)
+def test_a_model_that_cannot_draw_is_refused_before_anything_is_loaded(tmp_path, found, words):
+    (tmp_path / "config.json").write_text(json.dumps(found))
+    with pytest.raises(UserError, match=words):
+        JanusSettings(model=str(tmp_path)).open()
+    system = NativeSettings(kind="native", model={"kind": "janus", "model": str(tmp_path)})
+    with pytest.raises(UserError, match=words):
+        system.open(Workspace(tmp_path))

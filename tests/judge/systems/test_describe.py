@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from folders import ROOT
 from PIL import Image
 
 from judge.core.question import Question
@@ -15,7 +16,9 @@ from judge.errors import UserError
 from judge.systems import Drawing, Failed, Reply, Workspace
 from judge.systems.describe import Describe, Describing
 from judge.systems.painters import SAME_BYTES
+from judge.systems.settings import read_settings
 
+EXAMPLES = ROOT / "examples" / "systems"
 WRITTEN = {
     "q0": "Cut it.\n<picture>an apple</picture>\nPeel it.\n<picture>a pear</picture>",
     "q1": "No picture.",
@@ -256,3 +259,37 @@ def test_killed_at_ten_moments_nothing_is_written_or_drawn_twice(tmp_path):
         # what was under way when the process died is done again: at most one text or one picture
         assert len(twice) <= 9 + 1
     assert run_until(tmp_path / "whole", 100) == 0
+
+
+# Settings ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["demo", "describe", "janus", "served"])
+def test_the_examples_are_settings(name):
+    file = EXAMPLES / f"{name}.toml"
+    settings = read_settings(file)
+    assert settings.kind in ("describe", "native")
+    named = [line for line in file.read_text().splitlines() if line.startswith("#   mmjudge ask ")]
+    assert all(f"examples/systems/{name}.toml" in line for line in named)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (
+            '[writer]\nkind = "transformer"\nmodel = "a"',
+            "is .transformer.*did you mean transformers",
+        ),
+        ('[writer]\nkind = "endpoint"\naddress = "http://a/v1"', 'field "writer.model": is missing'),
+        ("seed = -1", 'field "seed"'),
+        ("most_picture = 1", "did you mean most_pictures"),
+        ('[writer]\nkind = "plugged"\nname = "nobody"', "no 'nobody' is registered under mmjudge.writers"),
+    ],
+)
+def test_what_is_wrong_in_a_file_is_said(tmp_path, text, words):
+    file = tmp_path / "s.toml"
+    writer = "" if "[writer]" in text else '\n[writer]\nkind = "plugged"\nname = "mmjudge-demo"'
+    painter = '\n[painter]\nkind = "plugged"\nname = "mmjudge-demo"'
+    file.write_text(f'kind = "describe"\n{text}{writer}{painter}\n')
+    with pytest.raises(UserError, match=f"(?s){words}"):
+        read_settings(file).open(Workspace(tmp_path))

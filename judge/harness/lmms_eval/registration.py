@@ -39,6 +39,9 @@ def manifests() -> list[Any]:
                 simple_class_path="judge.harness.lmms_eval.replay_model.Replay",
                 chat_class_path="judge.harness.lmms_eval.replay_model.ReplayChat",
             ),
+            ModelManifest(
+                model_id="mmjudge_system", chat_class_path="judge.harness.lmms_eval.system_model.SystemModel"
+            ),
             ModelManifest(model_id="mmjudge_demo", chat_class_path="judge.harness.lmms_eval.demo_model.Demo"),
         ]
     except Exception as error:

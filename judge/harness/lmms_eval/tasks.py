@@ -155,6 +155,7 @@ class Tasks:
             except UserError as error:
                 raise Refusal(error) from None
             self._loaded[name] = session, run, Queue(session.decide)
+            _SESSIONS[name] = session
             self._questions = {key: question for key, question in self._questions.items() if key[0] != name}
             self._say_what_is_lost(session, run)
             ids = [record.id for record in session.dataset.records]
@@ -215,6 +216,14 @@ class Tasks:
             return statistics.fmean(found) if found else None
 
         return aggregate
+
+
+_SESSIONS: dict[str, Session] = {}
+
+
+def session_of(task: str) -> Session:
+    """The session of a task of ours whose documents were loaded in this process. Raises KeyError."""
+    return _SESSIONS[task]
 
 
 def image_root(run: Run, read: Settings) -> Path:

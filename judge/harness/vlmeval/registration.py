@@ -19,6 +19,9 @@ GROUP = "mmjudge.vlmeval"
 MODEL = "mmjudge-hf"
 """Name of the wrapper for local transformers models; its folder is in $MMJUDGE_VLMEVAL_MODEL."""
 
+SYSTEM = "mmjudge_system"
+"""Name of the wrapper for systems under test; the file is in $MMJUDGE_SYSTEM."""
+
 
 def install() -> None:
     """Register as soon as VLMEvalKit has been imported, by whomever; imports nothing itself."""
@@ -61,6 +64,11 @@ def _registered(config: ModuleType) -> None:
 
         models.MMJudgeHF = MMJudgeHF
         config.supported_VLM[MODEL] = functools.partial(MMJudgeHF)
+    if SYSTEM not in config.supported_VLM:
+        from judge.harness.vlmeval.system_model import MMJudgeSystem
+
+        models.MMJudgeSystem = MMJudgeSystem
+        config.supported_VLM[SYSTEM] = functools.partial(MMJudgeSystem)
 
 
 def _refuse_collisions(cls: Any, datasets: ModuleType) -> None:

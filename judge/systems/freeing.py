@@ -17,6 +17,7 @@ the screen above it. The object is of no use afterwards.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import gc
 import inspect
@@ -125,7 +126,9 @@ class _Walk:
             held = [item for each in modules for item in vars(each).items() if item[0] not in EMPTIED]
         else:
             ended = ended or self._end(thing, path)
-            held = list(_below(thing))
+            held = []
+            with contextlib.suppress(Exception):  # a mapping that is a closed file, an attribute that cannot be had
+                held += _below(thing)
         for name, value in held:
             self.visit(
                 value, f"{path}{name}" if name[0] == "[" else f"{path}.{name}".lstrip("."), depth + 1, ended=ended

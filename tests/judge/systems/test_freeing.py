@@ -3,6 +3,7 @@
 import gc
 import sys
 import weakref
+from collections import UserDict
 from types import ModuleType, SimpleNamespace
 
 import pytest
@@ -138,6 +139,16 @@ def test_what_is_no_model_is_left_alone():
     assert free_model(lm) == Freed()
     assert said == []
     assert accelerator.model.weight.numel() == 256
+
+
+class Closed(UserDict):
+    def items(self):
+        raise ValueError("closed")
+
+
+def test_what_cannot_be_walked_costs_nothing_else():
+    held = SimpleNamespace(index=Closed(), model=layer())
+    assert free_model(held) == Freed(KB)
 
 
 def test_a_ring_and_a_deep_nest_come_to_an_end():

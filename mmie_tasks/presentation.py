@@ -10,7 +10,8 @@ from judge.core.request import Text
 from judge.core.verdict import Verdict
 from judge.io.image_paths import ImageRefused
 from judge.io.presentation import Group, View
-from judge.io.samples import Missing, Piece, Sample
+from judge.io.responses import drawings
+from judge.io.samples import Drawn, Missing, Piece, Sample
 from mmie_tasks.joining import answered, join
 from mmie_tasks.judging import locate
 from mmie_tasks.metrics import METRICS, SCALE
@@ -27,11 +28,28 @@ def samples(answers: Sequence[Answer], dataset: Dataset | None) -> list[Sample]:
         data = data_root if answer.record is None else None
         root = data if answer.record is None else answer.image_root
         question = [piece for part in record.question for piece in _pieces(part, root, data)] if record else []
-        given = [piece for part in answered(answer, id_).parts for piece in _pieces(part, answer.image_root, data)]
+        given = _answered(answer, id_, data)
         truth = "\n".join(part.text for part in record.answer if part.text) if record else ""
         category = record.category if record else category_of_id(id_)
-        made.append(Sample(id_, None, category, tuple(question), tuple(given), truth or None))
+        made.append(Sample(id_, None, category, tuple(question), tuple(given), truth or None, _failed(answer)))
     return made
+
+
+def _answered(answer: Answer, id_: str, data_root: Path | None) -> list[Piece]:
+    """The answer's texts and pictures in their order, each picture with what it was drawn from where that is known."""
+    known = drawings(answer.response)
+    given: list[Piece] = []
+    for part in answered(answer, id_).parts:
+        given += _pieces(part, answer.image_root, data_root)
+        if part.image is not None and part.image in known:
+            given.append(Drawn(**known[part.image]))
+    return given
+
+
+def _failed(answer: Answer) -> dict[str, str] | None:
+    """Who of a system failed, where its answer says so."""
+    said = answer.failed or {}
+    return {name: str(said[name]) for name in ("reason", "by", "note") if said.get(name)} or None
 
 
 def worst_and_best(verdicts: Sequence[Verdict]) -> list[Group]:

@@ -2,7 +2,7 @@
 
     {"id": "PBL-2896694", "index": 3, "category": "PBL", "truth": null,
      "question": [{"text": "Step 1: open the lid."}, {"image": "images/9f2c07d1e4a85b36.jpg"}],
-     "answer": [{"text": "Step 2: pour."}, {"missing": "out/7.png"}]}
+     "answer": [{"text": "Step 2: pour."}, {"missing": "out/7.png"}, {"drawn": {"prompt": "a cup", "seed": 7}}]}
 
 `samples.jsonl` lies beside `verdicts.jsonl`, a line an answer in the order of the answers. Pictures are hard links (or
 copies) in `images/`, named by the first 16 hex digits of their SHA-256, so that a results folder can be moved or sent
@@ -46,12 +46,34 @@ class Missing:
     name: str
 
 
-Piece = Text | Picture | Missing
+@dataclasses.dataclass(frozen=True)
+class Drawn:
+    """What the picture before it was drawn from, as far as the answer says so. seconds: how long that took."""
+
+    prompt: str | None = None
+    seed: int | None = None
+    seconds: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """What is known."""
+        return {name: value for name, value in dataclasses.asdict(self).items() if value is not None}
+
+    def __str__(self) -> str:
+        said = [f"drawn from: {self.prompt}" if self.prompt else "drawn"]
+        said += [f"seed {self.seed}"] if self.seed is not None else []
+        said += [f"{self.seconds:.1f} s"] if self.seconds is not None else []
+        return " · ".join(said)
+
+
+Piece = Text | Picture | Missing | Drawn
 
 
 @dataclasses.dataclass(frozen=True)
 class Sample:
-    """One question with one answer. truth: the reference answer as text, where there is one."""
+    """One question with one answer. truth: the reference answer as text, where there is one.
+
+    failed: {"reason", "by", "note"} where a system of several models says which of them failed.
+    """
 
     id: str
     index: int | None
@@ -59,6 +81,7 @@ class Sample:
     question: tuple[Piece, ...]
     answer: tuple[Piece, ...]
     truth: str | None = None
+    failed: Mapping[str, str] | None = None
 
     @property
     def key(self) -> Question:
@@ -120,12 +143,15 @@ def _row(sample: Sample, kept: Mapping[Path, str | None]) -> dict[str, Any]:
         "truth": sample.truth,
         "question": [_piece(piece, kept) for piece in sample.question],
         "answer": [_piece(piece, kept) for piece in sample.answer],
+        **({} if sample.failed is None else {"failed": dict(sample.failed)}),
     }
 
 
-def _piece(piece: Piece, kept: Mapping[Path, str | None]) -> dict[str, str]:
+def _piece(piece: Piece, kept: Mapping[Path, str | None]) -> dict[str, Any]:
     if isinstance(piece, Text):
         return {"text": piece.text}
+    if isinstance(piece, Drawn):
+        return {"drawn": piece.to_json()}
     if isinstance(piece, Picture) and (name := kept.get(piece.path)):
         return {"image": name}
     return {"missing": piece.name}
@@ -166,7 +192,10 @@ def _sample(folder: Path, row: Any) -> Sample:
     if not isinstance(category, str | None) or not isinstance(truth, str | None):
         raise ValueError("category and truth must be text or null")
     question, answer = (tuple(_pieces(row[field], folder)) for field in ("question", "answer"))
-    return Sample(row["id"], index, category, question, answer, truth)
+    failed = row.get("failed")
+    if failed is not None and not (isinstance(failed, dict) and all(isinstance(each, str) for each in failed.values())):
+        raise ValueError("failed must be an object of texts")
+    return Sample(row["id"], index, category, question, answer, truth, failed)
 
 
 def _pieces(rows: Any, folder: Path) -> Iterator[Piece]:
@@ -174,6 +203,9 @@ def _pieces(rows: Any, folder: Path) -> Iterator[Piece]:
         raise ValueError("question and answer must be lists of objects with one field each")
     for row in rows:
         ((kind, value),) = row.items()
+        if kind == "drawn":
+            yield _drawn(value)
+            continue
         if not isinstance(value, str):
             raise ValueError(f"{kind} must be text")
         if kind == "text":
@@ -184,6 +216,14 @@ def _pieces(rows: Any, folder: Path) -> Iterator[Piece]:
             yield Missing(value)
         else:
             raise ValueError(f"unknown part {kind!r}")
+
+
+def _drawn(value: Any) -> Drawn:
+    """Raises ValueError."""
+    kinds: Mapping[str, tuple[type, ...]] = {"prompt": (str,), "seed": (int,), "seconds": (int, float)}
+    if not isinstance(value, dict) or any(type(each) not in kinds.get(name, ()) for name, each in value.items()):
+        raise ValueError("drawn must have a prompt (text), a seed and seconds (numbers), or some of them")
+    return Drawn(**value)
 
 
 def _is_kept(folder: Path, name: str) -> bool:

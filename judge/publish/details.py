@@ -15,7 +15,7 @@ import dataclasses
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -93,17 +93,21 @@ def detail_files(run: Run, folder: str) -> list[File]:
 
 def encode_responses(answered: list[Sample]) -> bytes:
     """`responses.jsonl` (see `judge.io.responses`) from the samples' answers."""
-    lines = (
-        {"id": sample.id, "index": sample.index, "response": [_part(piece) for piece in sample.answer]}
-        for sample in answered
-    )
+    lines = ({"id": sample.id, "index": sample.index, "response": _parts(sample.answer)} for sample in answered)
     return "".join(json.dumps(line) + "\n" for line in lines).encode("ascii")
 
 
-def _part(piece: samples.Piece) -> dict[str, Any]:
-    if isinstance(piece, Text):
-        return {"text": piece.text, "image": None}
-    return {"text": None, "image": piece.name}
+def _parts(pieces: Iterable[samples.Piece]) -> list[dict[str, Any]]:
+    parts: list[dict[str, Any]] = []
+    for piece in pieces:
+        if isinstance(piece, samples.Drawn):
+            if parts:  # it stands behind its picture
+                parts[-1] |= piece.to_json()
+        elif isinstance(piece, Text):
+            parts.append({"text": piece.text, "image": None})
+        else:
+            parts.append({"text": None, "image": piece.name})
+    return parts
 
 
 def _drawn(sample: Sample) -> Iterator[Picture]:

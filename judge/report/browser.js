@@ -61,6 +61,7 @@
     function piece(part) {
       if (typeof part === "number") return picture(part);
       if (typeof part === "object" && "m" in part) return absent(part.m);
+      if (typeof part === "object" && "d" in part) return make("p", "drawn", part.d);
       return said(part);
     }
 

@@ -8,8 +8,8 @@
                 null]]]}
 
 A row is id, index, category, reference, question, and for every run null or score, reason, answer, feedback,
-percent of every score, details. A part is a text, the number of a picture, {"m": the name of a missing picture}, or
-{"t": the beginning of a text, "c": how many characters more it has}.
+percent of every score, details. A part is a text, the number of a picture, {"m": the name of a missing picture}, {"d":
+what the picture before it was drawn from}, or {"t": the beginning of a text, "c": how many characters more it has}.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from judge.core.failure import MODEL, UNSCORED
 from judge.core.request import Picture, Text
 from judge.core.verdict import Verdict
 from judge.io.presentation import View
-from judge.io.samples import Piece, Question, Sample
+from judge.io.samples import Drawn, Piece, Question, Sample
 from judge.report.pictures import Album
 from judge.results.run_folder import Run
 
@@ -126,6 +126,9 @@ def _pieces(pieces: Sequence[Piece], album: Album, cut: int) -> list[Any]:
             made.append(clip(piece.text, cut))
         elif isinstance(piece, Picture):
             made.append(album.number(piece))
+        elif isinstance(piece, Drawn):
+            said = str(piece)
+            made.append({"d": said if len(said) <= cut else f"{said[:cut]}…"})
         else:
             made.append({"m": piece.name[:80]})
     return made

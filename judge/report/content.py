@@ -8,6 +8,7 @@ The sentences are made in `findings`, the drawings in `charts`; here they get th
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,7 +18,7 @@ from judge.core.request import Picture, Text
 from judge.core.verdict import Verdict
 from judge.errors import UserError
 from judge.io.presentation import Metric, View
-from judge.io.samples import Piece, Question, Sample
+from judge.io.samples import Drawn, Piece, Question, Sample
 from judge.report import charts, findings, published
 from judge.report.browser import clip
 from judge.report.findings import Fragments
@@ -87,6 +88,14 @@ class Section:
         return _counted(MODEL, [failed.get("reasons", {}) for failed in found])
 
     @property
+    def failures_within(self) -> list[tuple[str, str, list[int]]]:
+        """(who of a system failed, reason, how many in every run), as its answers say: the writer apart from the
+        painter."""
+        found = [Counter(map(_who_failed, entry.samples.values())) for entry in self.entries]
+        every = dict.fromkeys(key for counts in found for key in counts if key is not None)
+        return [(*key, [counts[key] for counts in found]) for key in every]
+
+    @property
     def notes(self) -> list[str]:
         """What results carry for their reader; one that all runs share is said once."""
         every = [(entry.name, note) for entry in self.entries for note in entry.result.get("notes", ())]
@@ -104,6 +113,11 @@ class Section:
         for entry in self.entries:
             names.setdefault(entry.result["signature"], []).append(entry.name)
         return [(", ".join(of), signature) for signature, of in names.items()]
+
+
+def _who_failed(sample: Sample) -> tuple[str, str] | None:
+    failed = sample.failed
+    return None if failed is None else (failed.get("by", "system"), failed.get("reason", ""))
 
 
 def _counted(reasons: Mapping[str, str], counts: Sequence[Mapping[str, int]]) -> list[tuple[str, str, list[int]]]:
@@ -309,6 +323,8 @@ def _shown(piece: Piece, album: Album) -> dict[str, Any]:
         copy = album.embedded(piece)
         address = album.addresses[album.number(piece)]
         return {"src": copy or address, "address": address}
+    if isinstance(piece, Drawn):
+        return {"drawn": str(piece)[:CARD_TEXT]}
     return {"missing": piece.name[:80]}
 
 

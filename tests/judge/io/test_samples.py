@@ -9,7 +9,7 @@ import pytest
 from judge.core.request import Picture, Text
 from judge.errors import UserError
 from judge.io import files, samples
-from judge.io.samples import Missing, Sample
+from judge.io.samples import Drawn, Missing, Sample
 
 
 def png(folder, name, content):
@@ -46,6 +46,37 @@ def test_written_and_read_back(two, tmp_path):
     assert first.answer == two[0].answer
     assert [picture.path.read_bytes() for picture in (*first.pictures, *second.pictures)] == [b"one", b"two"]
     assert all(picture.path.is_relative_to(out / "images") for picture in first.pictures)
+
+
+def test_how_a_picture_was_drawn_and_who_failed_come_back(tmp_path):
+    drawn = (Drawn("a cup", 7, 1.94), Drawn(prompt="x"), Drawn(seed=0), Drawn())
+    failed = {"reason": "call_failed", "by": "painter", "note": "503"}
+    told = Sample("a", 0, "X", (), (Text("So."), png(tmp_path / "data", "a.png", b"one"), *drawn), None, failed)
+    samples.write_samples(tmp_path, [told, Sample("b", 1, "X", (), ())])
+    rows = [json.loads(line) for line in (tmp_path / "samples.jsonl").read_text().splitlines()]
+    assert rows[0]["answer"][2:] == [
+        {"drawn": {"prompt": "a cup", "seed": 7, "seconds": 1.94}},
+        {"drawn": {"prompt": "x"}},
+        {"drawn": {"seed": 0}},
+        {"drawn": {}},
+    ]
+    assert (rows[0]["failed"], "failed" in rows[1]) == (failed, False)
+    first, second = samples.read_samples(tmp_path)
+    assert (first.answer[2:], first.failed, second.failed) == (drawn, failed, None)
+    assert [str(piece) for piece in drawn] == [
+        "drawn from: a cup · seed 7 · 1.9 s", "drawn from: x", "drawn · seed 0", "drawn",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "drawn", ["a cup", {"prompt": 3}, {"seed": "7"}, {"seed": True}, {"file": "/etc/passwd"}, None]
+)
+def test_what_does_not_say_how_a_picture_was_drawn_is_refused(tmp_path, drawn):
+    samples.write_samples(tmp_path, [Sample("a", 0, "X", (), (Drawn("x"),))])
+    path = tmp_path / "samples.jsonl"
+    path.write_text(path.read_text().replace('{"prompt": "x"}', json.dumps(drawn)))
+    with pytest.raises(UserError, match="drawn must have"):
+        samples.read_samples(tmp_path)
 
 
 @pytest.mark.parametrize(

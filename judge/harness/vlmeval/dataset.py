@@ -30,6 +30,7 @@ from judge.core.verdict import Verdict
 from judge.errors import UserError
 from judge.harness.session import Asked, Session, say
 from judge.harness.settings import Settings, read_settings
+from judge.harness.vlmeval.loaded import LOADED
 from judge.harness.vlmeval.predictions import Prediction, read_predictions
 from judge.harness.vlmeval.registration import wrapper
 from judge.results.run_info import Interleaving
@@ -42,8 +43,6 @@ class BenchmarkDataset(ImageBaseDataset):
     """What a benchmark's own module fills in: the table of names, how data is loaded and a record is asked."""
 
     BENCHMARK: ClassVar[Benchmark]
-    LOADED: ClassVar[dict[str, BenchmarkDataset]] = {}
-    """The dataset last made by every name: a system under test is asked all of its questions at once."""
     force_use_dataset_prompt = True
     """The protocol's prompt, whatever prompt of its own a model wrapper has."""
 
@@ -51,7 +50,7 @@ class BenchmarkDataset(ImageBaseDataset):
         # the base class reads image columns that we do not have; parameters named otherwise would receive CLI flags
         self.source, self.judge = self.open(dataset)
         super().__init__(dataset=dataset, skip_noimg=skip_noimg)
-        self.LOADED[dataset] = self
+        LOADED[dataset] = self
 
     def open(self, name: str) -> tuple[Dataset, str | None]:
         """The records behind the dataset name, and the judge to use where nobody names one. Raises UserError."""

@@ -17,7 +17,7 @@ from vlmeval.vlm.base import BaseModel
 
 from judge.errors import UserError
 from judge.harness.system_answers import SystemAnswers
-from judge.harness.vlmeval.dataset import BenchmarkDataset
+from judge.harness.vlmeval.loaded import LOADED
 
 VARIABLE, IMAGE_ROOT = "MMJUDGE_SYSTEM", "MMJUDGE_IMAGE_ROOT"
 _ROOTS: set[str] = set()
@@ -39,10 +39,10 @@ class MMJudgeSystem(BaseModel):
 
     def generate_inner(self, message: list[dict[str, str]], dataset: str | None = None) -> str:
         """The answer to one message, {"type", "value"} in order: the parts of the answer as JSON."""
-        if dataset not in BenchmarkDataset.LOADED:
+        if dataset is None or dataset not in LOADED:
             raise UserError(f"mmjudge_system answers the datasets of mmjudge, not {dataset!r}")
         if dataset not in self._texts:
-            source = BenchmarkDataset.LOADED[dataset]
+            source = LOADED[dataset]
             texts = self._answers.texts(dataset, source.BENCHMARK, source.source, range(len(source.source.records)))
             self._texts[dataset] = {_key(source.build_prompt(index)): text for index, text in texts.items()}
         return self._texts[dataset][_key(message)]

@@ -10,10 +10,8 @@ chat model that run.py puts into the arguments of multiple-choice sets is ignore
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import importlib.metadata
-import json
 import os
 import re
 import sys
@@ -32,8 +30,7 @@ from judge.harness.session import Asked, Session, say
 from judge.harness.settings import Settings, read_settings
 from judge.harness.vlmeval.loaded import LOADED
 from judge.harness.vlmeval.predictions import Prediction, read_predictions
-from judge.harness.vlmeval.registration import wrapper
-from judge.results.run_info import Interleaving
+from judge.harness.vlmeval.wrappers import interleaving
 
 INJECTED = frozenset({"gpt-4o-mini", "exact_matching", "extract_matching"})
 """Judges that run.py names by itself (`get_judge_kwargs`)."""
@@ -148,28 +145,7 @@ def _asked(eval_file: str, benchmark: Benchmark) -> Asked:
     arguments = {"argv": sys.argv[1:]}
     harness = {"name": "VLMEvalKit", "version": version, "arguments": arguments}
     model = Path(eval_file).parent.name or None
-    return Asked(model, harness, interleaving=_interleaving(Path(eval_file)), wording=benchmark.asked)
-
-
-def _interleaving(eval_file: Path) -> Interleaving:
-    """What the model's wrapper does: most pass on everything in order, the others the first picture only.
-
-    Upstream has a folder of the date between the model's and the file.
-    """
-    import vlmeval.config
-
-    named = {}
-    if "--config" in sys.argv[:-1]:
-        with contextlib.suppress(OSError, ValueError, AttributeError):
-            file = Path(sys.argv[sys.argv.index("--config") + 1])
-            models = json.loads(file.read_text(encoding="utf-8")).get("model", {})
-            named = {name.replace("/", "--"): row.get("class") for name, row in models.items()}
-    for folder in (eval_file.parent.name, eval_file.parent.parent.name):
-        cls = wrapper(folder, vlmeval.config, named.get(folder))
-        if cls is not None:
-            kept = getattr(cls, "INTERLEAVE", None)
-            return "unknown" if kept is None else "kept" if kept else "first picture only"
-    return "unknown"
+    return Asked(model, harness, interleaving=interleaving(Path(eval_file)), wording=benchmark.asked)
 
 
 def _version(distribution: str) -> str | None:

@@ -24,7 +24,8 @@ from judge.errors import UserError
 from judge.harness.after_import import after_import
 from judge.harness.ranks import this_rank
 from judge.harness.session import MOST
-from judge.harness.vlmeval.registration import install, wrapper
+from judge.harness.vlmeval.registration import install
+from judge.harness.vlmeval.wrappers import wrapper
 from judge.results.run_folder import RunFolder
 
 _HARMLESS = {None, "mode_infer"}

@@ -39,13 +39,6 @@ def register() -> None:
     _registered(config)
 
 
-def wrapper(model: str, config: ModuleType, named: str | None = None) -> Any:
-    """The wrapper class behind a model's name in VLMEvalKit's table, or called `named` in a `--config`, or None."""
-    import vlmeval.vlm
-
-    return getattr(vlmeval.vlm, named, None) if named else getattr(config.supported_VLM.get(model), "func", None)
-
-
 def _registered(config: ModuleType) -> None:
     import vlmeval.dataset as datasets
     import vlmeval.vlm as models

@@ -32,6 +32,7 @@ def ids(path) -> list[str]:
 
 
 def test_ask_and_score(tmp_path, capsys):
+    pytest.importorskip("torch", reason="the hf extra is not installed")
     out = tmp_path / "out a"
     mmie = ("--benchmark", "mmie", "--data", demo_dir())
     assert command("ask", system(tmp_path, "fail = [1]"), *mmie, "--out", out, "--limit", 4) == 3
@@ -101,6 +102,7 @@ def test_questions_are_written_with_their_pictures(tmp_path, capsys):
 
 
 def test_answers_become_the_official_list(tmp_path, capsys):
+    pytest.importorskip("torch", reason="the hf extra is not installed")
     out, official = tmp_path / "a", tmp_path / "official"
     mmie = ("--benchmark", "mmie", "--data", demo_dir())
     command("ask", system(tmp_path, "fail = [1]"), *mmie, "--out", out, "--max-unscored", 1)

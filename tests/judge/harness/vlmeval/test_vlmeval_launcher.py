@@ -112,7 +112,8 @@ def test_a_checkout_of_upstream_is_started_from_its_folder(tmp_path: Path) -> No
     package = tmp_path / "vlmeval"
     for name, text in {
         "__init__.py": "",
-        "config.py": "supported_VLM = {'mmjudge-hf': None, 'mmjudge_system': None}\nimport vlmeval.dataset, vlmeval.vlm\n",
+        "config.py": "supported_VLM = {'mmjudge-hf': None, 'mmjudge_system': None}\n"
+        "import vlmeval.dataset, vlmeval.vlm\n",
         "vlm/__init__.py": "",
         "dataset/__init__.py": "IMAGE_DATASET, DATASET_CLASSES, SUPPORTED_DATASETS = [], [], []\n"
         "supported_video_datasets = {}\n",

@@ -9,6 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import tiny_llava
+import tiny_painter
+from scripted_endpoint import ScriptedEndpoint, completion
 
 from judge import cli
 from mmie_tasks.demo import demo_dir, judge_dir
@@ -48,11 +51,12 @@ def verdicts(folder: Path) -> list[str]:
     return sorted((folder / "verdicts.jsonl").read_text().splitlines())
 
 
-def asked_and_scored() -> list[str]:
+def asked_and_scored(name: str = "mine") -> list[str]:
     mmie = ("--benchmark", "mmie", "--data", str(demo_dir()), "--max-unscored", "1")
-    assert cli.main(["ask", "mine.toml", *mmie, "--out", "asked"]) == 0
-    assert cli.main(["score", "asked/responses.jsonl", *mmie, "--judge", str(judge_dir()), "--out", "scored"]) == 0
-    return verdicts(Path("scored"))
+    asked, scored = f"{name}-asked", f"{name}-scored"
+    assert cli.main(["ask", "mine.toml", *mmie, "--out", asked]) == 0
+    assert cli.main(["score", f"{asked}/responses.jsonl", *mmie, "--judge", str(judge_dir()), "--out", scored]) == 0
+    return verdicts(Path(scored))
 
 
 def test_lmms_eval(system):
@@ -73,6 +77,32 @@ def test_lmms_eval(system):
     ran("-m", "lmms_eval", *given, "--tasks", "mmie_demo")
     assert Path("starts").read_text() == "xx"
     assert Path("out/mmie_demo/responses.jsonl").read_text().splitlines() == lines
+
+
+def test_a_writer_and_a_painter_in_lmms_eval(system):
+    pytest.importorskip("lmms_eval", reason="lmms-eval is not installed")
+    pytest.importorskip("diffusers", reason="diffusers is not installed")
+    painter = tiny_painter.build(system / "painter")
+
+    def write(number, body):
+        said = body["messages"][0]["content"][0]["text"].rpartition("The request:\n")[2]
+        return completion(f"See:\n<picture>{said[:40]}</picture>\nDone.")
+
+    with ScriptedEndpoint(write) as endpoint:
+        served = f'kind = "endpoint"\naddress = "{endpoint.url}"\nmodel = "w"'
+        local = (
+            f'kind = "transformers"\nmodel = "{tiny_llava.build(system / "llava")}"\ndevice = "cpu"\nmax_new_tokens = 8'
+        )
+        drawn = f'kind = "diffusers"\nmodel = "{painter}"\ndevice = "cpu"\nsteps = 2'
+        for name, writer, pictures in (("served", served, 15), ("local", local, 0)):
+            Path("mine.toml").write_text(f'kind = "describe"\n[writer]\n{writer}\n[painter]\n{drawn}\n')
+            given = ("--model", "mmjudge_system", "--model_args", f"config=mine.toml,out={name}")
+            done = ran("-m", "lmms_eval", *given, "--output_path", f"{name}-results", "--tasks", "mmie_demo")
+            results = Path(f"{name}-results/mmjudge/mmjudge_system/mmie_demo")
+            assert (results / "results.json").is_file(), done.stdout + done.stderr
+            assert verdicts(results) == asked_and_scored(name)
+            assert len(list(Path(f"{name}/mmie_demo/pictures").glob("*.png"))) == pictures
+        assert len(endpoint.asked) == 2 * 15
 
 
 def test_a_system_that_cannot_be_asked_ends_lmms_eval(system):

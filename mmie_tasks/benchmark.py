@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from judge.core.benchmark import Answer, Dataset, Profile, Summary
+from judge.core.condition import PLAIN, Condition
 from judge.core.failure import failed_call
 from judge.core.metric import Metric, headline
 from judge.core.question import Question
@@ -19,6 +20,7 @@ from judge.core.scale import Scale
 from judge.core.verdict import Verdict
 from judge.errors import UserError
 from mmie_tasks import judging, location, prompts, records, rubrics
+from mmie_tasks.conditions import CONDITIONS
 from mmie_tasks.demo import demo_dir
 from mmie_tasks.joining import answered, join
 from mmie_tasks.metrics import METRICS, SCALE, summarise
@@ -43,6 +45,7 @@ class MMIE:
     scale: Scale = SCALE
     judged = True
     task_dir = Path(__file__).parent / "lmms_eval"
+    conditions: Mapping[str, Condition] = CONDITIONS
     view = VIEW
     to_eval_items = staticmethod(to_eval_items)
 
@@ -53,12 +56,20 @@ class MMIE:
     def load(self, data: Path | None = None, *, images: bool = False) -> Dataset:
         return location.load_dataset(data, images=images)
 
-    def questions(self, dataset: Dataset, indices: Iterable[int] | None = None) -> list[Question]:
+    def questions(
+        self, dataset: Dataset, indices: Iterable[int] | None = None, condition: Condition = PLAIN
+    ) -> list[Question]:
         asked = range(len(dataset.records)) if indices is None else indices
-        return [prompts.question(dataset.records[index], index, dataset.image_root) for index in asked]
+        return [prompts.question(dataset, index, condition) for index in asked]
 
     def assess(
-        self, answers: Sequence[Answer], dataset: Dataset | None, profile: Profile, *, bare: bool = False
+        self,
+        answers: Sequence[Answer],
+        dataset: Dataset | None,
+        profile: Profile,
+        *,
+        bare: bool = False,
+        condition: Condition = PLAIN,
     ) -> list[Request | Verdict]:
         """A request for every answer that can be judged; pictures are fetched and unpacked if they are not there yet.
 
@@ -117,6 +128,9 @@ class MMIE:
 
     def summarise(self, verdicts: Sequence[Verdict], dataset: Dataset | None) -> Summary:
         return summarise(verdicts, dataset)
+
+    def stability(self, repeats: Sequence[Sequence[Verdict]]) -> Mapping[str, object]:
+        return {}
 
     def references(self, data: Path | None, n: int) -> list[Request]:
         """The first n questions of each category, answered by their references. data: None for the bundled demo."""

@@ -12,18 +12,23 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from judge.core.benchmark import Answer, Dataset, Profile, Summary
+from judge.core.condition import PLAIN, Condition
 from judge.core.failure import failed_call
 from judge.core.metric import Metric, headline
 from judge.core.question import Question
+from judge.core.reply import read_reply
 from judge.core.request import Request
 from judge.core.rubric import Rubric
 from judge.core.scale import Scale
 from judge.core.verdict import Verdict
 from judge.errors import UserError
 from mmvu_tasks import categories, extract, location, prompts
+from mmvu_tasks.conditions import CONDITIONS
+from mmvu_tasks.contract import read_contract
 from mmvu_tasks.metrics import METRICS, NO_OPTION, summarise
 from mmvu_tasks.presentation import VIEW
 from mmvu_tasks.records import Record
+from mmvu_tasks.stability import stability
 
 _SAME_DATA = "score the answers with the data they were made from (--data, or MMVU_DATA); editions differ"
 
@@ -43,6 +48,8 @@ class MMVU:
     scale: Scale = Scale(0, 1)
     judged = False
     task_dir = Path(__file__).parent / "lmms_eval"
+    conditions: Mapping[str, Condition] = CONDITIONS
+    stability = staticmethod(stability)
     view = VIEW
 
     @property
@@ -52,12 +59,20 @@ class MMVU:
     def load(self, data: Path | None = None, *, images: bool = False) -> Dataset:
         return location.load_dataset(data, images=images)
 
-    def questions(self, dataset: Dataset, indices: Iterable[int] | None = None) -> list[Question]:
+    def questions(
+        self, dataset: Dataset, indices: Iterable[int] | None = None, condition: Condition = PLAIN
+    ) -> list[Question]:
         asked = range(len(dataset.records)) if indices is None else indices
-        return [prompts.question(dataset.records[index], dataset.image_root) for index in asked]
+        return [prompts.question(dataset.records[index], dataset, condition) for index in asked]
 
     def assess(
-        self, answers: Sequence[Answer], dataset: Dataset | None, profile: Profile, *, bare: bool = False
+        self,
+        answers: Sequence[Answer],
+        dataset: Dataset | None,
+        profile: Profile,
+        *,
+        bare: bool = False,
+        condition: Condition = PLAIN,
     ) -> list[Request | Verdict]:
         """A verdict for every answer. The questions are always needed, their pictures never."""
         if dataset is None:
@@ -76,7 +91,7 @@ class MMVU:
                     record=_name(record), field="index", fix="keep one answer per question",
                 )  # fmt: skip
             seen[record.index] = answer
-            assessed.append(verdict(record, answer.response))
+            assessed.append(verdict(record, answer.response, condition))
         return assessed
 
     def rubric(self, name: str) -> Rubric:
@@ -107,13 +122,16 @@ class MMVU:
 BENCHMARK = MMVU()
 
 
-def verdict(record: Record, response: str | Sequence[object] | None) -> Verdict:
+def verdict(record: Record, response: str | Sequence[object] | None, condition: Condition = PLAIN) -> Verdict:
     """What the rule makes of one response; parts are read as their texts, a line each.
 
     A blank response is wrong: the model failed. One in which no option can be read is wrong as well (score 0, reason
     "no_option"), as the protocol has it. Where the call failed, there is no score. `score_reference` is what the
     published extraction makes of whatever stands in the file: blanks and failure texts are wrong answers to it.
+    Where a contract was asked for, `contract` says whether it is kept (`mmvu_tasks.contract`), and the letter is what
+    the answer says by it; an answer that says none so is read as any other. `info`: what a first call extracted.
     """
+    response, kept = read_reply(response)
     text = response if isinstance(response, str) else "\n".join(_texts(response))
     unscored = failed_call(response)
     if unscored == "call_failed" and text.strip() in record.options:
@@ -123,15 +141,30 @@ def verdict(record: Record, response: str | Sequence[object] | None) -> Verdict:
     if unscored is None and not text.strip():
         score, failure = 0, "empty_answer"
     elif unscored is None:
-        found = extract.careful(text, record.options)
-        details |= {"letter": found.letter, "rule": found.rule}
-        score = int(found.letter == record.ground_truth)
+        letter, rule = _letter(text, record, condition, details)
+        details |= {"letter": letter, "rule": rule}
+        score = int(letter == record.ground_truth)
     if unscored != "not_answered":  # something stands in the file
         reference = extract.reference(text)
         details |= {"letter_reference": reference, "score_reference": int(reference == record.ground_truth)}
     if details.get("letter", "") is None:
         details["reason"] = NO_OPTION
-    return Verdict(record.id, "rule", score, unscored, record.category, record.index, details=details, failure=failure)
+    return Verdict(
+        record.id, "rule", score, unscored, record.category, record.index, details={**details, **kept}, failure=failure
+    )
+
+
+def _letter(
+    text: str, record: Record, condition: Condition, details: dict[str, object]
+) -> tuple[str | None, str | None]:
+    """The letter of an answer, and the rule that found it; says in `details` whether a contract was kept."""
+    if condition.contract != "letter":
+        kept = read_contract(text, condition.contract, called=bool(condition.payload))
+        details["contract"] = dict(kept.details)
+        if kept.letter is not None:
+            return kept.letter, "contract"
+    found = extract.careful(text, record.options)
+    return found.letter, found.rule
 
 
 def _texts(response: object) -> Iterator[str]:

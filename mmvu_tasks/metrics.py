@@ -20,6 +20,7 @@ from judge.core.metric import Metric, Ratio, Unit
 from judge.core.verdict import Verdict
 from judge.results.estimates import estimates
 from mmvu_tasks.categories import LEVELS, NAMES
+from mmvu_tasks.contract_numbers import contract_numbers
 from mmvu_tasks.pairs import OUTCOMES, Joined, count_outcomes, half_of, join
 from mmvu_tasks.records import Record
 
@@ -108,7 +109,9 @@ def summarise(verdicts: Sequence[Verdict], dataset: Dataset | None) -> Summary:
 def _extra(joined: Joined, verdicts: Sequence[Verdict]) -> dict[str, object]:
     scored = [verdict for verdict in verdicts if verdict.score is not None]
     no_option = sum(verdict.details.get("reason") == NO_OPTION for verdict in scored)
+    contract = contract_numbers(verdicts, METRICS[0])
     return {
+        **({} if contract is None else {"contract": contract}),
         "pairs": {
             "whole": len(joined.pairs),
             "alone": len(joined.alone),

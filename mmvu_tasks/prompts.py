@@ -16,16 +16,24 @@ line ends as published.
 from __future__ import annotations
 
 import hashlib
+import json
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-from judge.core.question import Question, without_placeholders
-from judge.core.request import Picture, Text
+from judge.core.benchmark import Dataset
+from judge.core.condition import PLAIN, Condition, pick
+from judge.core.question import INFO, Question, without_placeholders
+from judge.core.request import Picture, Segment, Text
+from judge.errors import UserError
 from judge.io.jsonl import writable
+from mmvu_tasks import contract
 from mmvu_tasks.location import find_image
 from mmvu_tasks.records import Record
 
 DEFAULT = "direct"
+FIRST = "extract"
+"""The template of what a first call is asked, where there are two."""
 _FOLDER = Path(__file__).parent / "templates"
 
 
@@ -34,16 +42,40 @@ def text(record: Record, prompt: str = DEFAULT) -> str:
     return template(prompt).replace("{question}", record.question)
 
 
-def question(record: Record, root: Path | None, prompt: str = DEFAULT) -> Question:
+def question(record: Record, dataset: Dataset, condition: Condition = PLAIN) -> Question:
     """What is asked, in the wording of every way in: the picture, then the text, with nothing between them.
 
-    root: the folder of the data's pictures; None where nobody will open them. Raises UserError where the picture is
-    not to be had.
+    dataset: what the record is of; where its `image_root` is None nobody will open pictures. Raises UserError where the
+    picture is not to be had.
     """
-    name = record.image
-    picture = Picture(Path(name) if root is None else find_image(root, record), name)
-    asked = without_placeholders(writable(text(record, prompt)))
-    return Question(record.id, record.index, record.category, (picture, Text(asked)))
+    shown = _shown(record, dataset, condition)
+    asked = without_placeholders(writable(text(record, condition.template or DEFAULT)))
+    parts: list[Segment] = [] if shown is None else [shown]
+    first = [*parts, Text(template(FIRST))] if condition.procedure in ("cgr", "cgr_var") else []
+    parts.append(Text(asked))
+    return Question(record.id, record.index, record.category, tuple(parts), first=tuple(first))
+
+
+def _shown(record: Record, dataset: Dataset, condition: Condition) -> Picture | None:
+    if condition.picture == "swapped":
+        return _picture(_other(record, dataset.records), dataset.image_root)
+    return condition.show(_picture(record, dataset.image_root), record.id)
+
+
+def _picture(record: Record, root: Path | None) -> Picture:
+    return Picture(Path(record.image) if root is None else find_image(root, record), record.image)
+
+
+def _other(record: Record, records: Sequence[Record]) -> Record:
+    """The record whose picture is shown instead: of another category, the same for both questions of a pair."""
+
+    def suits(number: int) -> bool:
+        return records[number].category != record.category and records[number].image != record.image
+
+    number = pick(record.id, len(records), suits)
+    if number is None:
+        raise UserError("there is no picture of another category to show instead", record=record.id, field="image")
+    return records[number]
 
 
 def identity(prompt: str = DEFAULT) -> str:
@@ -53,5 +85,10 @@ def identity(prompt: str = DEFAULT) -> str:
 
 @cache
 def template(prompt: str) -> str:
-    """The text of a template, without the line end of its file."""
-    return (_FOLDER / f"{prompt}.txt").read_text(encoding="utf-8").removesuffix("\n")
+    """The text of a template, without the line end of its file; what it says of a contract is filled in.
+
+    `{info}` becomes `INFO`, where what a first call said goes.
+    """
+    text = (_FOLDER / f"{prompt}.txt").read_text(encoding="utf-8").removesuffix("\n")
+    text = text.replace("{schema}", json.dumps(contract.schema())).replace("{tool}", json.dumps(contract.function()))
+    return text.replace("{info}", INFO)

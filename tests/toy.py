@@ -18,6 +18,7 @@ from judge import cli
 from judge.commands import options
 from judge.commands import score as score_command
 from judge.core.benchmark import Answer, Dataset, Source, Summary
+from judge.core.condition import PLAIN, Condition
 from judge.core.metric import Metric, Ratio, headline, scores
 from judge.core.question import Question
 from judge.core.request import Picture, Request, Text
@@ -51,15 +52,24 @@ class Toy:
     scale: Scale = JUDGE_SCALE
     judged: bool = True
     task_dir: Path = Path()
+    conditions: Mapping[str, Condition] = dataclasses.field(default_factory=dict)
 
     def load(self, data: Path | None = None, *, images: bool = False) -> Dataset:
         return Dataset(Source(self.repo, "local:0123", "v1"), [], data)
 
-    def questions(self, dataset: Dataset, indices: Iterable[int] | None = None) -> list[Question]:
+    def questions(
+        self, dataset: Dataset, indices: Iterable[int] | None = None, condition: Condition = PLAIN
+    ) -> list[Question]:
         return []
 
     def assess(
-        self, answers: Sequence[Answer], dataset: Dataset | None, profile: str, *, bare: bool = False
+        self,
+        answers: Sequence[Answer],
+        dataset: Dataset | None,
+        profile: str,
+        *,
+        bare: bool = False,
+        condition: Condition = PLAIN,
     ) -> list[Request | Verdict]:
         return [self._assess(answer, bare) for answer in answers]
 
@@ -86,6 +96,9 @@ class Toy:
 
     def check_verdict(self, verdict: Verdict) -> None:
         """Every verdict on the scale counts."""
+
+    def stability(self, repeats: Sequence[Sequence[Verdict]]) -> Mapping[str, object]:
+        return {}
 
     def summarise(self, verdicts: Sequence[Verdict], dataset: Dataset | None) -> Summary:
         scores = [verdict.score for verdict in verdicts if verdict.score is not None]

@@ -54,6 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--partial", action="store_true", help="only the questions in FILE were asked; without it others are unscored")
     add("--model", metavar="NAME", help="the model that answered, for the record (default: what FILE says)")
+    add("--condition", metavar="NAME", help="what was asked under: blind, json, … (default: what FILE says, else none)")
     options.add(parser, "--max-unscored", help="exit with 3 above this share (default: 5%%)")
     add("--retry-unscored", action="store_true", help="judge again all that an earlier run left unscored")
     add("--keep-images", action="store_true", help="keep all pictures for the report, not only few or singled-out ones")
@@ -71,6 +72,7 @@ def run(args: argparse.Namespace) -> int:
         keep_images=args.keep_images,
         partial=args.partial,
         model=args.model,
+        condition=args.condition,
     )
     if args.dry_run:
         return _dry_run(benchmark, args, how)

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from judge.core.condition import PLAIN, Condition
 from judge.core.estimate import Estimate
 from judge.core.metric import Metric
 from judge.core.question import Question
@@ -97,6 +98,8 @@ class Benchmark(Protocol):
     """Whether answers go to the judge (MMIE) or a rule decides (MMVU)."""
     task_dir: Path
     """Folder of lmms-eval task files."""
+    conditions: Mapping[str, Condition]
+    """Other conditions that the same questions can be asked under, by name; {} for none."""
 
     @property
     def asked(self) -> str:
@@ -110,7 +113,9 @@ class Benchmark(Protocol):
         """
         ...
 
-    def questions(self, dataset: Dataset, indices: Iterable[int] | None = None) -> list[Question]:
+    def questions(
+        self, dataset: Dataset, indices: Iterable[int] | None = None, condition: Condition = PLAIN
+    ) -> list[Question]:
         """What a model is asked, in the one wording that every way in sends; of the records at `indices`, else of all.
 
         Pictures are looked for below `dataset.image_root`; where that is None nobody will open them, and a path is the
@@ -119,12 +124,19 @@ class Benchmark(Protocol):
         ...
 
     def assess(
-        self, answers: Sequence[Answer], dataset: Dataset | None, profile: Profile, *, bare: bool = False
+        self,
+        answers: Sequence[Answer],
+        dataset: Dataset | None,
+        profile: Profile,
+        *,
+        bare: bool = False,
+        condition: Condition = PLAIN,
     ) -> list[Request | Verdict]:
         """One verdict (a rule decided, or nothing to judge) or one request for every answer, in order.
 
         dataset None: only where answers bring their own record, or `bare` is set. bare: do not look at questions or
-        images (an engine that replays needs none). Raises UserError for duplicate, unknown or disagreeing ids.
+        images (an engine that replays needs none). condition: what the questions were asked under. Raises UserError
+        for duplicate, unknown or disagreeing ids.
         """
         ...
 
@@ -148,6 +160,10 @@ class Benchmark(Protocol):
 
         Raises ValueError for verdicts that do not go together.
         """
+        ...
+
+    def stability(self, repeats: Sequence[Sequence[Verdict]]) -> Mapping[str, Any]:
+        """How alike the answers to the same questions are, asked twice or more; {} for nothing to say."""
         ...
 
 

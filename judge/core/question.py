@@ -34,13 +34,17 @@ _MARK = re.compile(
 """What stands for a picture, or for the beginning or end of one, in the text of some model of transformers 5 or of
 lmms-eval 0.7.3."""
 
+INFO = "\N{OBJECT REPLACEMENT CHARACTER}info\N{OBJECT REPLACEMENT CHARACTER}"
+"""Where what a first call said goes in the text of the second (`Question.with_info`)."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Question:
     """One question of a benchmark. index: its 0-based position in the published file; an id may be shared by several.
 
     parts: see `as_parts`; a picture's `path` is where it lies, its `name` as the record has it. missing: a message for
-    each picture that is not to be had, and without which the question is asked.
+    each picture that is not to be had, and without which the question is asked. first: the parts of a call that comes
+    before it, whose answer goes where a text of `parts` has `INFO`; empty where there is one call.
     """
 
     id: str
@@ -48,6 +52,7 @@ class Question:
     category: str
     parts: tuple[Segment, ...]
     missing: tuple[str, ...] = ()
+    first: tuple[Segment, ...] = ()
 
     @property
     def pictures(self) -> tuple[Picture, ...]:
@@ -57,6 +62,16 @@ class Question:
     def text(self, placeholder: str = IMAGE_PLACEHOLDER) -> str:
         """The parts as one string, with `placeholder` for each picture."""
         return "".join(part.text if isinstance(part, Text) else placeholder for part in self.parts)
+
+    def first_call(self) -> Question:
+        """The question of the call that comes before."""
+        return dataclasses.replace(self, parts=self.first, first=())
+
+    def with_info(self, info: str) -> Question:
+        """The question after the first call, which said `info`."""
+        said = without_placeholders(info.strip()).replace(INFO, "")
+        parts = (Text(part.text.replace(INFO, said, 1)) if isinstance(part, Text) else part for part in self.parts)
+        return dataclasses.replace(self, parts=tuple(parts), first=())
 
 
 def as_parts(steps: Iterable[str | Picture]) -> tuple[Segment, ...]:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from judge.core.benchmark import Answer, Benchmark, Dataset
+from judge.core.condition import PLAIN, Condition
 from judge.core.foreign_text import shown
 from judge.core.request import Request
 from judge.core.rubric import Rubric
@@ -34,7 +35,7 @@ from judge.io.presentation import keep_samples
 from judge.io.verdicts import read_verdicts
 from judge.results.repeats import FILE as REPEATS
 from judge.results.repeats import folder_of_repeat, repeats_table, summarise_repeats, write_repeats
-from judge.results.result import Result, build_result
+from judge.results.result import Result, build_result, note_condition
 from judge.results.run_folder import RESULTS, RunFolder
 from judge.results.run_info import Interleaving, RunInfo, describe_answers
 from judge.results.terminal import engine_failures, result_table
@@ -66,7 +67,7 @@ class Asked:
     version and arguments, for the record. partial: only some of the questions are asked. freed: the object of the model
     under test where it is asked nothing more once judging begins, so that the judge may have its memory. interleaving:
     what the model's class makes of texts and pictures that take turns. wording: how questions are worded, None where
-    nobody knows."""
+    nobody knows. condition: what they are asked under."""
 
     model: str | None = None
     harness: Mapping[str, Any] | None = None
@@ -74,6 +75,7 @@ class Asked:
     freed: object = None
     interleaving: Interleaving = "unknown"
     wording: str | None = None
+    condition: Condition = PLAIN
 
 
 class Session:
@@ -128,7 +130,7 @@ class Session:
         try:
             self._open()
             bare = self._engine is not None and not self._engine.reads
-            assessed = self.benchmark.assess(answers, self.dataset, self.settings.profile, bare=bare)
+            assessed = self._assess(answers, bare=bare)
             for position, item in enumerate(assessed):
                 if isinstance(item, Request):
                     requests[position] = item
@@ -152,7 +154,7 @@ class Session:
         identity: Mapping[str, str] = {}
         if self.benchmark.judged:
             identity = self._engine.identity if self._engine is not None else {"judge": self.judge, "engine": "none"}
-        asking = Asking(self.asked.wording or UNKNOWN, part)
+        asking = Asking(self.asked.wording or UNKNOWN, part, self.asked.condition)
         return make_signature(
             self.benchmark, self.dataset.source, self.settings.profile, self._rubric, identity, asking
         )
@@ -178,9 +180,11 @@ class Session:
             if len(done) < len(results):
                 return  # `publish` has said why
             title = f"{self.benchmark.title} ({self.task})"
-            say(repeats_table(summarise_repeats(done), title, self.benchmark.headline))
+            stability = self.benchmark.stability(verdicts)
+            summary = summarise_repeats(done, stability)
+            say(repeats_table(summary, title, self.benchmark.headline))
             if whole is not None:
-                say(str(write_repeats(whole, done)))
+                say(str(write_repeats(whole, summary)))
         except Exception as error:
             say(f"mmjudge: results of {self.task} not written: {type(error).__name__}: {error}")
 
@@ -202,6 +206,7 @@ class Session:
             verdicts, part = self._complete(verdicts)
             source, run = self.dataset.source, info.to_json(ENGINE_PACKAGES)
             result = build_result(self.benchmark, verdicts, self.dataset, source, self._signature(part), run=run)
+            result = note_condition(result, self.asked.condition)
             say(result_table(result, f"{self.benchmark.title} ({self.task})", self.benchmark.headline))
             for line in self._advice(result, verdicts):
                 say(line)
@@ -225,9 +230,13 @@ class Session:
         root = self.settings.image_root
         answers, part = complete([Answer(v.id, v.index, None, root) for v in verdicts], self.dataset,
                                  partial=self.asked.partial or self.settings.partial)  # fmt: skip
-        missing = self.benchmark.assess(answers[len(verdicts) :], self.dataset, self.settings.profile)
+        missing = self._assess(answers[len(verdicts) :])
         decided = (item for item in missing if isinstance(item, Verdict))
         return [*verdicts, *(dataclasses.replace(v, key=rule_key(v, self.signature)) for v in decided)], part
+
+    def _assess(self, answers: Sequence[Answer], *, bare: bool = False) -> list[Request | Verdict]:
+        profile, condition = self.settings.profile, self.asked.condition
+        return self.benchmark.assess(answers, self.dataset, profile, bare=bare, condition=condition)
 
     def _advice(self, result: Mapping[str, Any], verdicts: Sequence[Verdict]) -> Iterator[str]:
         """What the engine failed at, what mends pictures that were not found, with the first of them, and where most

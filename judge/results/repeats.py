@@ -5,7 +5,8 @@
 
     {"benchmark": "mmie", "signature": "benchmark:mmie|…", "repeats": 3, "folders": ["repeat-1", "repeat-2", …],
      "metrics": {"score": {"mean": 63.6, "sd": 1.2, "ci_low": 51.2, "ci_high": 74.9, "values": [62.4, 63.6, 64.8]}, …},
-     "categories": {"SA": {"score": {…}}, …}}
+     "categories": {"SA": {"score": {…}}, …},
+     "stability": {"repeats": 3, "flip_rate": {…}, "agreement": {…}, "majority": {…}}}     (mmvu_tasks.stability)
 
 `sd` is the standard deviation between repeats (n - 1 in the denominator): what sampling the answers again changes. The
 interval says what other questions would change, and is the mean of the repeats' own: answers to one question vary
@@ -31,8 +32,9 @@ def folder_of_repeat(number: int) -> str:
     return f"repeat-{number}"
 
 
-def summarise_repeats(results: Sequence[Result]) -> dict[str, Any]:
-    """The content of `repeats.json`. results: of every repeat, in order, two or more."""
+def summarise_repeats(results: Sequence[Result], stability: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The content of `repeats.json`. results: of every repeat, in order, two or more; stability: see
+    `judge.core.benchmark.Benchmark.stability`."""
     first = results[0]
     return {
         "benchmark": first["benchmark"],
@@ -43,14 +45,15 @@ def summarise_repeats(results: Sequence[Result]) -> dict[str, Any]:
         "categories": {
             name: _spread([result["categories"].get(name, {}) for result in results]) for name in first["categories"]
         },
+        **({"stability": dict(stability)} if stability else {}),
     }
 
 
-def write_repeats(folder: Path, results: Sequence[Result]) -> Path:
-    """Write `folder/repeats.json` and return its path. Raises UserError."""
+def write_repeats(folder: Path, summary: Mapping[str, Any]) -> Path:
+    """Write `summarise_repeats` as `folder/repeats.json` and return its path. Raises UserError."""
     path = folder / FILE
     try:
-        files.write_json(path, summarise_repeats(results))
+        files.write_json(path, dict(summary))
     except OSError as error:
         raise files.cannot_write(path, error) from error
     return path
@@ -69,7 +72,26 @@ def repeats_table(summary: Mapping[str, Any], title: str, headline: Sequence[str
         interval = f"[{row['ci_low']:.2f}, {row['ci_high']:.2f}]"
         values = ", ".join("-" if value is None else f"{value:.2f}" for value in row["values"])
         lines.append(f"{name:<12}{row['mean']:>8.2f}{sd:>8}{interval:>18}   {values}")
-    return "\n".join(lines)
+    return "\n".join([*lines, *_stability(summary.get("stability", {}))])
+
+
+def _stability(found: Mapping[str, Any]) -> list[str]:
+    """Two lines on how alike the answers are, where somebody counted."""
+    if not found or found["flip_rate"]["value"] is None:
+        return []
+    flips, alike, majority = found["flip_rate"], found["agreement"], found["majority"]["RA"]
+    return [
+        "",
+        f"answers that change between repeats: {_said(flips)} of {flips['n']} questions; two answers agree: "
+        f"{_said(alike)}",
+        f"RA of the answer given most often: {_said(majority)} of {majority['n']} pairs",
+    ]
+
+
+def _said(estimate: Mapping[str, Any]) -> str:
+    if estimate["value"] is None:
+        return "-"
+    return f"{estimate['value']:.1f}% [{estimate['ci_low']:.1f}, {estimate['ci_high']:.1f}]"
 
 
 def _spread(estimates: Sequence[Mapping[str, Mapping[str, Any]]]) -> dict[str, dict[str, Any]]:

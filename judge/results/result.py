@@ -12,6 +12,7 @@
 The same verdicts give the same values: what differs between two runs of the same stands in `run` alone. What a
 benchmark adds of its own stands beside these (`Summary.extra`): `bounds`, the scores with every unscored answer at 0
 and at 6; `chance`, the values that guessing gets; `no_option`, how many answers are wrong because they name no option.
+`condition` is there where the questions were asked under one (`judge.core.condition.Condition.to_json`).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import Any
 
 from judge.core import failure
 from judge.core.benchmark import Benchmark, Dataset, Source
+from judge.core.condition import Condition
 from judge.core.estimate import Estimate
 from judge.core.signature import Signature
 from judge.core.verdict import Verdict
@@ -75,6 +77,11 @@ def build_result(
     }
     extra = {name: value for name, value in summary.extra.items() if name not in result}
     return {**result, **extra, "notes": notes, "run": dict(run) if run is not None else None}
+
+
+def note_condition(result: Result, condition: Condition) -> Result:
+    """`result` with the condition that its questions were asked under; as it is where there is none."""
+    return result if condition.plain else {**result, "condition": condition.to_json()}
 
 
 def _estimates(metrics: Mapping[str, Estimate]) -> dict[str, Any]:

@@ -113,9 +113,18 @@ def name_of_wording(file: str | Path) -> str | None:
 
     lmms-eval copies it from our task files into its DATE_results.json; `mmjudge ask` writes it into system.json.
     """
+    return _said_beside(file, "asked")
+
+
+def name_of_condition(file: str | Path) -> str | None:
+    """The condition under which the questions were asked, by name and hash, as `name_of_wording`."""
+    return _said_beside(file, "condition")
+
+
+def _said_beside(file: str | Path, name: str) -> str | None:
     beside, task = _beside(file)
     try:
-        said = beside["configs"][task]["metadata"]["asked"] if task else beside["asked"]
+        said = beside["configs"][task]["metadata"][name] if task else beside[name]
     except (KeyError, TypeError):
         return None
     return said if isinstance(said, str) and _WORDING.fullmatch(said) else None

@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from judge.core import failure, score_text
 from judge.core.benchmark import Benchmark, Profile, Source
+from judge.core.condition import PLAIN, Condition
 from judge.core.request import Request
 from judge.core.rubric import Rubric
 from judge.core.signature import Signature
@@ -60,10 +61,12 @@ def default_rubric(judge: str) -> str:
 @dataclasses.dataclass(frozen=True)
 class Asking:
     """How the answers came about. wording: name and hash of the form in which questions were put to the model
-    (`judge.core.question.wording`); part: where only some of the questions were asked."""
+    (`judge.core.question.wording`); part: where only some of the questions were asked; condition: what they were asked
+    under."""
 
     wording: str = UNKNOWN
     part: Part | None = None
+    condition: Condition = PLAIN
 
 
 def make_signature(
@@ -91,7 +94,10 @@ def make_signature(
             parts["rubric"] = rubric.label
         parts |= {**(identity or {}), "parse": score_text.VERSION}
     parts["failures"] = failure.VERSION
-    parts |= {**benchmark.signature_parts(profile), "asked": asking.wording, "version": __version__}
+    parts |= {**benchmark.signature_parts(profile), "asked": asking.wording}
+    if not asking.condition.plain:
+        parts["condition"] = asking.condition.identity
+    parts["version"] = __version__
     return Signature({name: value.replace("|", "_").replace("\n", " ") for name, value in parts.items()})
 
 

@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from judge.core.benchmark import Answer, Benchmark, Dataset, Profile, Source, find
+from judge.core.condition import PLAIN, Condition, find_condition
 from judge.core.request import Request
 from judge.core.signature import Signature
 from judge.core.verdict import Verdict
@@ -29,9 +30,9 @@ from judge.errors import UserError
 from judge.io.files import write_json_lines
 from judge.io.presentation import keep_samples
 from judge.io.responses import read_responses
-from judge.results.result import build_result
+from judge.results.result import build_result, note_condition
 from judge.results.run_folder import Run, RunFolder
-from judge.results.run_info import RunInfo, describe_answers, name_of_model, name_of_wording
+from judge.results.run_info import RunInfo, describe_answers, name_of_condition, name_of_model, name_of_wording
 from judge.scoring.coverage import complete
 from judge.scoring.grader import Grader
 from judge.scoring.journal import Journal
@@ -57,8 +58,8 @@ class ScoreOptions:
     the judge; None for the one that the judge was trained on. profile: "strict", or "reference" as the official
     scripts do. engine: how the judge is loaded. retry_unscored: judge again what an earlier run left unscored.
     keep_images: keep all pictures for reports, not only few or singled-out ones. partial: only the questions that have
-    an answer were asked; without it, the others are unscored. model: name of the model that answered; None for what
-    the file says.
+    an answer were asked; without it, the others are unscored. model: name of the model that answered; condition: of
+    what the questions were asked under; None for what the file says.
     """
 
     image_root: Path | None = None
@@ -69,6 +70,7 @@ class ScoreOptions:
     keep_images: bool = False
     partial: bool = False
     model: str | None = None
+    condition: str | None = None
 
 
 DEFAULTS = ScoreOptions()
@@ -97,7 +99,7 @@ class Scoring:
 
     given: the answers of the file. assessed: what rules decide, and a request for the judge where they do not, one for
     every question (`judge.scoring.coverage`). dataset: None where nobody needs the questions. source: where the
-    questions came from, None if nobody looked.
+    questions came from, None if nobody looked. condition: what the questions were asked under.
     """
 
     benchmark: Benchmark
@@ -108,6 +110,7 @@ class Scoring:
     grader: Grader
     options: ScoreOptions
     info: RunInfo
+    condition: Condition = PLAIN
 
     def check_folder(self, folder: RunFolder) -> None:
         """Raise UserError where `folder` holds another run. Nothing is changed.
@@ -133,6 +136,7 @@ class Scoring:
         verdicts = judge_answers(self.assessed, self.grader, journal, retry_unscored=self.options.retry_unscored)
         run = self.info.to_json(ENGINE_PACKAGES if self.grader.reads else ())
         result = build_result(self.benchmark, verdicts, self.dataset, self.source, self.grader.signature, run=run)
+        result = note_condition(result, self.condition)
         keep = self.options.keep_images
         keep_samples(folder.path, self.benchmark, self.given, self.dataset, verdicts, keep_images=keep)
         return Run(folder.path, folder.keep_results(result), verdicts)
@@ -196,11 +200,13 @@ def prepare_scoring(
         engine = engine or load_engine(str(judge), options.engine)
     identity = engine.identity if engine is not None else {}
     every, part = complete(answers, dataset, partial=options.partial)
-    asking = Asking(name_of_wording(file) or UNKNOWN, part)
+    condition = _condition(file, benchmark, options)
+    asking = Asking(name_of_wording(file) or condition.wording or UNKNOWN, part, condition)
     signature = make_signature(benchmark, source, options.profile, rubric, identity, asking)
     grader = Grader(engine, rubric, options.profile, signature)
-    assessed = benchmark.assess(every, dataset, options.profile, bare=grader.needs_no_questions)
-    return Scoring(benchmark, answers, assessed, dataset, source, grader, options, info)
+    bare = grader.needs_no_questions
+    assessed = benchmark.assess(every, dataset, options.profile, bare=bare, condition=condition)
+    return Scoring(benchmark, answers, assessed, dataset, source, grader, options, info, condition)
 
 
 def write_requests(
@@ -218,7 +224,8 @@ def write_requests(
     answers = read_responses(file, options.image_root)
     dataset = _questions(benchmark, answers, None if data is None else Path(data), bare=False)
     requests, dropped = [], []
-    for item in benchmark.assess(answers, dataset, options.profile):
+    condition = _condition(file, benchmark, options)
+    for item in benchmark.assess(answers, dataset, options.profile, condition=condition):
         if isinstance(item, Request):
             requests.append(item.to_json())
         else:
@@ -227,6 +234,12 @@ def write_requests(
     write_json_lines(folder.requests, requests)
     write_json_lines(folder.dropped, dropped)
     return len(requests), len(dropped)
+
+
+def _condition(file: str | Path, benchmark: Benchmark, options: ScoreOptions) -> Condition:
+    """What the questions were asked under: as told, else as it stands beside the file."""
+    name = options.condition or name_of_condition(file)
+    return find_condition(benchmark.conditions, name) if name else PLAIN
 
 
 def _judge_folder(judge: str, options: EngineOptions) -> str:

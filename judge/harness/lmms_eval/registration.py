@@ -66,7 +66,8 @@ def take_over(module: ModuleType) -> None:
 
 
 def wrap(manager: Any) -> None:
-    """Let `manager.initialize_tasks`, where the index of tasks is made, add ours."""
+    """Let `manager.initialize_tasks`, where the index of tasks is made, add ours, and `_get_config` make those that
+    have no file: the conditions of a benchmark's."""
     original = manager.initialize_tasks
     if getattr(original, _MARK, False):
         return
@@ -76,7 +77,18 @@ def wrap(manager: Any) -> None:
         index = original(self, include_path=include_path, include_defaults=include_defaults)
         return with_ours(self, index) if include_defaults else index
 
+    configuration = manager._get_config
+
+    @functools.wraps(configuration)
+    def _get_config(self: Any, name: str) -> dict[str, Any]:
+        from judge.harness.lmms_eval.conditions import CONDITION, configured
+
+        config: dict[str, Any] = configuration(self, name)
+        condition = self.task_index[name].get(CONDITION)
+        return config if condition is None else configured(config, name, condition)
+
     setattr(initialize_tasks, _MARK, True)
+    manager._get_config = _get_config
     manager.initialize_tasks = initialize_tasks
 
 
@@ -115,11 +127,13 @@ def with_ours(manager: Any, index: dict[str, Any]) -> dict[str, Any]:
 
 
 def _tasks_of(manager: Any, point: EntryPoint) -> dict[str, Any]:
-    folder = point.load().task_dir
-    tasks: dict[str, Any] = manager._get_task_and_group(str(folder))
+    from judge.harness.lmms_eval.conditions import entries
+
+    benchmark = point.load()
+    tasks: dict[str, Any] = manager._get_task_and_group(str(benchmark.task_dir))
     if point.name not in tasks:
-        raise FileNotFoundError(f"no task file for it in {folder}")
-    return tasks
+        raise FileNotFoundError(f"no task file for it in {benchmark.task_dir}")
+    return {**tasks, **dict(entries(benchmark, tasks))}
 
 
 def _benchmarks() -> list[EntryPoint]:

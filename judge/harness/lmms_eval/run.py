@@ -45,6 +45,7 @@ class Run:
     every question is asked. image_root: the folder below which the model's pictures
     lie, as its class says; declared: the one that the model's arguments name. asked: of whom, and whether all
     questions are. tracker: lmms-eval's own, which knows its folder for this model when the run ends.
+    model: the object of the model under test, None outside `simple_evaluate`.
     """
 
     predict_only: bool = False
@@ -56,6 +57,7 @@ class Run:
     declared: Path | None = None
     asked: Asked = dataclasses.field(default_factory=Asked)
     tracker: Any = None
+    model: Any = None
 
     @property
     def folder(self) -> str:
@@ -105,6 +107,7 @@ def _of_arguments(given: Mapping[str, Any]) -> Run:
         declared=Path(found[1]).expanduser().absolute() if found else None,
         asked=_asked(given, interleaving(model) if asks else "unknown"),
         tracker=given.get("evaluation_tracker"),
+        model=model,
     )
 
 

@@ -27,6 +27,7 @@ class SystemModel(lmms):
 
     is_simple = False
     interleaving = "kept"
+    asks_as_published = True
 
     def __init__(self, config: str | None = None, out: str | None = None, retry_failed: Any = False, **_: Any) -> None:
         super().__init__()

@@ -19,17 +19,19 @@ from pathlib import Path
 from typing import Any
 
 from judge.core.benchmark import Answer, Benchmark, Dataset
+from judge.core.condition import PLAIN, Condition
 from judge.core.failure import NOT_ANSWERED
 from judge.core.metric import UNSCORED, Metric
 from judge.core.question import Question
-from judge.core.request import Text
 from judge.errors import UserError
+from judge.harness.lmms_eval.asking import as_messages, as_text, as_visuals
+from judge.harness.lmms_eval.conditions import condition_for, conduct_of, takes_conduct
 from judge.harness.lmms_eval.deferred import Item, Queue, answers, verdicts
-from judge.harness.lmms_eval.model_classes import changed, simple_text
+from judge.harness.lmms_eval.model_classes import changed
+from judge.harness.lmms_eval.procedures import conduct
 from judge.harness.lmms_eval.run import Refusal, Run, running
 from judge.harness.session import Session, say
 from judge.harness.settings import Settings, read_settings
-from judge.io.image_paths import ImageRefused
 from judge.results.estimates import estimate
 
 TASK_COLUMN = "mmjudge_task"
@@ -57,6 +59,30 @@ class EveryAnswer:
     def apply(self, resps: Iterable[Sequence[str]], docs: Any) -> Iterator[Any]:
         """The answers of every document; of one, or none, as lmms-eval's own filter gives them."""
         return (given if len(given) > 1 else (given[0] if given else "") for given in map(list, resps))
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class Documents:
+    """The `process_docs` of a task, which lmms-eval calls with the stub that it loaded."""
+
+    tasks: Tasks
+    name: str
+    load: Callable[[bool], Dataset]
+    judge: str | None = None
+    condition: Condition = PLAIN
+
+    def __call__(self, stub: Any) -> Any:
+        return self.tasks.load_documents(self)
+
+    def under(self, name: str, condition: Condition) -> Documents:
+        """The same data asked under a condition, as the task `name`."""
+        return dataclasses.replace(self, name=name, condition=condition)
+
+    def __deepcopy__(self, memo: Any) -> Documents:
+        return self  # lmms-eval copies its configuration with every function in it
+
+    def __repr__(self) -> str:
+        return f"Documents({self.name!r}, {self.condition.identity})"
 
 
 class Tasks:
@@ -103,7 +129,7 @@ class Tasks:
             # nobody looks at the pictures of a model that replays
             dataset = session.dataset if run.asks else dataclasses.replace(session.dataset, image_root=None)
             try:
-                (question,) = self._benchmark.questions(dataset, [index])
+                (question,) = self._benchmark.questions(dataset, [index], session.asked.condition)
             except UserError as error:
                 raise Refusal(error) from None
             for missing in question.missing:
@@ -112,57 +138,50 @@ class Tasks:
         return self._questions[name, index]
 
     def doc_to_text(self, doc: Mapping[str, Any]) -> str:
-        """For models that take text and pictures apart; the pictures are those of `doc_to_visual`, in their order."""
-        run = self._loaded[doc[TASK_COLUMN]][1]
-        return simple_text(self.question(doc), run.asked.interleaving, numbered=run.numbered)
+        """See `judge.harness.lmms_eval.asking.as_text`."""
+        return as_text(self.question(doc), self._loaded[doc[TASK_COLUMN]][1])
 
     def doc_to_visual(self, doc: Mapping[str, Any]) -> list[Any]:
-        """The opened pictures of the question, RGB; a blank one for a class that fails at a question without any."""
-        pictures = [_opened(picture.path) for picture in self.question(doc).pictures]
-        return pictures or ([_blank()] if self._loaded[doc[TASK_COLUMN]][1].needs_picture else [])
+        """See `judge.harness.lmms_eval.asking.as_visuals`."""
+        return as_visuals(self.question(doc), self._loaded[doc[TASK_COLUMN]][1])
 
     def doc_to_messages(self, doc: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """For chat models: one user turn, text and pictures in their order; as `doc_to_visual` with none."""
-        question = self.question(doc)
-        content: list[dict[str, Any]] = [
-            {"type": "text", "text": part.text}
-            if isinstance(part, Text)
-            else {"type": "image", "url": _opened(part.path)}
-            for part in question.parts
-        ]
-        if not question.pictures and self._loaded[doc[TASK_COLUMN]][1].needs_picture:
-            content.insert(0, {"type": "image", "url": _blank()})
-        return [{"role": "user", "content": content}]
+        """See `judge.harness.lmms_eval.asking.as_messages`."""
+        return as_messages(self.question(doc), self._loaded[doc[TASK_COLUMN]][1])
 
-    def documents(self, name: str, load: Callable[[bool], Dataset], judge: str | None = None) -> Callable[[Any], Any]:
-        """The `process_docs` of the task `name`: checks data and judge, before anything is generated.
+    def documents(self, name: str, load: Callable[[bool], Dataset], judge: str | None = None) -> Documents:
+        """The `process_docs` of the task `name`.
 
         load: the data; pictures, too, if its argument says that something will be asked. judge: used where the
-        environment names none. What it is called with, and ignores, is the stub; it returns a `datasets.Dataset`.
+        environment names none.
         """
+        return Documents(self, name, load, judge)
 
-        def process_docs(stub: Any) -> Any:
-            import datasets
+    def load_documents(self, of: Documents) -> Any:
+        """A `datasets.Dataset` of the task's documents. Checks data, judge and model before anything is generated."""
+        import datasets
 
-            run = running()
-            try:
-                read = read_settings()
-                read = dataclasses.replace(read, image_root=image_root(run, read))
-                asked = dataclasses.replace(run.asked, wording=self._benchmark.asked if run.asks else None)
-                session = Session(name, self._benchmark, load(run.asks), read, judge, asked)
-                if not run.predict_only:
-                    session.check()
-            except UserError as error:
-                raise Refusal(error) from None
-            self._loaded[name] = session, run, Queue(session.decide)
-            _SESSIONS[name] = session
-            self._questions = {key: question for key, question in self._questions.items() if key[0] != name}
-            self._say_what_is_lost(session, run)
-            ids = [record.id for record in session.dataset.records]
-            columns = {TASK_COLUMN: [name] * len(ids), "index": list(range(len(ids))), "id": ids}
-            return datasets.Dataset.from_dict(columns)
-
-        return process_docs
+        name, run = of.name, running()
+        try:
+            read = read_settings()
+            read = dataclasses.replace(read, image_root=image_root(run, read))
+            condition = condition_for(of.condition, run, name)
+            wording = (condition.wording or self._benchmark.asked) if run.asks else None
+            asked = dataclasses.replace(run.asked, wording=wording, condition=condition)
+            session = Session(name, self._benchmark, of.load(run.asks), read, of.judge, asked)
+            if not run.predict_only:
+                session.check()
+        except UserError as error:
+            raise Refusal(error) from None
+        self._loaded[name] = session, run, Queue(session.decide)
+        _SESSIONS[name] = session
+        self._questions = {key: question for key, question in self._questions.items() if key[0] != name}
+        self._say_what_is_lost(session, run)
+        if run.asks and takes_conduct(condition):
+            conduct(run.model, name, conduct_of(condition, run, self.question))
+        ids = [record.id for record in session.dataset.records]
+        columns = {TASK_COLUMN: [name] * len(ids), "index": list(range(len(ids))), "id": ids}
+        return datasets.Dataset.from_dict(columns)
 
     def _say_what_is_lost(self, session: Session, run: Run) -> None:
         """A line where the model's class asks other questions than those of the benchmark."""
@@ -170,7 +189,7 @@ class Tasks:
         if not run.asks or what not in ("pictures first", "first picture only"):
             return
         dataset = dataclasses.replace(session.dataset, image_root=None)
-        questions = self._benchmark.questions(dataset)
+        questions = self._benchmark.questions(dataset, None, session.asked.condition)
         if count := changed(questions, what):
             says = "puts all pictures first" if what == "pictures first" else "passes on the first picture only"
             say(f"mmjudge: {session.task}: this model class {says}: {count} of {len(questions)} questions are changed")
@@ -236,18 +255,3 @@ def image_root(run: Run, read: Settings) -> Path:
     if run.declared is None or read.image_root != here or run.declared.is_relative_to(here):
         return read.image_root
     return run.declared
-
-
-def _opened(path: Path) -> Any:
-    from judge.model.images import decode_image
-
-    try:
-        return decode_image(path)
-    except ImageRefused as refused:
-        raise Refusal(f"a picture of the data cannot be read: {refused.message}") from None
-
-
-def _blank() -> Any:
-    from PIL import Image
-
-    return Image.new("RGB", (64, 64), "white")

@@ -39,7 +39,7 @@ def test_a_repeat_without_a_value_is_left_out_of_the_mean_and_shown():
 
 
 def test_what_is_written_and_printed(tmp_path):
-    path = write_repeats(tmp_path, RESULTS)
+    path = write_repeats(tmp_path, summarise_repeats(RESULTS))
     assert json.loads(path.read_text()) == summarise_repeats(RESULTS)
     table = repeats_table(summarise_repeats(RESULTS), "Toy", ["score", "other"])
     assert table.splitlines() == [

@@ -1,0 +1,66 @@
+"""What an endpoint is sent beside the messages, so that it holds the model to a contract.
+
+    with sending(lm, {"tools": […], "tool_choice": "auto"}):
+        lm.generate_until(requests)        every call of chat.completions.create has these arguments, too
+
+lmms-eval's endpoint classes build their calls themselves and read texts only. They keep an `openai` client in `client`
+(openai and async_openai, chat and simple, of 0.7.3), whose `create` is wrapped while such a task is asked. A reply that
+calls functions comes back as a text that says which:
+
+    {"content": null, "tool_calls": [{"name": "submit_answer", "arguments": "{\\"letter\\": \\"B\\", …}"}]}
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+
+def can_send(lm: object) -> bool:
+    """Whether this model's class calls an endpoint through an `openai` client."""
+    return callable(getattr(_completions(lm), "create", None))
+
+
+@contextlib.contextmanager
+def sending(lm: object, payload: Mapping[str, Any]) -> Iterator[None]:
+    """Add `payload` to every call that `lm` makes meanwhile; nothing to do where it is empty."""
+    completions = _completions(lm)
+    if not payload or completions is None:
+        yield
+        return
+    original = completions.create
+
+    def create(*args: Any, **kwargs: Any) -> Any:
+        reply = original(*args, **{**kwargs, **payload})
+        return _awaited(reply) if inspect.isawaitable(reply) else calls_as_text(reply)
+
+    completions.create = create
+    try:
+        yield
+    finally:
+        del completions.create
+
+
+def calls_as_text(reply: Any) -> Any:
+    """`reply`, in which calls of functions are the text of the message. A class that runs functions itself, or reads a
+    text, finds a reply that has ended."""
+    for choice in reply.choices:
+        calls = getattr(choice.message, "tool_calls", None)
+        if calls:
+            functions = [call.function for call in calls]
+            said = [{"name": function.name, "arguments": function.arguments} for function in functions]
+            choice.message.content = json.dumps({"content": choice.message.content, "tool_calls": said})
+            choice.finish_reason = "stop"
+    return reply
+
+
+async def _awaited(reply: Any) -> Any:
+    return calls_as_text(await reply)
+
+
+def _completions(lm: object) -> Any:
+    client = getattr(lm, "client", None)
+    return getattr(getattr(client, "chat", None), "completions", None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from judge.core.benchmark import Dataset
-from judge.harness.vlmeval.dataset import BenchmarkDataset
+from judge.harness.vlmeval.dataset import BenchmarkDataset, conditioned
 from mmie_tasks.benchmark import BENCHMARK
 from mmie_tasks.demo import demo_dir, judge_dir
 
@@ -13,7 +13,7 @@ class MMIE(BenchmarkDataset):
 
     BENCHMARK = BENCHMARK
     TYPE = "MMIE"  # no wrapper has a prompt of its own for it, in --api-mode either
-    DATASET_URL = {"MMIE": "", "MMIE_demo": ""}  # noqa: RUF012  # the base class's own form
+    DATASET_URL = dict.fromkeys(("MMIE", "MMIE_demo", *conditioned(BENCHMARK)), "")
 
     def open(self, name: str) -> tuple[Dataset, str | None]:
         """The data of `name` and, for the demo, its judge. Raises UserError."""

@@ -11,9 +11,9 @@ var          visual attention refinement, Algorithm 1: asked about I' = 0.85 · 
 cgr_var      both: the first call sees the picture, the second I' (Fig. 20)
 
 Supplement of Yexin Liu et al., arXiv 2406.10638; how two calls are put together and where the steps stand,
-BAAI-DCAI/MMVU @87e8079 (`llava1_6_refine.py`). There the steps name events before relationships and give no examples: the figure is
-followed. The two questions of a pair share a picture, so that P pictures and Q questions take P + Q calls: the same
-answers under greedy decoding.
+BAAI-DCAI/MMVU @87e8079 (`llava1_6_refine.py`). There the steps name events before relationships and give no examples:
+the figure is followed. The two questions of a pair share a picture, so that P pictures and Q questions take P + Q
+calls: the same answers under greedy decoding.
 """
 
 from __future__ import annotations

@@ -8,9 +8,9 @@
         ->  Kept(None, {"kind": "tool", "calls": 1, "fits": False, "problem": "invalid_arguments"})
 
 These are the fields of `contract` in a verdict's `details`. fits: a program that takes the answer as it stands can go
-on with it: the whole answer parses and fits the schema; or there is one call, of that function, whose arguments fit. Where
-it does not fit, the letter is still read if there is one: an object amid other words (fluff: "fence", a code fence
-alone; "text", words), arguments under another name. An answer that holds no such object is read as any other.
+on with it: the whole answer parses and fits the schema; or there is one call, of that function, whose arguments fit.
+Where it does not fit, the letter is still read if there is one: an object amid other words (fluff: "fence", a code
+fence alone; "text", words), arguments under another name. An answer that holds no such object is read as any other.
 
 problem, of json: "not_json", "fluff" (it would fit without what is around it), "schema". Of tool: "no_call",
 "wrong_tool", "invalid_arguments", "several_calls", "fluff" (where the prompt alone asks for the call).

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from judge.core.benchmark import Answer, Dataset
+from judge.core.reply import read_reply
 from judge.core.request import Picture, Text
 from judge.core.verdict import Verdict
 from judge.io.image_paths import ImageRefused, below
@@ -48,7 +49,8 @@ def _sample(answer: Answer, dataset: Dataset) -> Sample:
     if dataset.image_root is not None:
         with contextlib.suppress(ImageRefused):
             picture = Picture(below(dataset.image_root, record.image), record.image)
-    given = [answer.response] if isinstance(answer.response, str) else [p.get("text") for p in answer.response or ()]
+    response, _ = read_reply(answer.response)
+    given = [response] if isinstance(response, str) else [part.get("text") for part in response or ()]
     texts = tuple(Text(str(text)) for text in given if text)
     return Sample(
         record.id, record.index, record.category, (picture, Text(record.question)), texts, record.ground_truth
@@ -60,7 +62,12 @@ VIEW = View(
     metrics=METRICS,
     plane=("MR", "RA"),
     contrast=("POS", "NEG"),
-    details={"type": "question", "letter": "read as", "letter_reference": "by the published script"},
+    details={
+        "type": "question",
+        "letter": "read as",
+        "letter_reference": "by the published script",
+        "info": "said of the picture before",
+    },
     words={"POS": "plain", "NEG": "leading"},
     samples=samples,
     singled_out=lost_pairs,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from judge.core.benchmark import Dataset
-from judge.harness.vlmeval.dataset import BenchmarkDataset
+from judge.harness.vlmeval.dataset import BenchmarkDataset, conditioned
 from mmvu_tasks.benchmark import BENCHMARK
 from mmvu_tasks.demo import demo_dir
 
@@ -13,7 +13,7 @@ class MMVU(BenchmarkDataset):
 
     BENCHMARK = BENCHMARK
     TYPE = "MMVU"  # no wrapper has a prompt of its own for it, in --api-mode either
-    DATASET_URL = {"MMVU": "", "MMVU_demo": ""}  # noqa: RUF012  # the base class's own form
+    DATASET_URL = dict.fromkeys(("MMVU", "MMVU_demo", *conditioned(BENCHMARK)), "")
 
     def open(self, name: str) -> tuple[Dataset, str | None]:
         """The data of `name`, without a judge. Raises UserError."""

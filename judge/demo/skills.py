@@ -14,7 +14,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from judge.demo.drawing import INKS, Placed, read_picture, stamps
@@ -38,20 +38,33 @@ class Step:
     colour: str
 
 
-def choose_option(question: str, picture: Image.Image) -> str:
-    """An answer to a multiple-choice question: "B", "B. The star is yellow." or that it cannot tell."""
+def choose_option(question: str, picture: Image.Image | None, *, informed: bool = False) -> str:
+    """An answer to a multiple-choice question: "B", "B. The star is yellow." or that it cannot tell.
+
+    Without a picture it guesses. informed: it has said before what is in the picture, and is not misled.
+    """
     options = dict(_OPTION.findall(question))
-    stem = question.partition("\nA. ")[0]
+    stem = question.partition("\nA. ")[0].rpartition("\n")[2]
+    if not options:
+        return _PUZZLED
+    if picture is None:
+        return sorted(options)[_chance(stem, len(options))]
     scene = read_picture(picture)
-    if not options or not scene or _chance(question, 16) == 0:
+    if not scene or _chance(_as_published(stem, options), 16) == 0:
         return _PUZZLED
     seen = {letter: weigh_claims(text, scene) for letter, text in options.items()}
-    if weigh_claims(stem, scene) < _about(stem, scene) and _chance(stem, 3) == 0:
+    if not informed and weigh_claims(stem, scene) < _about(stem, scene) and _chance(stem, 3) == 0:
         # misled: what the question takes for granted is taken for granted
         asserted = _words(stem)
         seen = {letter: len(asserted.intersection(_words(text))) for letter, text in options.items()}
     letter = max(seen, key=lambda name: seen[name])
     return (letter, f"{letter}. {options[letter]}", f"The answer is {letter}.")[_chance(stem, 3)]
+
+
+def _as_published(stem: str, options: Mapping[str, str]) -> str:
+    """The question in its usual wording, whatever stood around it."""
+    lines = [stem, *(f"{letter}. {text}" for letter, text in options.items())]
+    return "\n".join([*lines, "Answer with the option's letter from the given choices directly."])
 
 
 def weigh_claims(text: str, scene: Sequence[Placed]) -> int:

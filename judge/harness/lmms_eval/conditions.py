@@ -18,6 +18,7 @@ from judge.core.benchmark import Benchmark
 from judge.core.condition import Condition
 from judge.core.question import Question
 from judge.errors import UserError
+from judge.harness.condition_names import named_conditions
 from judge.harness.lmms_eval.payloads import can_send
 from judge.harness.lmms_eval.procedures import Conduct
 from judge.harness.lmms_eval.run import Run
@@ -30,15 +31,15 @@ CONDITION = "mmjudge_condition"
 
 def entries(benchmark: Benchmark, ours: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Entries of the index for a benchmark's conditions, and for the tags of them. ours: those of its task files."""
-    for base in (benchmark.name, f"{benchmark.name}_demo"):
+    tags: dict[str, list[str]] = {}
+    for name, (base, condition) in named_conditions(benchmark).items():
         if base not in ours:
             continue
-        tasks = {f"{base}_{name}": condition for name, condition in benchmark.conditions.items()}
-        for name, condition in tasks.items():
-            yield name, {"type": "task", "yaml_path": ours[base]["yaml_path"], CONDITION: condition}
-        asking = [name for name, condition in tasks.items() if condition.procedure in ("one call", "cgr")]
-        if asking:
-            yield f"{base}_conditions", {"type": "tag", "task": asking, "yaml_path": -1}
+        yield name, {"type": "task", "yaml_path": ours[base]["yaml_path"], CONDITION: condition}
+        if condition.procedure in ("one call", "cgr"):
+            tags.setdefault(f"{base}_conditions", []).append(name)
+    for name, tasks in tags.items():
+        yield name, {"type": "tag", "task": tasks, "yaml_path": -1}
 
 
 def configured(config: Mapping[str, Any], name: str, condition: Condition) -> dict[str, Any]:

@@ -93,6 +93,7 @@ class Item(dict[str, Any]):
         if self._brief:
             for name in ("feedback", "score_probs", "expected", "entropy", "key"):
                 row.pop(name, None)
+            row.get("details", {}).pop("info", None)
         return row
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:

@@ -18,8 +18,9 @@ from typing import Any
 from lmms_eval.api.model import lmms
 
 from judge.core.request import IMAGE_PLACEHOLDER
+from judge.demo.contracts import answer_request
 from judge.demo.drawing import GRID, Placed, draw_picture, stamps
-from judge.demo.skills import Step, choose_option, continue_plan, work_out_sum
+from judge.demo.skills import Step, continue_plan, work_out_sum
 
 NOTICE = "mmjudge_demo is a scripted model that knows only the bundled demo; its scores say nothing about any model"
 
@@ -56,8 +57,8 @@ class Demo(lmms):
         return responses
 
     def _answer(self, said: str, pictures: Sequence[Any], name: str) -> str:
-        if "\nA. " in said and pictures:
-            return choose_option(said, pictures[0])
+        if (answer := answer_request(said, pictures)) is not None:
+            return answer
         lines = said.split("\n")
         if steps := continue_plan(lines):
             return self._drawn(steps, name)

@@ -21,6 +21,7 @@ from types import ModuleType
 from typing import Any
 
 from judge.core.foreign_text import shown
+from judge.errors import UserError
 from judge.harness.after_import import after_import
 
 TASKS_MODULE = "lmms_eval.tasks"
@@ -66,8 +67,10 @@ def take_over(module: ModuleType) -> None:
 
 
 def wrap(manager: Any) -> None:
-    """Let `manager.initialize_tasks`, where the index of tasks is made, add ours, and `_get_config` make those that
-    have no file: the conditions of a benchmark's."""
+    """Let `manager.initialize_tasks`, where the index of tasks is made, add ours.
+
+    A benchmark's conditions are tasks without a file: they are there where `_get_config` can be extended, too.
+    """
     original = manager.initialize_tasks
     if getattr(original, _MARK, False):
         return
@@ -77,6 +80,16 @@ def wrap(manager: Any) -> None:
         index = original(self, include_path=include_path, include_defaults=include_defaults)
         return with_ours(self, index) if include_defaults else index
 
+    if hasattr(manager, "_get_config"):
+        _make_conditions(manager)
+    if hasattr(manager, "match_tasks"):
+        _refuse_unknown_names(manager)
+    setattr(initialize_tasks, _MARK, True)
+    manager.initialize_tasks = initialize_tasks
+
+
+def _make_conditions(manager: Any) -> None:
+    """Let `manager._get_config`, which reads a task's file, make the configuration of tasks that have none."""
     configuration = manager._get_config
 
     @functools.wraps(configuration)
@@ -87,9 +100,27 @@ def wrap(manager: Any) -> None:
         condition = self.task_index[name].get(CONDITION)
         return config if condition is None else configured(config, name, condition)
 
-    setattr(initialize_tasks, _MARK, True)
+    setattr(_get_config, _MARK, True)
     manager._get_config = _get_config
-    manager.initialize_tasks = initialize_tasks
+
+
+def _refuse_unknown_names(manager: Any) -> None:
+    """Let `manager.match_tasks`, which is handed `--tasks`, say which name was meant."""
+    matching = manager.match_tasks
+
+    @functools.wraps(matching)
+    def match_tasks(self: Any, task_list: Sequence[str]) -> Any:
+        from judge.harness.condition_names import refuse_unknown
+        from judge.harness.lmms_eval.run import Refusal
+
+        try:
+            for point in _benchmarks():
+                refuse_unknown(task_list, point.name, self.all_tasks)
+        except UserError as error:
+            raise Refusal(error) from None
+        return matching(self, task_list)
+
+    manager.match_tasks = match_tasks
 
 
 def withhold(manager: Any, names: Sequence[str]) -> None:
@@ -133,6 +164,8 @@ def _tasks_of(manager: Any, point: EntryPoint) -> dict[str, Any]:
     tasks: dict[str, Any] = manager._get_task_and_group(str(benchmark.task_dir))
     if point.name not in tasks:
         raise FileNotFoundError(f"no task file for it in {benchmark.task_dir}")
+    if not getattr(getattr(manager, "_get_config", None), _MARK, False):
+        return tasks
     return {**tasks, **dict(entries(benchmark, tasks))}
 
 

@@ -23,14 +23,19 @@ import pandas
 from vlmeval.dataset.image_base import ImageBaseDataset
 
 from judge.core.benchmark import Answer, Benchmark, Dataset
+from judge.core.condition import PLAIN, Condition
+from judge.core.question import Question
 from judge.core.request import Text
 from judge.core.verdict import Verdict
 from judge.errors import UserError
+from judge.harness.condition_names import asking_conditions
 from judge.harness.session import Asked, Session, say
 from judge.harness.settings import Settings, read_settings
 from judge.harness.vlmeval.loaded import LOADED
 from judge.harness.vlmeval.predictions import Prediction, read_predictions
+from judge.harness.vlmeval.two_calls import TwoCalls
 from judge.harness.vlmeval.wrappers import interleaving
+from judge.model.altered import keep_shown
 
 INJECTED = frozenset({"gpt-4o-mini", "exact_matching", "extract_matching"})
 """Judges that run.py names by itself (`get_judge_kwargs`)."""
@@ -45,7 +50,8 @@ class BenchmarkDataset(ImageBaseDataset):
 
     def __init__(self, dataset: str = "", skip_noimg: bool = True) -> None:
         # the base class reads image columns that we do not have; parameters named otherwise would receive CLI flags
-        self.source, self.judge = self.open(dataset)
+        base, self.condition = conditioned(self.BENCHMARK).get(dataset, (dataset, PLAIN))
+        self.source, self.judge = self.open(base)
         super().__init__(dataset=dataset, skip_noimg=skip_noimg)
         LOADED[dataset] = self
 
@@ -58,26 +64,22 @@ class BenchmarkDataset(ImageBaseDataset):
         ids = [record.id for record in self.source.records]
         return pandas.DataFrame({"index": range(len(ids)), "id": ids, "question": ids})
 
-    def build_prompt(self, line: Any) -> list[dict[str, str]]:
-        """The message of a question, {"type": "text" or "image", "value": text or path} in order.
+    def build_prompt(self, line: Any) -> Any:
+        """The message of a question, {"type": "text" or "image", "value": text or path} in order; for one that takes
+        two calls, both (`judge.harness.vlmeval.two_calls`).
 
         line: a row of the dataset, or its index. Raises UserError where a picture without which nothing can be asked is
         not to be had.
         """
         index = line if isinstance(line, int) else int(line["index"])
-        (question,) = self.BENCHMARK.questions(self.source, [index])
+        (question,) = self.BENCHMARK.questions(self.source, [index], self.condition)
         for missing in question.missing:
             say(f"mmjudge: {question.id} is asked without a picture: {missing}")
-        return [
-            {"type": "text", "value": _as_no_file(part.text)}
-            if isinstance(part, Text)
-            else {"type": "image", "value": str(part.path)}
-            for part in question.parts
-        ]
+        return TwoCalls(self.dataset_name, question, _written) if question.first else _written(question)
 
     def evaluate(self, eval_file: str, **judge_kwargs: Any) -> dict[str, float]:
         """Metrics of the headline, as plain floats. Raises UserError where answers could not be judged."""
-        settings, asked = _settings(judge_kwargs), _asked(eval_file, self.BENCHMARK)
+        settings, asked = _settings(judge_kwargs), _asked(eval_file, self.BENCHMARK, self.condition)
         session = Session(self.dataset_name, self.BENCHMARK, self.source, settings, self.judge, asked)
         session.check()
         rows = read_predictions(eval_file)
@@ -129,6 +131,25 @@ class BenchmarkDataset(ImageBaseDataset):
         return {name: float(value) for name, value in values.items() if value is not None}
 
 
+def conditioned(benchmark: Benchmark) -> Mapping[str, tuple[str, Condition]]:
+    """Name of a dataset → the dataset that is asked under the condition ("MMVU", "MMVU_demo"), and the condition."""
+    return {
+        name: (base.replace(benchmark.name, benchmark.title), condition)
+        for name, (base, condition) in asking_conditions(benchmark).items()
+    }
+
+
+def _written(question: Question) -> list[dict[str, str]]:
+    """The message of a question. Blank and noisy pictures become files in a cache, since wrappers take paths."""
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "mmjudge" / "pictures"
+    return [
+        {"type": "text", "value": _as_no_file(part.text)}
+        if isinstance(part, Text)
+        else {"type": "image", "value": str(keep_shown(part, folder))}
+        for part in question.parts
+    ]
+
+
 def _as_no_file(text: str) -> str:
     """`text`; with a line end where VLMEvalKit would take it for the file, folder or address that it names.
 
@@ -139,13 +160,14 @@ def _as_no_file(text: str) -> str:
     return f"{text}\n" if os.path.exists(text) or re.match(r"[A-Za-z][\w+.-]*://\S*\Z", text) else text
 
 
-def _asked(eval_file: str, benchmark: Benchmark) -> Asked:
+def _asked(eval_file: str, benchmark: Benchmark, condition: Condition) -> Asked:
     """What VLMEvalKit's arguments say for the record: its files are named MODEL/MODEL_DATASET.xlsx."""
     version = next((v for name in ("ms-vlmeval", "vlmeval") if (v := _version(name))), None)
     arguments = {"argv": sys.argv[1:]}
     harness = {"name": "VLMEvalKit", "version": version, "arguments": arguments}
     model = Path(eval_file).parent.name or None
-    return Asked(model, harness, interleaving=interleaving(Path(eval_file)), wording=benchmark.asked)
+    wording = condition.wording or benchmark.asked
+    return Asked(model, harness, interleaving=interleaving(Path(eval_file)), wording=wording, condition=condition)
 
 
 def _version(distribution: str) -> str | None:

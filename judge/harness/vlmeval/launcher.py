@@ -19,9 +19,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
 
+from judge.core.benchmark import find, names
 from judge.core.foreign_text import shown, shown_error
 from judge.errors import UserError
 from judge.harness.after_import import after_import
+from judge.harness.condition_names import asking_conditions, refuse_unknown
 from judge.harness.ranks import this_rank
 from judge.harness.session import MOST
 from judge.harness.vlmeval.registration import install
@@ -43,6 +45,8 @@ def main() -> int:
         "vlmeval.config", lambda config: print(*image_warnings(config, given), sep="\n", end="", file=sys.stderr)
     )
     try:
+        for name in names():
+            refuse_unknown([dataset for _, dataset in asked(given)], name, asking_conditions(find(name)))
         _run(checkout)
     except UserError as error:
         print(f"mmjudge-vlmeval: {shown_error(error)}", file=sys.stderr)

@@ -8,12 +8,14 @@ classes up as attributes, the rest reads SUPPORTED_DATASETS, a list made once.
 from __future__ import annotations
 
 import functools
+import importlib
 import importlib.metadata
 from types import ModuleType
 from typing import Any
 
 from judge.errors import UserError
 from judge.harness.after_import import after_import
+from judge.harness.vlmeval.two_calls import take_two_calls
 
 GROUP = "mmjudge.vlmeval"
 MODEL = "mmjudge-hf"
@@ -52,6 +54,8 @@ def _registered(config: ModuleType) -> None:
         datasets.IMAGE_DATASET.append(cls)
         datasets.DATASET_CLASSES.append(cls)
         datasets.SUPPORTED_DATASETS.extend(cls.supported_datasets())
+    take_two_calls(importlib.import_module("vlmeval.vlm.base").BaseModel)
+    take_two_calls(importlib.import_module("vlmeval.api.base").BaseAPI)
     if MODEL not in config.supported_VLM:
         from judge.harness.vlmeval.model import MMJudgeHF
 

@@ -43,6 +43,8 @@ class MMJudgeSystem(BaseModel):
             raise UserError(f"mmjudge_system answers the datasets of mmjudge, not {dataset!r}")
         if dataset not in self._texts:
             source = LOADED[dataset]
+            if not source.condition.plain:
+                raise UserError(f"{dataset}: a system is asked the questions as they are published, under no condition")
             texts = self._answers.texts(dataset, source.BENCHMARK, source.source, range(len(source.source.records)))
             self._texts[dataset] = {_key(source.build_prompt(index)): text for index, text in texts.items()}
         return self._texts[dataset][_key(message)]

@@ -59,6 +59,9 @@ class Toy:
     def signature_parts(self, profile: str) -> Mapping[str, str]:
         return {}
 
+    def stability(self, repeats: Sequence[Sequence[Verdict]]) -> dict[str, Any]:
+        return {}
+
     def summarise(self, verdicts: Sequence[Verdict], dataset: Any) -> Summary:
         return Summary({"mean": mean_score({"T": self.scale.histogram(v.score for v in verdicts)})}, {})
 

@@ -36,8 +36,8 @@ class Two(Toy):
     def __init__(self):
         super().__init__(name="two", categories=("A", "B"))
 
-    def assess(self, answers, dataset, profile, *, bare=False):
-        found = super().assess(answers, dataset, profile, bare=bare)
+    def assess(self, answers, dataset, profile, **how):
+        found = super().assess(answers, dataset, profile, **how)
         return [dataclasses.replace(one, category=one.id[0]) for one in found]
 
     def rubric(self, name):

@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from judge.harness.lmms_eval import registration
+from judge.harness.lmms_eval.tasks import Documents
+from mmvu_tasks.benchmark import BENCHMARK as MMVU
 
 NAMES = ("mmie", "mmvu", "mmie_score", "mmvu_robust", "mmie_demo", "mmvu_demo")
 
@@ -51,6 +53,44 @@ def test_our_tasks_take_their_names_and_leave_the_others(manager: Any) -> None:
     for name in NAMES:
         assert Path(index[name]["yaml_path"]).name == f"{name}.yaml"
     assert index["mmmu"]["yaml_path"] == "builtin"
+
+
+class WithFiles(Manager):
+    """One that reads a task's file when it is asked for, and is handed the names of `--tasks`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.task_index, self.all_tasks = self._task_index, self._all_tasks
+
+    def _get_config(self, name: str) -> dict[str, Any]:
+        base = Path(self.task_index[name]["yaml_path"]).stem
+        documents = Documents(None, base, lambda asks: None)  # type: ignore[arg-type, return-value]
+        return {"task": base, "process_docs": documents, "generation_kwargs": {"until": ["x"], "max_new_tokens": 7}}
+
+    def match_tasks(self, names: list[str]) -> list[str]:
+        return [name for name in names if name in self.all_tasks]
+
+
+def test_conditions_are_tasks_without_a_file() -> None:
+    made = taken_over(type("Made", (WithFiles,), dict(WithFiles.__dict__)))()
+    assert made.task_index["mmvu_conditions"]["task"] == [
+        f"mmvu_{name}" for name, condition in MMVU.conditions.items() if "var" not in condition.procedure
+    ]
+    config = made._get_config("mmvu_demo_blind")
+    blind = MMVU.conditions["blind"]
+    assert config["process_docs"].condition is blind
+    assert config["process_docs"].name == config["task"] == "mmvu_demo_blind"
+    assert config["generation_kwargs"] == {"until": ["<mmjudge:mmvu_demo_blind>"], "max_new_tokens": 7}
+    assert config["metadata"] == {"asked": blind.wording, "condition": blind.identity}
+    assert made._get_config("mmvu_demo")["task"] == "mmvu_demo"
+    assert {"mmie_blind", "mmie_demo_swapped", "mmvu_cgr_var"} < made.task_index.keys()
+
+
+def test_an_unknown_name_is_refused_with_the_nearest() -> None:
+    made = taken_over(type("Made", (WithFiles,), dict(WithFiles.__dict__)))()
+    assert made.match_tasks(["mmvu_blind", "mmmu", "other", "mmvu_*"]) == ["mmvu_blind", "mmmu"]
+    with pytest.raises(SystemExit, match="mmjudge: there is no 'mmvu_blnd'\n→ did you mean 'mmvu_blind'"):
+        made.match_tasks(["mmie", "mmvu_blnd"])
 
 
 def test_the_tag_spans_the_benchmarks_and_names_no_task_that_could_be_a_built_in(manager: Any) -> None:

@@ -115,6 +115,9 @@ def test_a_checkout_of_upstream_is_started_from_its_folder(tmp_path: Path) -> No
         "config.py": "supported_VLM = {'mmjudge-hf': None, 'mmjudge_system': None}\n"
         "import vlmeval.dataset, vlmeval.vlm\n",
         "vlm/__init__.py": "",
+        "vlm/base.py": "class BaseModel:\n    def generate(self, message, dataset=None): return 'B'\n",
+        "api/__init__.py": "",
+        "api/base.py": "class BaseAPI:\n    def generate(self, message, **others): return 'B'\n",
         "dataset/__init__.py": "IMAGE_DATASET, DATASET_CLASSES, SUPPORTED_DATASETS = [], [], []\n"
         "supported_video_datasets = {}\n",
         "dataset/image_base.py": "class ImageBaseDataset:\n"
@@ -125,12 +128,15 @@ def test_a_checkout_of_upstream_is_started_from_its_folder(tmp_path: Path) -> No
         file.write_text(text)
     (tmp_path / "run.py").write_text(
         "import sys, vlmeval.config, vlmeval.dataset\n"
-        "print('RUN', __name__, sorted(vlmeval.dataset.SUPPORTED_DATASETS), sys.argv[1:])\n"
+        "ours = sorted(vlmeval.dataset.SUPPORTED_DATASETS)\n"
+        "print('RUN', __name__, [name for name in ours if name.startswith('MM')], sys.argv[1:])\n"
+        "print('BLIND', [name for name in ours if name.endswith('_blind')])\n"
     )
     code = "import sys; from judge.harness.vlmeval.launcher import main; sys.exit(main())"
     command = [sys.executable, "-c", code, "--data", "MMVU"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, env={**os.environ})
     assert "RUN __main__ ['MMIE', 'MMIE_demo', 'MMVU', 'MMVU_demo'] ['--data', 'MMVU']" in done.stdout, done.stderr
+    assert "BLIND ['mmie_blind', 'mmie_demo_blind', 'mmvu_blind', 'mmvu_demo_blind']" in done.stdout
     assert done.returncode == 1  # it wrote no status
     assert "no dataset was run" in done.stderr
 

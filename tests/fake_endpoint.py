@@ -19,6 +19,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 HANG_SECONDS = 30
+KNOWN = "1. Sense: it answers the question."
+"""Of the prompt that a general judge's endpoint is asked first."""
 
 Answer = Callable[[str, list[bytes]], Mapping[str, Any]]
 
@@ -49,7 +51,8 @@ Script = Callable[[int, Mapping[str, Any]], Fault | None]
 
 class FakeEndpoint:
     """A context manager. asked: bodies in order of arrival, faulty ones included. known_prompts: those of one token,
-    which are asked before anything is judged; a `known_script` of their own says what to do with them.
+    and that of a general judge, which are asked before anything is judged; a `known_script` of their own says what to
+    do with them. What `answer` gives may hold "logprobs" and "completion_tokens".
 
     cards: of the models that it lists; None for a list that fails. serves_listed_only: others are refused.
     health: the status of /health; None for a server that answers no question at all. held: how many requests that were
@@ -120,7 +123,7 @@ class FakeEndpoint:
                     self.close_connection = True
                     return
                 assert self.path == "/v1/chat/completions"
-                if body.get("max_tokens") == 1:
+                if body.get("max_tokens") == 1 or KNOWN in json.dumps(body["messages"]):
                     fake.known_prompts.append(body)
                     self.post(fake.known_script(len(fake.known_prompts) - 1, body), body)
                     return
@@ -190,7 +193,9 @@ class FakeEndpoint:
         if isinstance(content, str):
             text, pictures = content, []
         else:
-            (text,) = (part["text"] for part in content if part["type"] == "text")
+            texts = [part["text"] for part in content if part["type"] == "text"]
+            in_place = "".join("<image>" if part["type"] == "image_url" else part["text"] for part in content)
+            text = in_place if len(texts) > 1 or "<image>" not in texts[0] else texts[0]
             urls = [part["image_url"]["url"] for part in content if part["type"] == "image_url"]
             pictures = [base64.b64decode(url.partition(";base64,")[2], validate=True) for url in urls]
         # as vLLM's `_get_full_multimodal_text_prompt`: more placeholders than pictures are an error
@@ -200,9 +205,14 @@ class FakeEndpoint:
             "object": "chat.completion",
             "model": body["model"],
             "choices": [
-                {"index": 0, "message": {"role": "assistant", "content": said["text"]}, "finish_reason": said["finish"]}
+                {
+                    "index": 0,
+                    "message": {"role": "assistant", "content": said["text"]},
+                    "finish_reason": said["finish"],
+                    "logprobs": said.get("logprobs"),
+                }
             ],
-            "usage": {"prompt_tokens": said["prompt_tokens"], "completion_tokens": 7},
+            "usage": {"prompt_tokens": said["prompt_tokens"], "completion_tokens": said.get("completion_tokens", 7)},
         }
 
     def retire(self) -> None:

@@ -12,10 +12,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from judge.annotate.criteria import Criterion, are_valid, find_criteria
+from judge.annotate.criteria import find_criteria
 from judge.annotate.items import Item
 from judge.annotate.pictures import Album
 from judge.annotate.store import Store
+from judge.core.criteria import Criterion, are_valid
 from judge.core.request import Picture, Segment, Text
 from judge.core.rubric import Rubric
 from judge.core.scale import JUDGE_SCALE

@@ -13,23 +13,29 @@ from a default. What stands in for None is said where it is used (`profile` here
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from judge.core.benchmark import Benchmark, Profile, find, names
-from judge.engines import EngineOptions
-from judge.engines.loading import TOKENIZER_VARIABLE, default_tokenizer, is_address
+from judge.engines import EngineOptions, GeneralOptions
+from judge.engines.loading import TOKENIZER_VARIABLE, default_tokenizer, is_address, is_general
 from judge.engines.ray_connection import check_address, default_address
 from judge.engines.replay import PREFIX
 from judge.errors import UserError
 from judge.model.weights.source import check_judge_name
 from judge.scoring.pipeline import JUDGE_VARIABLE, default_judge
 
+if TYPE_CHECKING:
+    from judge.engines.cost import Price
+
 DATA = ("--data", "--image-root")
 JUDGE = ("--judge", "--tokenizer", "--rubric", "--profile")
 ENGINE = ("--device", "--dtype", "--batch-size")
 """Of a judge that runs here; `mmjudge score` has "--rope" besides."""
+GENERAL = ("--votes", "--temperature", "--judge-max-side")
+"""Of a general judge, "openai:…"."""
 RAY = ("--ray", "--workers")
 """Of commands that judge many answers."""
 
@@ -68,6 +74,27 @@ def share(text: str) -> float:
     return value
 
 
+def temperature(text: str) -> float | str:
+    """The check of --temperature: a number from 0 to 2, or "default" for the server's own."""
+    try:
+        value = -1.0 if text == "default" else float(text)
+    except ValueError:
+        value = math.nan
+    if text != "default" and not 0 <= value <= 2:
+        raise argparse.ArgumentTypeError(f"{text!r} is no temperature; write a number from 0 to 2, or default")
+    return text if text == "default" else value
+
+
+def price(text: str) -> Price:
+    """The check of --price."""
+    from judge.engines.cost import Price
+
+    try:
+        return Price.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def ray_address(text: str) -> str:
     """The check of an address of Ray. What follows `--ray` is taken for one, even the FILE of the command."""
     try:
@@ -94,8 +121,8 @@ def _declared() -> dict[str, dict[str, Any]]:
         "--judge": {
             "action": "append",
             "metavar": "JUDGE",
-            "help": f"Hub repository, folder, http://HOST:PORT/v1[,…] or replay:FILE (default: ${JUDGE_VARIABLE} or "
-            "MMIE's)",
+            "help": "Hub repository, folder, http://HOST:PORT/v1[,…], openai:MODEL[@http://…] or replay:FILE (default: "
+            f"${JUDGE_VARIABLE} or MMIE's)",
         },
         "--tokenizer": {
             "metavar": "JUDGE",
@@ -121,6 +148,7 @@ def _declared() -> dict[str, dict[str, Any]]:
             "help": "answers judged together; changes speed, not scores",
         },
         **_declared_of_ray(),
+        **_declared_of_general(),
         "--rope": {
             "choices": ["reference", "recompute", "long"],
             "help": "long prompts (in the signature; default: reference)",
@@ -149,6 +177,32 @@ def _declared_of_ray() -> dict[str, dict[str, Any]]:
     }
 
 
+def _declared_of_general() -> dict[str, dict[str, Any]]:
+    return {
+        "--votes": {
+            "type": positive,
+            "metavar": "N",
+            "help": "with openai:…: ask it N times about every answer, and combine (default: 1)",
+        },
+        "--temperature": {
+            "type": temperature,
+            "metavar": "T",
+            "help": "with openai:…: 0 to 2, or default for the server's own (in the signature; default: 0)",
+        },
+        "--judge-max-side": {
+            "type": whole_number(0),
+            "metavar": "PIXELS",
+            "help": "with openai:…: scale pictures down to this longer side; 0: never (default: "
+            f"{GeneralOptions().max_side})",
+        },
+        "--price": {
+            "type": price,
+            "metavar": "IN/OUT",
+            "help": "with openai:…: price of a million tokens in and out, such as 2.50/10, for what it costs",
+        },
+    }
+
+
 def add(parser: argparse.ArgumentParser, *options: str, **changes: Any) -> None:
     """Add shared options to a subcommand's parser. changes: `required`, `default`, `metavar` or `help` of its own."""
     declared = _declared()
@@ -166,7 +220,15 @@ def engine_options(args: argparse.Namespace) -> EngineOptions:
     """The options of an engine, from those that this subcommand takes; the rest are the engine's own defaults."""
     taken = ("device", "dtype", "batch_size", "rope", "ray", "workers", "tokenizer", "stop_at_score")
     given = {name: value for name in taken if (value := getattr(args, name, None)) is not None}
-    return EngineOptions(**{"tokenizer": default_tokenizer(), **given})
+    return EngineOptions(**{"tokenizer": default_tokenizer(), **given, "general": _general_options(args)})
+
+
+def _general_options(args: argparse.Namespace) -> GeneralOptions:
+    names = {"votes": "votes", "temperature": "temperature", "judge_max_side": "max_side"}
+    given = {field: value for name, field in names.items() if (value := getattr(args, name, None)) is not None}
+    if given.get("temperature") == "default":
+        given["temperature"] = None
+    return GeneralOptions(**given)
 
 
 def judge_name(args: argparse.Namespace) -> str:
@@ -180,6 +242,10 @@ def judge_name(args: argparse.Namespace) -> str:
         from judge.engines.endpoints import addresses
 
         addresses(judge)
+    elif is_general(judge) and len(given) < 2:
+        from judge.engines.general import parse_general_judge
+
+        parse_general_judge(judge)
     elif len(given) > 1:
         raise UserError("--judge is given several times", fix="one judge, or addresses that serve the same one")
     elif not judge.startswith(PREFIX):
@@ -200,11 +266,13 @@ def judged_benchmark(args: argparse.Namespace) -> Benchmark:
     return judged[0]
 
 
+_PAID = (*GENERAL, "--price")
 _MEANINGLESS = {
-    "decided by rules": (*JUDGE, *ENGINE, *RAY, "--rope", "--stop-at-score", "--retry-unscored"),
-    "replayed": ("--tokenizer", "--rubric", *ENGINE, *RAY, "--rope", "--stop-at-score"),
-    "served": ("--device", "--dtype", *RAY, "--rope", "--stop-at-score"),
-    "loaded here": ("--tokenizer",),
+    "decided by rules": (*JUDGE, *ENGINE, *RAY, "--rope", "--stop-at-score", "--retry-unscored", *_PAID),
+    "replayed": ("--tokenizer", "--rubric", *ENGINE, *RAY, "--rope", "--stop-at-score", *_PAID),
+    "served": ("--device", "--dtype", *RAY, "--rope", "--stop-at-score", *_PAID),
+    "general": ("--tokenizer", "--device", "--dtype", *RAY, "--rope", "--stop-at-score"),
+    "loaded here": ("--tokenizer", *_PAID),
 }
 """Options without a meaning, by how answers are decided."""
 
@@ -222,6 +290,8 @@ def refuse_unused(args: argparse.Namespace, benchmark: Benchmark, judge: str | N
         case, reason = "replayed", "recorded feedback is replayed, no judge is asked"
     elif is_address(judge):
         case, reason = "served", "this is for whoever serves the judge at its address"
+    elif is_general(judge):
+        case, reason = "general", "a general judge runs at its address"
     else:
         case, reason = "loaded here", "a judge that runs here brings its own tokenizer"
     if unused := [option for option in _MEANINGLESS[case] if _given(args, option)]:

@@ -11,6 +11,8 @@ import argparse
 from judge.commands import options
 from judge.commands.output import write_output
 from judge.core.scale import JUDGE_SCALE
+from judge.engines import Engine
+from judge.engines.loading import is_general, load_engine
 from judge.errors import UserError
 from judge.scoring.grader import Grader
 from judge.scoring.pipeline import default_rubric
@@ -23,25 +25,37 @@ EXAMPLES = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("judge", metavar="JUDGE", help="judge folder, or ORG/NAME[@REVISION] on the Hub")
+    parser.add_argument(
+        "judge", metavar="JUDGE", help="judge folder, ORG/NAME[@REVISION] on the Hub, or openai:MODEL[@http://…]"
+    )
     options.add(parser, "--out", help="folder for probe.json")
     options.add(parser, "--benchmark", help="whose questions and rubric (default: the first that has a judge)")
     options.add(parser, "--data", help="local copy of the dataset (default: the benchmark's demo)")
     options.add(parser, "--n", default=10, help="questions in each category (default: 10)")
-    options.add(parser, "--rubric", *options.ENGINE)
+    options.add(parser, "--rubric", *options.ENGINE, *options.GENERAL)
 
 
 def run(args: argparse.Namespace) -> int:
     if args.judge.startswith(("replay:", "http://", "https://")):
-        raise UserError(f"{args.judge}: only a judge that runs here can be probed", fix="give a folder or a repository")
+        raise UserError(
+            f"{args.judge}: only a judge that runs here or a general one can be probed",
+            fix="give a folder, a repository or openai:MODEL@http://…",
+        )
     benchmark = options.judged_benchmark(args)
     requests = reference_requests(benchmark, args.data, args.n)
     rubric = benchmark.rubric(args.rubric or default_rubric(args.judge))
-    from judge.engines.local import load_local_engine
+    options.refuse_unused(args, benchmark, args.judge)
+    engine: Engine
+    if is_general(args.judge):
+        engine = load_engine(args.judge, options.engine_options(args))
+    else:
+        from judge.engines.local import load_local_engine
 
-    engine = load_local_engine(args.judge, options.engine_options(args))
+        engine = load_local_engine(args.judge, options.engine_options(args))
     report = probe_judge(Grader(engine, rubric), requests, progress=True)
     print(table(report))
+    if usage := getattr(engine, "usage", None):
+        print(f"\n{usage.sentence()}")
     if args.out is not None:
         about = {
             "benchmark": benchmark.name,

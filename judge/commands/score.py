@@ -18,16 +18,22 @@ import argparse
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from judge.commands import options
 from judge.core.benchmark import Benchmark, find
+from judge.engines import Prompt, Usage
+from judge.engines.loading import is_general
 from judge.engines.ray_connection import LOCAL
 from judge.errors import UserError
 from judge.harness.ranks import this_rank
 from judge.results.run_folder import RunFolder
 from judge.results.terminal import engine_failures, result_table
+from judge.scoring.pipeline import default_judge, default_rubric
 from judge.scoring.score import ScoreOptions, score, write_requests
+
+if TYPE_CHECKING:
+    from judge.engines.cost import Price
 
 EXAMPLES = (
     "mmjudge score responses.jsonl --benchmark mmie --out results/mine",
@@ -46,7 +52,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     options.add(parser, "--benchmark", required=True)
     options.add(parser, "--out", required=True, help="folder for verdicts.jsonl and results.json")
-    options.add(parser, *options.DATA, *options.JUDGE, *options.ENGINE, *options.RAY, "--rope")
+    options.add(
+        parser, *options.DATA, *options.JUDGE, *options.ENGINE, *options.RAY, "--rope", *options.GENERAL, "--price"
+    )
     add(
         "--stop-at-score",
         action="store_true",
@@ -87,6 +95,8 @@ def run(args: argparse.Namespace) -> int:
     found = score(args.file, benchmark, args.out, judge=judge, data=args.data, options=how)
     print(result_table(found.results, benchmark.title, benchmark.headline))
     print(f"\n{RunFolder(found.folder).results}")
+    if judge is not None and is_general(judge):
+        _say_usage(found.results, args.price)
     if failures := engine_failures(found.verdicts, found.results["n"]):
         print(failures, file=sys.stderr)
     return _exit_code(found.results, args.max_unscored)
@@ -108,9 +118,29 @@ def _refuse_ranks(ray: str | None) -> None:
 def _dry_run(benchmark: Benchmark, args: argparse.Namespace, how: ScoreOptions) -> int:
     if not benchmark.judged:
         raise UserError(f"{benchmark.name} is decided by rules: there is nothing to hand to a judge")
+    judge = ",".join(args.judge or [default_judge()])
+    if general := is_general(judge):
+        options.judge_name(args)
+    if not general and args.price is not None:
+        raise UserError(
+            "--price is for a judge that is paid for by the token", fix="add --judge openai:MODEL, or leave it out"
+        )
     requests, dropped = write_requests(args.file, benchmark, args.out, data=args.data, options=how)
-    print(f"{args.out}: {requests} requests, {dropped} dropped")
+    print(f"{args.out}: {len(requests)} requests, {dropped} dropped")
+    if general:
+        from judge.engines.cost import estimate_cost
+
+        rubric = benchmark.rubric(args.rubric or default_rubric(judge))
+        cost = estimate_cost([Prompt(request, rubric.render(request)) for request in requests], how.engine.general)
+        print(f"{judge}: {cost.sentence(args.price)}, if nothing is judged yet")
     return 0
+
+
+def _say_usage(results: Mapping[str, Any], price: Price | None) -> None:
+    """What the run that wrote the results was answered, by the server's count, and what that costs."""
+    if usage := Usage.from_json((results.get("run") or {}).get("usage")):
+        cost = "" if price is None else f"{price.of(usage.prompt_tokens, usage.completion_tokens):,.4f}"
+        print(usage.sentence(cost))
 
 
 def _exit_code(result: Mapping[str, Any], max_unscored: float) -> int:

@@ -46,6 +46,7 @@ JUDGE: Mapping[str, str] = {
     "no_score_line": "the judge's output has no score line",
     "ambiguous_score": "the score line holds no single number",
     "out_of_range": f"the score is not an integer from {JUDGE_SCALE}",
+    "unreadable_reply": "the judge's reply is not the JSON object that was asked for",
     "truncated": "the judge ran into the token limit before its score",
     "no_feedback": "the replay file has no feedback for this id",
     "engine_error": "the engine failed on this request",

@@ -2,11 +2,12 @@
 
 local      the judge in this process (native InternVL classes)
 cluster    the same in actors of Ray, one a GPU, on any number of machines
-remote     OpenAI-compatible endpoints
+remote     MMIE's judges behind OpenAI-compatible endpoints
+general    any model that sees pictures, behind the same kind of endpoints
 replay     recorded feedback from a file
 
     options = EngineOptions(device="cuda", batch_size=16)
-    engine = judge.engines.loading.load_engine("MMIE/MMIE-Score", options)      any of the four
+    engine = judge.engines.loading.load_engine("MMIE/MMIE-Score", options)      any of the five
 """
 
 from __future__ import annotations
@@ -27,6 +28,19 @@ MAX_TILES = 12
 
 
 @dataclasses.dataclass(frozen=True)
+class GeneralOptions:
+    """How a general judge is asked; all of it is in the signature.
+
+    votes: how often every answer is put to it. temperature: None for the server's own, which is all that some models
+    take. max_side: pixels of the longer side that pictures are scaled down to; 0 for as they are.
+    """
+
+    votes: int = 1
+    temperature: float | None = 0.0
+    max_side: int = 1536
+
+
+@dataclasses.dataclass(frozen=True)
 class EngineOptions:
     """How to load and run a judge. Each engine takes what means something to it; the command line refuses the rest.
 
@@ -44,6 +58,7 @@ class EngineOptions:
     cache_tokens: tokens cached at once, prompts and answers; None: by the free memory.
 
     tokenizer: for endpoints, the judge that they serve, a folder or a repository: prompts are checked with it.
+    general: for a general judge ("openai:…"), what changes its answers.
     """
 
     device: str | None = None
@@ -56,6 +71,7 @@ class EngineOptions:
     stop_at_score: bool = False
     max_new_tokens: int = MAX_NEW_TOKENS
     cache_tokens: int | None = None
+    general: GeneralOptions = GeneralOptions()
 
 
 DEFAULT_OPTIONS = EngineOptions()
@@ -75,7 +91,8 @@ class Completion:
 
     text: the generated text, stop token cut off. stopped: the stop token was reached (False: token limit).
     score_probs: probabilities of 0…6 at the score position, or None. unscored: a reason of `judge.core.failure` where
-    there is no text to parse (image refused, answer too long, engine error, no feedback); `note` says more.
+    there is no text to parse (image refused, answer too long, engine error, no feedback); `note` says more. votes: the
+    scores of several completions that were combined into this one, None for one that had none.
     """
 
     text: str | None
@@ -84,6 +101,43 @@ class Completion:
     score_probs: tuple[float, ...] | None = None
     unscored: str | None = None
     note: str | None = None
+    votes: tuple[int | None, ...] | None = None
+
+
+@dataclasses.dataclass
+class Usage:
+    """What an engine has been answered so far, by the server's count. uncounted: replies that came without one."""
+
+    calls: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    uncounted: int = 0
+
+    def add(self, prompt_tokens: int | None, completion_tokens: int | None) -> None:
+        """One reply more."""
+        self.calls += 1
+        self.uncounted += prompt_tokens is None or completion_tokens is None
+        self.prompt_tokens += prompt_tokens or 0
+        self.completion_tokens += completion_tokens or 0
+
+    def sentence(self, cost: str = "") -> str:
+        """For a terminal. cost: what it was, where that is known."""
+        uncounted = f"; {self.uncounted} replies did not say" if self.uncounted else ""
+        return (
+            f"{self.calls:,} calls, {self.prompt_tokens:,} tokens in and {self.completion_tokens:,} out"
+            f"{uncounted}{f': {cost}' if cost else ''}"
+        )
+
+    @classmethod
+    def from_json(cls, said: object) -> Usage | None:
+        """What `to_json` wrote; None for anything else."""
+        if not isinstance(said, Mapping) or said.keys() != {field.name for field in dataclasses.fields(cls)}:
+            return None
+        return cls(**said) if all(type(count) is int for count in said.values()) else None
+
+    def to_json(self) -> dict[str, int]:
+        """As in the part `run` of `results.json`."""
+        return dataclasses.asdict(self)
 
 
 class Engine(Protocol):

@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
+from pathlib import PurePath
 from typing import Any
 
 from judge.core.foreign_text import described
 from judge.engines import MAX_NEW_TOKENS, MAX_TILES, Completion, Prompt, too_long, without_answer
-from judge.engines.endpoints import Kind, Served
+from judge.engines.endpoints import Kind, Reply, Served
 from judge.engines.messages import Message, chat, message, prompt_length
 from judge.io.image_paths import ImageRefused
 from judge.model import conversation, images
@@ -73,6 +75,21 @@ class ChatRequests:
     max_new_tokens: int = MAX_NEW_TOKENS
     split: bool = False
 
+    def identity(self, served: Served) -> Mapping[str, str]:
+        """Parts of the signature; what only the server could tell is "unknown"."""
+        known = self.judge
+        return {
+            # vLLM's default name of a model is the path it was loaded from, which says nothing elsewhere
+            "judge": PurePath(served.model).name if served.model.startswith(("/", ".")) else served.model,
+            "server": served.server,
+            "prompt": "checked" if known else "unchecked",
+            "tiles": f"{MAX_TILES}x{known.layout.tile_size}" if known else "unknown",
+            "decoding": f"greedy-{self.max_new_tokens}",
+            "dtype": "unknown",
+            "rope": "split" if self.split else "server",
+            "engine": "server",
+        }
+
     def chat_request(self, prompt: Prompt) -> ChatRequest | Completion:
         """What to send for a prompt, or why there is nothing to send. Pictures are looked at, not yet read."""
         judge = self.judge
@@ -125,3 +142,20 @@ class ChatRequests:
             else:  # a stop token that is not printed would not be seen as a stop text
                 body["skip_special_tokens"] = False
         return json.dumps(body).encode("ascii")
+
+    def completion(self, reply: Reply, request: ChatRequest) -> Completion | ChatRequest:
+        """What a reply says; or the request to a long endpoint, where a whole answer is longer than the short window
+        has room for."""
+        text, stop, _ = reply.text.partition(conversation.STOP)
+        stopped = reply.finish == "stop" or bool(stop)
+        if not stopped and request.kind == "short" and request.max_tokens < self.max_new_tokens:
+            return dataclasses.replace(request, kind="long", max_tokens=self.max_new_tokens, crossed=True)
+        notes = [message_note(request.message)] if request.message.broken else []
+        if request.crossed:
+            notes.append("prompt and answer cross the short window; read with the factors for long ones throughout")
+        return Completion(text.strip(), stopped, reply.new_tokens or 0, note="; ".join(notes) or None)
+
+
+def message_note(message: Message) -> str:
+    """How many spellings of its text were broken up, for the verdict."""
+    return f"{message.broken} spellings of special tokens or headings broken up for the server"

@@ -96,7 +96,7 @@ class Served:
     """What an endpoint says of itself. server: "vllm 0.11.0", or whose model it says it is; window: tokens, or None.
 
     others: the models that it lists, where the one that was chosen is not among them. takes_stop: whether it knows the
-    field `stop`.
+    field `stop`. lacks: other fields of a request that it has refused.
     """
 
     model: str
@@ -104,6 +104,7 @@ class Served:
     window: int | None = None
     others: str = ""
     takes_stop: bool = True
+    lacks: frozenset[str] = frozenset()
 
     @property
     def is_vllm(self) -> bool:
@@ -113,12 +114,14 @@ class Served:
 
 @dataclasses.dataclass(frozen=True)
 class Reply:
-    """finish: the server's word for why it stopped. The counts are None where it does not give them."""
+    """finish: the server's word for why it stopped. The counts are None where it does not give them. logprobs: what
+    stands in the choice under that name, unchecked."""
 
     text: str
     finish: str
     prompt_tokens: int | None
     new_tokens: int | None
+    logprobs: Any = None
 
 
 class Refused(Exception):  # noqa: N818 - an answer, not a fault
@@ -126,6 +129,7 @@ class Refused(Exception):  # noqa: N818 - an answer, not a fault
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(f"{status}: {on_one_line(message, MOST_OF_A_NOTE)}")
+        self.status = status
         # no such key, no such model, no such page: every other request would be refused alike
         self.of_the_endpoint = status in (401, 403, 404, 405)
         self.too_long = any(words in message for words in TOO_LONG)
@@ -256,7 +260,7 @@ class Endpoint:
         if not isinstance(text, str) or finish not in ("stop", "length"):
             raise Failed(f"no text, or unfinished (finish_reason {finish!r})")
         prompt_tokens, new_tokens = (count if isinstance(count, int) else None for count in counts)
-        return Reply(self._hide(text), finish, prompt_tokens, new_tokens)
+        return Reply(self._hide(text), finish, prompt_tokens, new_tokens, choice.get("logprobs"))
 
     async def post(self, page: str, body: bytes, seconds: float | None = None) -> dict[str, Any]:
         """What it answers to `body` at `page`, such as "chat/completions"; nothing of it is checked.

@@ -2,6 +2,7 @@
 
 replay:FILE                          judge.engines.replay        recorded feedback
 http://a:8000/v1,http://b:8000/v1    judge.engines.remote        endpoints
+openai:gpt-4o, openai:MODEL@http://… judge.engines.general       any model that sees pictures
 MMIE/MMIE-Score, out/my-judge        judge.engines.local         here; with `EngineOptions.ray` judge.engines.cluster
 """
 
@@ -14,6 +15,7 @@ from judge.engines.devices import say_idle_gpus
 from judge.engines.replay import PREFIX, Replay
 from judge.errors import UserError
 
+GENERAL_PREFIX = "openai:"
 TOKENIZER_VARIABLE = "MMJUDGE_TOKENIZER"
 
 
@@ -27,11 +29,21 @@ def is_address(judge: str) -> bool:
     return judge.startswith(("http://", "https://"))
 
 
+def is_general(judge: str) -> bool:
+    """Whether a judge's name is that of a general model behind an endpoint (`judge.engines.general`)."""
+    return judge.startswith(GENERAL_PREFIX)
+
+
+def is_elsewhere(judge: str) -> bool:
+    """Whether a judge's name is that of one that is served, here or elsewhere: this process needs no device for it."""
+    return is_address(judge) or is_general(judge)
+
+
 def load_engine(judge: str, options: EngineOptions = DEFAULT_OPTIONS) -> Engine:
     """Load a judge, or connect to it.
 
-    judge: a Hub repository, a folder, an address or "replay:FILE". options: device, number type, batch size, … Raises
-    UserError for whatever the user can mend.
+    judge: a Hub repository, a folder, an address, "openai:MODEL[@ADDRESS]" or "replay:FILE". options: device, number
+    type, batch size, … Raises UserError for whatever the user can mend.
     """
     if judge.startswith(PREFIX):
         return Replay(judge.removeprefix(PREFIX))
@@ -39,6 +51,10 @@ def load_engine(judge: str, options: EngineOptions = DEFAULT_OPTIONS) -> Engine:
         from judge.engines.remote import connect
 
         return connect(judge, options.tokenizer, under_way=options.batch_size)
+    if is_general(judge):
+        from judge.engines.general import connect_general
+
+        return connect_general(judge, options.general, under_way=options.batch_size)
     if options.ray is not None:
         from judge.engines.cluster import Cluster
 

@@ -108,14 +108,20 @@ def chat(message: Message, system: str) -> list[dict[str, Any]]:
     return [{"role": "system", "content": system}, {"role": "user", "content": content}]
 
 
-def data_url(picture: Picture) -> str:
-    """A picture's file as a data: address. Raises ImageRefused for what the judge would refuse to look at."""
+def data_url(picture: Picture, max_side: int = 0) -> str:
+    """A picture's file as a data: address. Raises ImageRefused for what the judge would refuse to look at.
+
+    max_side: a picture whose longer side has more pixels is scaled down to it; 0 for any size.
+    """
     pixels = images.decode_image(picture, scaled=picture.scaled)
     data = picture.path.read_bytes()
     with Image.open(io.BytesIO(data)) as image:
         kind = Image.MIME.get(image.format or "", "application/octet-stream")
         same = image.format in SAME_EVERYWHERE and image.mode in OPAQUE and "transparency" not in image.info
         same = same and image.getexif().get(ORIENTATION, 1) == 1
+    if 0 < max_side < max(pixels.size):
+        pixels.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
+        same = False
     if not same:
         buffer = io.BytesIO()
         pixels.info.clear()  # a transparent colour would be written again

@@ -33,19 +33,17 @@ import dataclasses
 import random
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import PurePath
-from typing import cast
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from typing import Any, Protocol, cast
 
 from judge.core.foreign_text import shown
-from judge.engines import MAX_NEW_TOKENS, MAX_TILES, Completion, Prompt, rough_length, without_answer
+from judge.engines import MAX_NEW_TOKENS, Completion, Prompt, Usage, rough_length, without_answer
 from judge.engines.chat_request import ChatRequest, ChatRequests, ServedJudge
-from judge.engines.endpoints import Endpoint, Failed, Kind, Refused, Reply, addresses
+from judge.engines.endpoints import Endpoint, Failed, Kind, Refused, Reply, Served, addresses
 from judge.engines.event_loop import EventLoop
 from judge.engines.known_prompts import find_misfit
 from judge.errors import UserError
 from judge.io.image_paths import ImageRefused
-from judge.model import conversation
 
 UNDER_WAY = 64
 """Requests at one endpoint at once, its queue included: more than fit its memory together, so that it never waits."""
@@ -93,22 +91,52 @@ def connect(
         fix = "give --tokenizer with the folder or repository of the judge"
         raise UserError("#short and #long need the judge's tokenizer", fix=fix)
     every = [Endpoint(address, pace.seconds) for address in wanted]
+    endpoints = usable(every, lambda endpoint: find_misfit(endpoint, known))
+    requests = ChatRequests(known, max_new_tokens, split=wanted[0].kind is not None)
+    return Remote(endpoints, requests, under_way or UNDER_WAY, pace)
 
+
+def usable(
+    every: Sequence[Endpoint],
+    misfit_of: Callable[[Endpoint], Coroutine[Any, Any, str | None]],
+    fix: str = "start it (docs/scale.md has the commands), or mend --judge",
+) -> list[Endpoint]:
+    """Those that will do, all asked at once; the others are reported. misfit_of: why one cannot be used, None where it
+    can. Raises UserError where none can be, and where they differ in what they serve."""
     with contextlib.closing(EventLoop()) as loop:
-        asked = [(endpoint, loop.start(find_misfit(endpoint, known))) for endpoint in every]
+        asked = [(endpoint, loop.start(misfit_of(endpoint))) for endpoint in every]
         misfits = {endpoint: misfit.result() for endpoint, misfit in asked}
     endpoints = [endpoint for endpoint in every if misfits[endpoint] is None]
     for endpoint in (endpoint for endpoint in every if endpoint not in endpoints):
         if not endpoints:
-            fix = "start it (docs/scale.md has the commands), or mend --judge"
             raise UserError(f"{endpoint.address}: {misfits[endpoint]}", fix=fix)
         say_on_stderr(f"{endpoint.address} is left out: {misfits[endpoint]}")
     for name in ("model", "server"):
         values = sorted({str(getattr(endpoint.served, name)) for endpoint in endpoints})
         if len(values) > 1:
             raise UserError(f"the endpoints differ in their {name}: {', '.join(values)}", fix="one run, one judge")
-    requests = ChatRequests(known, max_new_tokens, split=wanted[0].kind is not None)
-    return Remote(endpoints, requests, under_way or UNDER_WAY, pace)
+    return endpoints
+
+
+class Requests(Protocol):
+    """What is asked of a kind of judge, and what its replies say: `judge.engines.chat_request` for MMIE's judges,
+    `judge.engines.general` for any other model."""
+
+    def identity(self, served: Served) -> Mapping[str, str]:
+        """Parts of the signature; what only the server could tell is "unknown"."""
+        ...
+
+    def chat_request(self, prompt: Prompt) -> ChatRequest | Completion:
+        """What to send for a prompt, or why there is nothing to send."""
+        ...
+
+    def body(self, request: ChatRequest, served: Served) -> bytes:
+        """The request as JSON, for an endpoint that serves `served`. Raises ImageRefused."""
+        ...
+
+    def completion(self, reply: Reply, request: ChatRequest) -> Completion | ChatRequest:
+        """What a reply says; or the request to be sent instead."""
+        ...
 
 
 class Remote:
@@ -116,25 +144,15 @@ class Remote:
 
     reads = True
 
-    def __init__(self, endpoints: Sequence[Endpoint], requests: ChatRequests, under_way: int, pace: Pace) -> None:
+    def __init__(self, endpoints: Sequence[Endpoint], requests: Requests, under_way: int, pace: Pace) -> None:
         """under_way: requests at one endpoint at once."""
         self.endpoints, self.requests, self.under_way, self.pace = endpoints, requests, under_way, pace
+        self.usage = Usage()
 
     @property
     def identity(self) -> Mapping[str, str]:
         """Parts of the signature; what only the server could tell is "unknown"."""
-        served, known = self.endpoints[0].served, self.requests.judge
-        return {
-            # vLLM's default name of a model is the path it was loaded from, which says nothing elsewhere
-            "judge": PurePath(served.model).name if served.model.startswith(("/", ".")) else served.model,
-            "server": served.server,
-            "prompt": "checked" if known else "unchecked",
-            "tiles": f"{MAX_TILES}x{known.layout.tile_size}" if known else "unknown",
-            "decoding": f"greedy-{self.requests.max_new_tokens}",
-            "dtype": "unknown",
-            "rope": "split" if self.requests.split else "server",
-            "engine": "server",
-        }
+        return self.requests.identity(self.endpoints[0].served)
 
     def complete(self, prompts: Sequence[Prompt]) -> Iterator[tuple[int, Completion]]:
         """Completions as they come in. Raises UserError where no endpoint is left for what is left."""
@@ -162,6 +180,7 @@ class _Run:
         self, remote: Remote, prompts: Sequence[Prompt], put: Callable[[tuple[int, Completion]], None]
     ) -> None:
         self._endpoints, self._requests, self._pace, self._put = remote.endpoints, remote.requests, remote.pace, put
+        self._usage = remote.usage
         self._most = min(remote.under_way, max(1, len(prompts)))
         order = sorted(range(len(prompts)), key=lambda number: rough_length(prompts[number].pieces), reverse=True)
         self._waiting: dict[Kind | None, collections.deque[_Task]] = {
@@ -256,26 +275,17 @@ class _Run:
                 raise
             return self._failed(Failed(f"seems to be dead: {endpoint.trouble}"), task, endpoint, started)
         endpoint.failures = 0
+        self._usage.add(reply.prompt_tokens, reply.new_tokens)
         due, read = task.request.tokens, reply.prompt_tokens
         if due is not None and read is not None and due != read:
             note = f"the server read {read} tokens, the judge's prompt has {due}"
             return self._lost(endpoint, "misread", FIRST_MISREAD, note)
         endpoint.answered += 1
-        return self._judged(reply, task, task.request)
-
-    def _judged(self, reply: Reply, task: _Task, request: ChatRequest) -> Completion | None:
-        text, stop, _ = reply.text.partition(conversation.STOP)
-        stopped, whole = reply.finish == "stop" or bool(stop), self._requests.max_new_tokens
-        if not stopped and request.kind == "short" and request.max_tokens < whole:
-            # a whole answer is longer than the short window has room for
-            task.request = dataclasses.replace(request, kind="long", max_tokens=whole, crossed=True)
-            return None
-        notes = []
-        if request.message.broken:
-            notes.append(f"{request.message.broken} spellings of special tokens or headings broken up for the server")
-        if request.crossed:
-            notes.append("prompt and answer cross the short window; read with the factors for long ones throughout")
-        return Completion(text.strip(), stopped, reply.new_tokens or 0, note="; ".join(notes) or None)
+        made = self._requests.completion(reply, task.request)
+        if isinstance(made, Completion):
+            return made
+        task.request = made
+        return None
 
     def _refused(self, refused: Refused, prompt: Prompt, endpoint: Endpoint) -> Completion | None:
         if refused.of_the_endpoint:

@@ -62,7 +62,10 @@ class Replay:
             known = reason if isinstance(reason, str) and reason in {*MODEL, *UNSCORED} else "no_feedback"
             self._feedback[name] = Completion(None, unscored=known)
         else:
-            self._feedback[name] = Completion(feedback, stopped=row.get("unscored") != "truncated")
+            # what was no verdict when it was said is none when it is read again
+            unreadable = "unreadable_reply" if row.get("unscored") == "unreadable_reply" else None
+            stopped = row.get("unscored") != "truncated"
+            self._feedback[name] = Completion(feedback, stopped=stopped, unscored=unreadable)
 
     @property
     def identity(self) -> Mapping[str, str]:

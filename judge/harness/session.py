@@ -26,7 +26,7 @@ from judge.core.rubric import Rubric
 from judge.core.signature import Signature
 from judge.core.verdict import Verdict
 from judge.engines import Engine, EngineOptions
-from judge.engines.loading import is_address, load_engine
+from judge.engines.loading import is_address, is_elsewhere, is_general, load_engine
 from judge.engines.replay import PREFIX, Replay
 from judge.errors import UserError
 from judge.harness.ranks import rank_device
@@ -106,6 +106,10 @@ class Session:
             from judge.engines.remote import connect
 
             connect(self.judge, self.settings.tokenizer)
+            self.benchmark.rubric(self._rubric_name())
+            return
+        if is_general(self.judge):
+            load_engine(self.judge)
             self.benchmark.rubric(self._rubric_name())
             return
         if self.judge.startswith(PREFIX):
@@ -266,14 +270,14 @@ class Session:
         if not self.benchmark.judged or self._engine is not None:
             return
         settings = self.settings
-        device = None if is_address(self.judge) else rank_device(settings.device, settings.rank)
+        device = None if is_elsewhere(self.judge) else rank_device(settings.device, settings.rank)
         options = EngineOptions(
             device=device,
             dtype=settings.dtype,
             batch_size=settings.batch_size,
             tokenizer=settings.tokenizer,
         )
-        if not is_address(self.judge) and not self.judge.startswith(PREFIX):
+        if not is_elsewhere(self.judge) and not self.judge.startswith(PREFIX):
             _free(self.asked.freed)
         engine = _load(self.judge, options)
         if engine.reads:

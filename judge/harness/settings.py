@@ -1,6 +1,6 @@
 """What the environment says: the only channel that reaches a task in every way lmms-eval can be started.
 
-    MMJUDGE_JUDGE       repository, folder, replay:FILE or http://… of the judge        MMIE/MMIE-Score
+    MMJUDGE_JUDGE       repository, folder, replay:FILE, http://… or openai:…               MMIE/MMIE-Score
     MMJUDGE_TOKENIZER   with an address: the judge served there, to check prompts       none
     MMJUDGE_DEVICE      where it runs                                                   this rank's GPU, else cpu
     MMJUDGE_DTYPE       float32 or bfloat16                                             by device

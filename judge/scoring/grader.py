@@ -13,6 +13,7 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 
 from judge.core.benchmark import Profile
+from judge.core.criteria import Points, numbered_criteria, parse_criteria
 from judge.core.failure import MODEL
 from judge.core.request import Picture, Request
 from judge.core.rubric import Rubric
@@ -76,6 +77,11 @@ class Grader:
         elif reason == "image_refused" and _is_the_answers(request):
             score, reason, failure = JUDGE_SCALE.lowest, None, "image_undecodable"
         probs = completion.score_probs
+        details: dict[str, object] = {} if completion.note is None else {"note": completion.note}
+        if failure is None and score is not None and (points := self._points(request, completion.text or "")):
+            details["criteria"] = points
+        if completion.votes is not None:
+            details["votes"] = list(completion.votes)
         return Verdict(
             id=request.id,
             by="judge",
@@ -84,10 +90,16 @@ class Grader:
             category=request.category,
             feedback=completion.text,
             score_probs=probs if probs is not None and _are_shares(probs) else None,
-            details={} if completion.note is None else {"note": completion.note},
+            details=details,
             key=key,
             failure=failure,
         )
+
+    def _points(self, request: Request, text: str) -> Points | None:
+        """What the judge gave for single criteria: those of the rubric, or in a replay any."""
+        template = None if self.rubric is None else self.rubric.instructions(request.category)
+        known = [each.name for each in numbered_criteria(template or "")]
+        return parse_criteria(text, known) if known or self.rubric is None else None
 
     def complete(self, requests: Sequence[Request]) -> Iterator[tuple[int, Completion]]:
         """(position, completion) once for every request, as the engine finishes them.

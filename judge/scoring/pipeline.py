@@ -38,6 +38,8 @@ DEFAULT_JUDGE = "MMIE/MMIE-Score"
 JUDGE_VARIABLE = "MMJUDGE_JUDGE"
 UNKNOWN = "unknown"
 """The wording in which saved answers were asked for, where nothing says it."""
+JUDGED = ("note", "criteria", "votes")
+"""Details of a verdict that are the judge's, not the question's."""
 RUBRIC_FILE = "mmjudge.json"
 """A judge folder may hold this file, `{"rubric": "mmjudge"}`: the name of the rubric that the judge was trained on."""
 
@@ -217,5 +219,5 @@ def _content(request: Request, grader: Grader) -> Hashable:
 
 def _about(request: Request, verdict: Verdict) -> Verdict:
     """`verdict` as the decision about `request`; requests with the same content share one."""
-    note = {name: value for name, value in verdict.details.items() if name == "note"}
-    return dataclasses.replace(verdict, id=request.id, category=request.category, details={**request.details, **note})
+    judged = {name: value for name, value in verdict.details.items() if name in JUDGED}
+    return dataclasses.replace(verdict, id=request.id, category=request.category, details={**request.details, **judged})

@@ -23,7 +23,7 @@ from judge.core.condition import PLAIN, Condition, find_condition
 from judge.core.request import Request
 from judge.core.signature import Signature
 from judge.core.verdict import Verdict
-from judge.engines import DEFAULT_OPTIONS, Engine, EngineOptions
+from judge.engines import DEFAULT_OPTIONS, Engine, EngineOptions, Usage
 from judge.engines.loading import default_tokenizer, is_address, load_engine
 from judge.engines.replay import PREFIX
 from judge.errors import UserError
@@ -133,8 +133,12 @@ class Scoring:
     def judge_into(self, folder: RunFolder, journal: Journal) -> Run:
         """Judge what `journal`, the folder's, does not hold, and write the results. Raises UserError."""
         folder.claim(self.info.owner)
+        used = getattr(self.grader.engine, "usage", None)
+        before = used.to_json() if isinstance(used, Usage) else {}
         verdicts = judge_answers(self.assessed, self.grader, journal, retry_unscored=self.options.retry_unscored)
         run = self.info.to_json(ENGINE_PACKAGES if self.grader.reads else ())
+        if isinstance(used, Usage):  # of this call alone: an engine may serve several
+            run["usage"] = {name: count - before[name] for name, count in used.to_json().items()}
         result = build_result(self.benchmark, verdicts, self.dataset, self.source, self.grader.signature, run=run)
         result = note_condition(result, self.condition)
         keep = self.options.keep_images
@@ -216,8 +220,9 @@ def write_requests(
     *,
     data: str | Path | None = None,
     options: ScoreOptions = DEFAULTS,
-) -> tuple[int, int]:
-    """Write what a judge would be handed to `out`/requests.jsonl, and what it would not to dropped.jsonl; both counts.
+) -> tuple[list[Request], int]:
+    """Write what a judge would be handed to `out`/requests.jsonl, and what it would not to dropped.jsonl; the requests,
+    and how many of the others there are.
 
     No judge is loaded. Raises UserError as `score` does.
     """
@@ -227,13 +232,13 @@ def write_requests(
     condition = _condition(file, benchmark, options)
     for item in benchmark.assess(answers, dataset, options.profile, condition=condition):
         if isinstance(item, Request):
-            requests.append(item.to_json())
+            requests.append(item)
         else:
             dropped.append({"id": item.id, "reason": item.reason, "note": item.details.get("note")})
     folder = RunFolder(out).make()
-    write_json_lines(folder.requests, requests)
+    write_json_lines(folder.requests, [request.to_json() for request in requests])
     write_json_lines(folder.dropped, dropped)
-    return len(requests), len(dropped)
+    return requests, len(dropped)
 
 
 def _condition(file: str | Path, benchmark: Benchmark, options: ScoreOptions) -> Condition:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from judge.annotate.criteria import Criterion, are_valid, find_criteria
+from judge.annotate.criteria import find_criteria
+from judge.core.criteria import Criterion, are_valid
 from judge.core.rubric import Rubric
 from mmie_tasks.benchmark import BENCHMARK
 

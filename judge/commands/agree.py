@@ -125,6 +125,8 @@ def table(content: Mapping[str, Any]) -> str:
     for head, groups in (("category", content["categories"]), ("model", content["models_under_test"])):
         if len(groups) > 1:
             lines += ["", _head(head), *(_row(name or "-", group) for name, group in groups.items())]
+    if criteria := content.get("criteria"):
+        lines += ["", _head("criterion"), *(_row(name, one) for name, one in criteria.items())]
     if people is not None:
         lines += ["", _head("annotator"), *(_row(name or "-", one) for name, one in people["annotators"].items())]
         alpha, icc = (people["reliability"][name] for name in ("alpha_interval", "icc_a1"))

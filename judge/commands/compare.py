@@ -12,9 +12,11 @@ from typing import Any
 
 from judge.commands import options
 from judge.commands.output import write_output
+from judge.core.benchmark import find
 from judge.core.signature import FEEDBACK
 from judge.errors import UserError
 from judge.results.compare import Comparison, Row, compare
+from judge.results.criteria import NONE_GIVEN, judged_without_criteria
 from judge.results.run_folder import Run, read_run
 
 EXAMPLES = (
@@ -70,6 +72,8 @@ def table(first: Run, comparisons: Sequence[Comparison]) -> str:
         for category, rows in comparison.categories.items():
             main = next(iter(rows))
             lines.append(_line(f"{main} · {category}", rows[main]))
+        lines += ["points by criterion:"] if comparison.criteria else []
+        lines += [_line(name, row) for name, row in comparison.criteria.items()]
         for side, ids in (("A", comparison.only_first), (letter, comparison.only_second)):
             if ids:
                 more = f" and {len(ids) - NAMED} more" if len(ids) > NAMED else ""
@@ -78,6 +82,8 @@ def table(first: Run, comparisons: Sequence[Comparison]) -> str:
             lines += textwrap.wrap(ASKED.format("A", letter, *comparison.asked), 118, subsequent_indent="      ")
         if FEEDBACK in first.signature.parts:
             lines.append(REPLAYED.format(letter=letter))
+    if judged_without_criteria(first.results, find(first.results["benchmark"])):
+        lines.append(f"note: {NONE_GIVEN}")
     lines += ["", *textwrap.wrap(LEGEND, 118), f"signature: {first.results['signature']}"]
     return "\n".join(lines)
 

@@ -27,6 +27,7 @@ from judge.engines.loading import is_general
 from judge.engines.ray_connection import LOCAL
 from judge.errors import UserError
 from judge.harness.ranks import this_rank
+from judge.results.criteria import NONE_GIVEN, judged_without_criteria
 from judge.results.run_folder import RunFolder
 from judge.results.terminal import engine_failures, result_table
 from judge.scoring.pipeline import default_judge, default_rubric
@@ -94,6 +95,8 @@ def run(args: argparse.Namespace) -> int:
     _refuse_ranks(args.ray)
     found = score(args.file, benchmark, args.out, judge=judge, data=args.data, options=how)
     print(result_table(found.results, benchmark.title, benchmark.headline))
+    if judged_without_criteria(found.results, benchmark):
+        print(f"note: {NONE_GIVEN}")
     print(f"\n{RunFolder(found.folder).results}")
     if judge is not None and is_general(judge):
         _say_usage(found.results, args.price)

@@ -21,7 +21,7 @@ from judge.errors import UserError
 from judge.io.presentation import view_of
 from judge.report.published import matching, read_published
 from judge.results.run_folder import RunFolder, find_runs, read_run
-from judge.results.table import CATEGORY, Group, rank_runs
+from judge.results.table import CATEGORY, CRITERION, Group, rank_runs
 
 EXAMPLES = (
     "mmjudge table results/a results/b",
@@ -39,7 +39,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--by",
         metavar="FIELD",
-        help=f"the first metric by {CATEGORY}, or by what else results are given by: MMIE's field, MMVU's level",
+        help=f"the first metric by {CATEGORY}, or by what else results are given by: MMIE's field, MMVU's level; "
+        f"points by {CRITERION}, where the judge gives them",
     )
 
 

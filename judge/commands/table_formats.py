@@ -100,7 +100,7 @@ def _members(board: Leaderboard, field: str) -> Rows:
     names = [on_one_line(standing.name) for standing in board.group.standings]
     members = board.group.members(field)
     return [
-        [f"{board.group.main.name} by {field}", *names],
+        [f"{board.group.measured(field)} by {field}", *names],
         *([on_one_line(name), *map(_cell_with_n, found)] for name, found in members.items()),
     ]
 
@@ -228,7 +228,7 @@ def _records(board: Leaderboard, number: int, by: str | None) -> Iterator[dict[s
         for name, found in members.items():
             yield {
                 "benchmark": group.benchmark, "group": number, "model": standing.name,
-                "folder": str(standing.run.folder), str(by): name, "metric": group.main.name, **found[position],
+                "folder": str(standing.run.folder), str(by): name, "metric": group.measured(str(by)), **found[position],
                 "signature": standing.run.results["signature"],
             }  # fmt: skip
     for system in board.published if by is None else ():

@@ -62,6 +62,8 @@ class View:
     def detail(self, verdict: Verdict, name: str) -> str | None:
         """One of `details` of a verdict, for reading."""
         value = verdict.details.get(name)
+        if isinstance(value, Mapping):
+            return ", ".join(f"{key} {inner}" for key, inner in value.items())
         return None if value is None else self.words.get(str(value), str(value))
 
     def metric(self, name: str) -> Metric:

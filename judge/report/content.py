@@ -24,6 +24,7 @@ from judge.report.browser import clip
 from judge.report.findings import Fragments
 from judge.report.pictures import Album
 from judge.results.compare import Comparison, compare
+from judge.results.criteria import judged_without_criteria
 from judge.results.run_folder import Run
 
 CARD_TEXT = 1000
@@ -94,6 +95,18 @@ class Section:
         found = [Counter(map(_who_failed, entry.samples.values())) for entry in self.entries]
         every = dict.fromkeys(key for counts in found for key in counts if key is not None)
         return [(*key, [counts[key] for counts in found]) for key in every]
+
+    @property
+    def criteria(self) -> list[tuple[str, str, list[Mapping[str, Any]]]]:
+        """(category or "all", criterion, mean points in every run), of judges that give points for single criteria."""
+        found: list[Mapping[str, Any]] = [entry.result.get("criteria", {}) for entry in self.entries]
+        keys = dict.fromkeys((of, name) for run in found for of, named in run.items() for name in named)
+        return [(of, name, [run.get(of, {}).get(name, {}) for run in found]) for of, name in keys]
+
+    @property
+    def without_criteria(self) -> list[str]:
+        """The runs whose judge gave a score alone."""
+        return [entry.name for entry in self.entries if judged_without_criteria(entry.result, self.benchmark)]
 
     @property
     def notes(self) -> list[str]:

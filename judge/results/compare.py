@@ -22,6 +22,7 @@ from typing import Any
 from judge.core.benchmark import find
 from judge.core.metric import by_units
 from judge.errors import UserError
+from judge.results.criteria import ALL, compare_criteria
 from judge.results.paired import Difference, differences, join_units
 from judge.results.run_folder import Run
 
@@ -49,6 +50,8 @@ class Comparison:
     categories: Mapping[str, Mapping[str, Row]]
     only_first: Sequence[str]
     only_second: Sequence[str]
+    criteria: Mapping[str, Row] = dataclasses.field(default_factory=dict)
+    """Of judges that give points for single criteria: mean points, over all answers."""
 
     @property
     def asked(self) -> tuple[str, str] | None:
@@ -67,6 +70,7 @@ class Comparison:
             "categories": {name: _rows(rows) for name, rows in self.categories.items()},
             "only_first": list(self.only_first),
             "only_second": list(self.only_second),
+            **({"criteria": _rows(self.criteria)} if self.criteria else {}),
         }
 
 
@@ -97,7 +101,14 @@ def compare(first: Run, second: Run, *, seed: int = 0) -> Comparison:
         {name: categories[name] for name in dict.fromkeys([*order, *categories])},
         only_first=_only(first, second),
         only_second=_only(second, first),
+        criteria=_criteria(first, second, seed),
     )
+
+
+def _criteria(first: Run, second: Run, seed: int) -> dict[str, Row]:
+    ours, theirs = (run.results.get("criteria", {}).get(ALL, {}) for run in (first, second))
+    found = compare_criteria(first.verdicts, second.verdicts, seed=seed)
+    return {name: Row(ours.get(name, {}), theirs.get(name, {}), row) for name, row in found.items()}
 
 
 def refuse_unlike(first: Run, second: Run) -> None:

@@ -9,6 +9,10 @@
      "dataset": {"repo": "MMIE/MMIE", "revision": "4f0c…", "edition": "v1"}, "notes": [],
      "run": {"model": "anole-7b", "answers": {…}, "date": …}}
 
+A judge that gives points for single criteria adds their means (`judge.results.criteria`), over all and by category:
+
+    "criteria": {"all": {"Text quality": {"value": 0.83, "ci_low": 0.66, "ci_high": 0.93, "n": 30}, …}, "SA": {…}, …}
+
 The same verdicts give the same values: what differs between two runs of the same stands in `run` alone. What a
 benchmark adds of its own stands beside these (`Summary.extra`): `bounds`, the scores with every unscored answer at 0
 and at 6; `chance`, the values that guessing gets; `no_option`, how many answers are wrong because they name no option.
@@ -27,6 +31,7 @@ from judge.core.condition import Condition
 from judge.core.estimate import Estimate
 from judge.core.signature import Signature
 from judge.core.verdict import Verdict
+from judge.results.criteria import summarise_criteria
 
 Result = dict[str, Any]
 
@@ -75,6 +80,8 @@ def build_result(
             "edition": source.edition if source is not None else None,
         },
     }
+    if criteria := summarise_criteria(verdicts, list(summary.categories)):
+        result["criteria"] = {name: _estimates(found) for name, found in criteria.items()}
     extra = {name: value for name, value in summary.extra.items() if name not in result}
     return {**result, **extra, "notes": notes, "run": dict(run) if run is not None else None}
 

@@ -21,7 +21,7 @@ from judge.results.result import Result
 
 MAX_BYTES = 16 * 2**20
 """Of a results file; one of MMIE with all its groups has 30 KB."""
-COMPARED = ("n", "metrics", "categories", "unscored", "failures", "bounds", "chance", "no_option", "pairs")
+COMPARED = ("n", "metrics", "categories", "unscored", "failures", "bounds", "criteria", "chance", "no_option", "pairs")
 """Fields that follow from the verdicts alone."""
 PARTIAL = ("metrics", "categories", "unscored")
 """Those of them in which a name may be absent."""
@@ -177,6 +177,7 @@ _RESULT = _fields(
     },
     {
         "groups": _each(_each(_ESTIMATES)),
+        "criteria": _each(_ESTIMATES),
         "failures": _each(_FAILED),
         "notes": _notes,
         "run": _object_or_null,

@@ -22,13 +22,14 @@ from judge.core.metric import Metric, headline
 from judge.core.signature import FEEDBACK
 from judge.errors import UserError
 from judge.results.compare import compare
+from judge.results.criteria import ALL
 from judge.results.multiple import compact_letters, holm
 from judge.results.paired import Difference
 from judge.results.run_folder import Run
 
 LEVEL = 0.05
 """An adjusted p-value below this is significant."""
-CATEGORY = "category"
+CATEGORY, CRITERION = "category", "criterion"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,22 +106,29 @@ class Group:
         return any(FEEDBACK in standing.run.signature.parts for standing in self.standings)
 
     def members(self, field: str) -> dict[str, list[Mapping[str, Any]]]:
-        """The main metric by "category", or by a field of results' `groups`: member → an estimate for each standing.
+        """The main metric by "category" or by a field of results' `groups`, or the points by "criterion": member → an
+        estimate for each standing.
 
         An estimate is {} where the run has none. Raises UserError for a field that no run of the group has.
         """
-        fields = [_fields(standing.run) for standing in self.standings]
+        fields = [self._fields(standing.run) for standing in self.standings]
         known = list(dict.fromkeys(name for found in fields for name in found))
         if field not in known:
             raise UserError(f"results of {self.title} are not given by {field!r}", fix=f"--by {' | '.join(known)}")
         names = dict.fromkeys(name for found in fields for name in found.get(field, {}))
         return {
-            name: [found.get(field, {}).get(name, {}).get(self.main.name, {}) for found in fields] for name in names
+            name: [found.get(field, {}).get(name, {}).get(self.measured(field), {}) for found in fields]
+            for name in names
         }
 
+    def measured(self, field: str) -> str:
+        """What `members` gives: the main metric, or the points for every criterion."""
+        return "points" if field == CRITERION else self.main.name
 
-def _fields(run: Run) -> dict[str, Mapping[str, Any]]:
-    return {CATEGORY: run.results["categories"], **run.results.get("groups", {})}
+    def _fields(self, run: Run) -> dict[str, Mapping[str, Any]]:
+        fields = {CATEGORY: run.results["categories"], **run.results.get("groups", {})}
+        points = run.results.get("criteria", {}).get(ALL, {})
+        return fields | ({CRITERION: {name: {"points": of} for name, of in points.items()}} if points else {})
 
 
 def name_runs(runs: Sequence[Run]) -> list[str]:

@@ -48,6 +48,7 @@ def result_table(result: Mapping[str, Any], title: str, headline: Sequence[str])
         for category, metrics in result["categories"].items():
             cells = "".join(_cells(metrics[name]) if name in metrics else " " * len(_HEAD) for name in first)
             lines.append(f"{category[:19]:<20}{cells}{_percent(unscored['categories'][category]['rate']):>11}")
+    lines += _criteria(result.get("criteria", {}))
     lines.append("")
     lines += [f"unscored: {count} {reason} ({UNSCORED[reason]})" for reason, count in unscored["reasons"].items()]
     failed = result.get("failures", {}).get("model", {})
@@ -66,6 +67,19 @@ def result_table(result: Mapping[str, Any], title: str, headline: Sequence[str])
     for note in result["notes"]:
         lines += textwrap.wrap(f"note: {shortened(note, MOST_OF_A_LINE)}", WIDTH, subsequent_indent="      ")
     return "\n".join([*lines, *_signature(result["signature"])])
+
+
+def _criteria(found: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> list[str]:
+    """Mean points for every criterion, over all answers and in a column for each category."""
+    if not found:
+        return []
+    whole, *others = found.items()
+    lines = ["", f"{'criterion (points)':<28}{_HEAD}" + "".join(f"{name[:7]:>8}" for name, _ in others)]
+    for name, estimate in whole[1].items():
+        values = [members.get(name, {}).get("value") for _, members in others]
+        cells = "".join(f"{'-' if value is None else f'{value:.2f}':>8}" for value in values)
+        lines.append(f"{name[:27]:<28}{_cells(estimate)}{cells}")
+    return lines
 
 
 def engine_failures(verdicts: Sequence[Verdict], most: int) -> str | None:

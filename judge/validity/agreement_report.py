@@ -11,10 +11,11 @@
                 "judge_minus_one": {…}, "annotators": {"a1": {…}}},
      "left_out": {…}, "findings": ["…"], "resampling": {"of": "questions", "resamples": 2000, "seed": 0, …}}
 
-"beside" holds the baselines (`judge.validity.baselines`). Where an answer has several annotators, the judge is compared
-with their mean. "people" is the human ceiling: how well one annotator agrees with the mean of the others, and the judge
-with those same means, which are less sure than the mean of all. Whoever is compared is compared on the same answers,
-and differences are paired.
+Where people scored criteria, "criteria" has the same coefficients for every criterion that the judge gives points for,
+by its name. "beside" holds the baselines (`judge.validity.baselines`). Where an answer has several annotators, the
+judge is compared with their mean. "people" is the human ceiling: how well one annotator agrees with the mean of the
+others, and the judge with those same means, which are less sure than the mean of all. Whoever is compared is compared
+on the same answers, and differences are paired.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from judge.io.human_scores import HumanScore
+from judge.results.criteria import NONE_GIVEN
 from judge.results.statistics import Estimate
 from judge.validity.agreement import compare_agreement, includes_zero, measure_agreement, measure_reliability
 from judge.validity.baselines import Baseline, ClipScore, collect_baselines
@@ -76,6 +78,8 @@ def report_agreement(
         "resampling": {**resampling.to_json(), "defined": DEFINED},
         "coefficients": dict(PAIRED),
     }
+    if any(pair.people_points for pair in pairs):
+        content["criteria"] = comparing.criteria(pairs)
     return {**content, "findings": state_findings(content)}
 
 
@@ -109,6 +113,8 @@ def state_findings(content: Mapping[str, Any]) -> list[str]:
     if content["people"] is not None:
         ceiling = "the human ceiling (one annotator against the mean of the others)"
         sentences += _compared(ceiling, content["people"]["judge_minus_one"])
+    if content.get("criteria") == {}:
+        sentences.append(f"People gave points for single criteria; {NONE_GIVEN} that they scored.")
     constant = content["beside"].get("constant")
     if constant is not None and overall["cosine"]["value"] is not None and constant["coefficients"]["cosine"]["value"]:
         sentences.append(
@@ -177,6 +183,19 @@ class _Comparing:
             "signature": baseline.signature,
             "coefficients": _json({name: found[name] for name in names}),
             "judge_minus_it": _json({name: gains[name] for name in names}),
+        }
+
+    def criteria(self, pairs: Sequence[Pair]) -> dict[str, Any]:
+        """Agreement on every criterion that both gave points for; names count in any case."""
+        found: dict[str, list[tuple[Pair, int, float]]] = {}
+        for pair in pairs:
+            people = {name.casefold(): points for name, points in pair.people_points.items()}
+            for name, points in (pair.points or {}).items():
+                if name.casefold() in people:
+                    found.setdefault(name, []).append((pair, points, people[name.casefold()]))
+        return {
+            name: _json(self.agreement([row[0] for row in rows], [row[1] for row in rows], [row[2] for row in rows]))
+            for name, rows in found.items()
         }
 
     def human_ceiling(self, pairs: Sequence[Pair]) -> dict[str, Any] | None:

@@ -32,6 +32,7 @@ from judge.core.verdict import Verdict
 from judge.errors import UserError
 from judge.io.human_scores import HumanScore
 from judge.io.verdicts import read_verdicts
+from judge.results.criteria import points_of
 from judge.results.run_folder import RESULTS, VERDICTS, RunFolder, read_run
 from judge.results.run_info import describe_answers
 
@@ -47,7 +48,8 @@ class Pair:
     """One answer that both have scored, in points. given: the judge's score.
 
     expected: the expectation of the probabilities of the judge's score, None where there are none. ratings: annotator
-    → score. answer: as the human scores have it, None where they have none.
+    → score. answer: as the human scores have it, None where they have none. points: the judge's for single criteria,
+    None where it gives none; people_points: the means of the annotators', {} where they gave none.
     """
 
     id: str
@@ -57,6 +59,8 @@ class Pair:
     expected: float | None
     ratings: Mapping[str, float]
     answer: Answer | None = None
+    points: Mapping[str, int] | None = None
+    people_points: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
     @property
     def key(self) -> AnswerKey:
@@ -226,11 +230,14 @@ def join_scores(verdicts: Mapping[str, Sequence[Verdict]], humans: Sequence[Huma
     by_key = {(verdict.id, model): verdict for model, some in verdicts.items() for verdict in some}
     ratings: dict[AnswerKey, dict[str, float]] = {}
     answers: dict[AnswerKey, Answer] = {}
+    criteria: dict[AnswerKey, dict[str, list[float]]] = {}
     for score in humans:
         key = score.id, score.model
         ratings.setdefault(key, {})[score.annotator] = score.score
         if score.answer is not None:
             answers.setdefault(key, score.answer)
+        for name, points in score.criteria.items():
+            criteria.setdefault(key, {}).setdefault(name, []).append(points)
     pairs: list[Pair] = []
     unscored: dict[AnswerKey, str] = {}
     for key, scores in ratings.items():
@@ -241,7 +248,9 @@ def join_scores(verdicts: Mapping[str, Sequence[Verdict]], humans: Sequence[Huma
             unscored[key] = verdict.unscored or ""
             continue
         category = verdict.category or ""
-        pairs.append(Pair(*key, category, verdict.score, verdict.expected, scores, answers.get(key)))
+        pair = Pair(*key, category, verdict.score, verdict.expected, scores, answers.get(key))
+        people = {name: math.fsum(values) / len(values) for name, values in criteria.get(key, {}).items()}
+        pairs.append(dataclasses.replace(pair, points=points_of(verdict), people_points=people))
     return JoinedScores(
         pairs,
         unscored,

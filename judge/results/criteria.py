@@ -1,0 +1,95 @@
+"""Points for single criteria, summarised and compared: for judges that give them.
+
+    summarise_criteria(verdicts, ["SA", "PBL"])
+    ->  {"all": {"Text quality": Estimate(0.83, 0.66, 0.93, n=30), …}, "SA": {…}, "PBL": {…}}
+
+A value is the mean of the points that were given: from 0 to 1, from -1 to 0 for a criterion that takes off. Its
+interval is Wilson's where every answer was given one of two neighbouring numbers of points, else that of a mean of
+scores (`judge.results.statistics`). Answers without points, such as those that the judge never saw, are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from judge.core.benchmark import Benchmark
+from judge.core.criteria import Points, valid_points
+from judge.core.estimate import EMPTY, Estimate
+from judge.core.metric import Ratio, Unit
+from judge.core.verdict import Verdict
+from judge.results.paired import Difference, differences, join_units
+from judge.results.statistics import mean_score, proportion
+
+ALL = "all"
+NONE_GIVEN = "this judge gives a score and no points for single criteria"
+"""What is said, once, where results of a judged benchmark have none."""
+
+Criteria = dict[str, dict[str, Estimate]]
+
+
+def points_of(verdict: Verdict) -> Points | None:
+    """The points for single criteria in a verdict that has a score, None where there are none."""
+    return None if verdict.score is None else valid_points(verdict.details.get("criteria"))
+
+
+def summarise_criteria(verdicts: Sequence[Verdict], categories: Sequence[str]) -> Criteria:
+    """Every criterion over all answers, and by category, in the order of first appearance; {} where there are none."""
+    given = [(verdict.category, points) for verdict in verdicts if (points := points_of(verdict)) is not None]
+    if not given:
+        return {}
+    groups = {ALL: [points for _, points in given]}
+    groups |= {name: [points for category, points in given if category == name] for name in categories}
+    return {name: _estimates(members) for name, members in groups.items()}
+
+
+def _estimates(members: Sequence[Points]) -> dict[str, Estimate]:
+    names = dict.fromkeys(name for points in members for name in points)
+    return {name: mean_points([points[name] for points in members if name in points]) for name in names}
+
+
+def mean_points(values: Sequence[int]) -> Estimate:
+    """The mean of whole numbers of points with its 95% interval; EMPTY where there are none."""
+    if not values:
+        return EMPTY
+    lowest, highest = min(0, *values), max(0, *values)
+    if highest - lowest <= 1:
+        share = proportion(sum(value != lowest for value in values), len(values), scale=1.0)
+    else:
+        share = mean_score({"": [values.count(value) for value in range(lowest, highest + 1)]})
+    if share.value is None or share.ci_low is None or share.ci_high is None:
+        return EMPTY
+    return Estimate(share.value + lowest, share.ci_low + lowest, share.ci_high + lowest, share.n)
+
+
+def criteria_names(results: Mapping[str, Any]) -> list[str]:
+    """The criteria of `results.json`, in order."""
+    return list(results.get("criteria", {}).get(ALL, {}))
+
+
+def judged_without_criteria(results: Mapping[str, Any], benchmark: Benchmark) -> bool:
+    """Whether a judge gave the scores in `results.json`, and no points for single criteria."""
+    return benchmark.judged and results["n"] > 0 and not criteria_names(results)
+
+
+def compare_criteria(first: Sequence[Verdict], second: Sequence[Verdict], *, seed: int = 0) -> dict[str, Difference]:
+    """Every criterion that both runs have, second minus first, paired by answer (`judge.results.paired`)."""
+    given = [{verdict.id: points for verdict in run if (points := points_of(verdict))} for run in (first, second)]
+    ours, theirs = (dict.fromkeys(name for points in run.values() for name in points) for run in given)
+    found = {}
+    for name in (name for name in ours if name in theirs):
+        values = [points[name] for run in given for points in run.values() if name in points]
+        lowest, highest = min(0, *values), max(1 + min(0, *values), *values)
+        one, other = (
+            [
+                Unit(verdict.id, verdict.category or "", run[verdict.id][name] - lowest, position)
+                for position, verdict in enumerate(verdicts)
+                if name in run.get(verdict.id, {})
+            ]
+            for run, verdicts in zip(given, (first, second), strict=True)
+        )
+        outcomes = highest - lowest + 1  # counted from the lowest: differences do not change
+        ratio = Ratio(tuple(range(outcomes)), (1,) * outcomes, scale=1.0)
+        overall, _ = differences(join_units(one, other, outcomes), {name: ratio}, seed=seed)
+        found[name] = overall[name]
+    return found

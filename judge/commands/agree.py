@@ -40,6 +40,8 @@ EXAMPLES = (
 FILE = "agreement.json"
 WIDTH = 118
 CELL = 24
+NARROW, WIDE = 17, 31
+"""Columns of a row's name; criteria have long ones."""
 MARK = "°"
 SHORT = ("pearson", "kappa_quadratic", "mae", "bias")
 """The coefficients of tables that have a row for each group."""
@@ -126,7 +128,7 @@ def table(content: Mapping[str, Any]) -> str:
         if len(groups) > 1:
             lines += ["", _head(head), *(_row(name or "-", group) for name, group in groups.items())]
     if criteria := content.get("criteria"):
-        lines += ["", _head("criterion"), *(_row(name, one) for name, one in criteria.items())]
+        lines += ["", _head("criterion", WIDE), *(_row(name, one, WIDE) for name, one in criteria.items())]
     if people is not None:
         lines += ["", _head("annotator"), *(_row(name or "-", one) for name, one in people["annotators"].items())]
         alpha, icc = (people["reliability"][name] for name in ("alpha_interval", "icc_a1"))
@@ -150,13 +152,13 @@ def table(content: Mapping[str, Any]) -> str:
     return "\n".join([*lines, "", *textwrap.wrap(legend, WIDTH), f"signature: {content['signature'] or 'none'}"])
 
 
-def _head(name: str) -> str:
-    return f"{name:<17}{'n':>5}" + "".join(f"{f'{column} ':>{CELL}}" for column in SHORT).rstrip()
+def _head(name: str, width: int = NARROW) -> str:
+    return f"{name:<{width}}{'n':>5}" + "".join(f"{f'{column} ':>{CELL}}" for column in SHORT).rstrip()
 
 
-def _row(name: str, coefficients: Mapping[str, Any]) -> str:
+def _row(name: str, coefficients: Mapping[str, Any], width: int = NARROW) -> str:
     cells = "".join(_padded(column, coefficients.get(column)) for column in SHORT)
-    return f"{name[:16]:<17}{coefficients['pearson']['n']:>5}{cells}".rstrip()
+    return f"{name[: width - 1]:<{width}}{coefficients['pearson']['n']:>5}{cells}".rstrip()
 
 
 def _padded(name: str, found: Mapping[str, Any] | None) -> str:

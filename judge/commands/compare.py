@@ -12,7 +12,6 @@ from typing import Any
 
 from judge.commands import options
 from judge.commands.output import write_output
-from judge.core.benchmark import find
 from judge.core.signature import FEEDBACK
 from judge.errors import UserError
 from judge.results.compare import Comparison, Row, compare
@@ -82,7 +81,7 @@ def table(first: Run, comparisons: Sequence[Comparison]) -> str:
             lines += textwrap.wrap(ASKED.format("A", letter, *comparison.asked), 118, subsequent_indent="      ")
         if FEEDBACK in first.signature.parts:
             lines.append(REPLAYED.format(letter=letter))
-    if judged_without_criteria(first.results, find(first.results["benchmark"])):
+    if judged_without_criteria(first.results):
         lines.append(f"note: {NONE_GIVEN}")
     lines += ["", *textwrap.wrap(LEGEND, 118), f"signature: {first.results['signature']}"]
     return "\n".join(lines)

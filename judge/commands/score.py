@@ -95,7 +95,7 @@ def run(args: argparse.Namespace) -> int:
     _refuse_ranks(args.ray)
     found = score(args.file, benchmark, args.out, judge=judge, data=args.data, options=how)
     print(result_table(found.results, benchmark.title, benchmark.headline))
-    if judged_without_criteria(found.results, benchmark):
+    if judged_without_criteria(found.results):
         print(f"note: {NONE_GIVEN}")
     print(f"\n{RunFolder(found.folder).results}")
     if judge is not None and is_general(judge):

@@ -106,7 +106,7 @@ class Section:
     @property
     def without_criteria(self) -> list[str]:
         """The runs whose judge gave a score alone."""
-        return [entry.name for entry in self.entries if judged_without_criteria(entry.result, self.benchmark)]
+        return [entry.name for entry in self.entries if judged_without_criteria(entry.result)]
 
     @property
     def notes(self) -> list[str]:

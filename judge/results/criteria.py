@@ -13,10 +13,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from judge.core.benchmark import Benchmark
 from judge.core.criteria import Points, valid_points
 from judge.core.estimate import EMPTY, Estimate
 from judge.core.metric import Ratio, Unit
+from judge.core.signature import Signature
 from judge.core.verdict import Verdict
 from judge.results.paired import Difference, differences, join_units
 from judge.results.statistics import mean_score, proportion
@@ -62,14 +62,10 @@ def mean_points(values: Sequence[int]) -> Estimate:
     return Estimate(share.value + lowest, share.ci_low + lowest, share.ci_high + lowest, share.n)
 
 
-def criteria_names(results: Mapping[str, Any]) -> list[str]:
-    """The criteria of `results.json`, in order."""
-    return list(results.get("criteria", {}).get(ALL, {}))
-
-
-def judged_without_criteria(results: Mapping[str, Any], benchmark: Benchmark) -> bool:
-    """Whether a judge gave the scores in `results.json`, and no points for single criteria."""
-    return benchmark.judged and results["n"] > 0 and not criteria_names(results)
+def judged_without_criteria(results: Mapping[str, Any]) -> bool:
+    """Whether a judge gave the scores in `results.json`, as its signature says, and no points for single criteria."""
+    judged = "judge" in Signature.parse(results["signature"]).parts
+    return judged and results["n"] > 0 and not results.get("criteria")
 
 
 def compare_criteria(first: Sequence[Verdict], second: Sequence[Verdict], *, seed: int = 0) -> dict[str, Difference]:

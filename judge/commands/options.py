@@ -58,7 +58,7 @@ def whole_number(least: int) -> Callable[[str], int]:
 
 
 positive = whole_number(1)
-seed = whole_number(0)
+seed = pixels = whole_number(0)
 resamples = whole_number(100)
 """Fewer give no 95% interval: its ends are the 3rd and the 98th of a hundred."""
 
@@ -190,7 +190,7 @@ def _declared_of_general() -> dict[str, dict[str, Any]]:
             "help": "with openai:…: 0 to 2, or default for the server's own (in the signature; default: 0)",
         },
         "--judge-max-side": {
-            "type": whole_number(0),
+            "type": pixels,
             "metavar": "PIXELS",
             "help": "with openai:…: scale pictures down to this longer side; 0: never (default: "
             f"{GeneralOptions().max_side})",

@@ -23,6 +23,9 @@ from judge.model.rope import Regime
 MAX_NEW_TOKENS = 1024
 """As the official scorer's `generation_config` (MMIE repository, main.py)."""
 
+GENERAL_PREFIX = "openai:"
+"""Of the name of a general judge: any model that sees pictures, behind an endpoint."""
+
 MAX_TILES = 12
 """Tiles of a picture, thumbnail apart: the official scorer's `load_image`. What config.json says is for training."""
 

@@ -34,10 +34,9 @@ from judge.core.foreign_text import described
 from judge.core.request import IMAGE_PLACEHOLDER, Text
 from judge.core.rubric import Literal
 from judge.core.secrets import hide_secrets
-from judge.engines import Completion, GeneralOptions, Prompt
+from judge.engines import GENERAL_PREFIX, Completion, GeneralOptions, Prompt
 from judge.engines.chat_request import ChatRequest, message_note
 from judge.engines.endpoints import KEY_VARIABLE, Address, Endpoint, Reply, Served, addresses
-from judge.engines.loading import GENERAL_PREFIX
 from judge.engines.messages import data_url, message
 from judge.engines.remote import UNDER_WAY, Pace, Remote, usable
 from judge.engines.structured_reply import UnreadableError, read_reply, reply_form, reply_schema, total_probabilities

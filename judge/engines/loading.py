@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import os
 
-from judge.engines import DEFAULT_OPTIONS, Engine, EngineOptions
+from judge.engines import DEFAULT_OPTIONS, GENERAL_PREFIX, Engine, EngineOptions
 from judge.engines.devices import say_idle_gpus
 from judge.engines.replay import PREFIX, Replay
 from judge.errors import UserError
 
-GENERAL_PREFIX = "openai:"
 TOKENIZER_VARIABLE = "MMJUDGE_TOKENIZER"
 
 

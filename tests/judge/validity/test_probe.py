@@ -219,7 +219,7 @@ def by_case(rows):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["replay:feedback.jsonl"], "only a judge that runs here can be probed"),
+        (["replay:feedback.jsonl"], "only a judge that runs here or a general one can be probed"),
         (["judge", "--benchmark", "mmvu"], "mmvu is decided by rules: no judge is asked"),
         (["judge", "--data", "/nowhere"], "no data.json here"),
     ],

@@ -31,6 +31,7 @@ LAYERS = (
     ("judge.results",),
     ("judge.scoring",),
     ("judge.validity",),
+    ("judge.attention",),
     ("judge.annotate", "judge.demo", "judge.finetune", "judge.report", "judge.systems"),
     ("judge.publish", "judge.release"),
     ("judge.harness",),

@@ -31,6 +31,7 @@ GROUPS = {
         "table": "finished runs as a leaderboard: text, Markdown, LaTeX, CSV or JSON",
         "compare": "paired difference of two results folders",
         "report": "results folders as one HTML file",
+        "analyse": "what a model under test would answer, and what it attends to",
     },
     "judge": {
         "agree": "how well a judge's scores agree with people's",

@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from judge.attention.choices import Choice, Choices
 from judge.core.benchmark import Answer, Dataset, Profile, Summary
 from judge.core.condition import PLAIN, Condition
 from judge.core.failure import failed_call
@@ -64,6 +65,16 @@ class MMVU:
     ) -> list[Question]:
         asked = range(len(dataset.records)) if indices is None else indices
         return [prompts.question(dataset.records[index], dataset, condition) for index in asked]
+
+    def choices(self, data: Path | None) -> Choices:
+        """The questions with their right letters, for `mmjudge analyse`."""
+        dataset = self.load(data, images=True)
+        asked = zip(self.questions(dataset), dataset.records, strict=True)
+        return Choices(
+            dataset.source,
+            prompts.identity(),
+            [Choice(question, record.question_type, record.ground_truth) for question, record in asked],
+        )
 
     def assess(
         self,

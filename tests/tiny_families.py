@@ -25,6 +25,9 @@ TEXT: dict[str, Any] = {
     "num_attention_heads": 4,
     "num_key_value_heads": 2,
     "max_position_embeddings": 8192,
+    "pad_token_id": 0,
+    "bos_token_id": 1,
+    "eos_token_id": 1,
     "initializer_range": 0.5,
 }
 """Wide weights: attention that differs from token to token, so that a comparison of it can fail."""

@@ -8,12 +8,12 @@ layer, as `mmjudge analyse` does; `matrices` asks transformers for all of them (
 every layer fall back to eager attention). The logits of plain and probe are compared first: one bit of difference ends
 the run. The rows are compared with the matrices.
 
-The three take turns, and the fastest of `--repeats` counts; on a CPU it is processor time, of one thread. Memory is what
-tensors hold at once above the model and its inputs: on a GPU as its allocator counts it, on a CPU the storages of all
-tensors that operations return, counted in a pass of its own. What an operation needs inside is not seen there.
+The three take turns, and the fastest of `--repeats` counts; on a CPU it is processor time, of one thread. Memory is
+what tensors hold at once above the model and its inputs: on a GPU as its allocator counts it, on a CPU the storages of
+all tensors that operations return, counted in a pass of its own. What an operation needs inside is not seen there.
 
-Sizes: tiny 2 layers of 64 and 64 visual tokens, middle 12 layers of 1,024 and 576 visual tokens (0.2 billion weights
-with a vision tower of 4 layers), large 32 layers of 4,096 and 576 visual tokens (6.6 billion, as LLaVA-1.5-7B; for a GPU).
+Sizes: tiny 2 layers of 64 and 64 visual tokens; middle 12 layers of 1,024 and 576 visual tokens (0.2 billion weights
+with a vision tower of 4 layers); large, for a GPU, 32 layers of 4,096 and 576 visual tokens (as LLaVA-1.5-7B).
 
 Prints a Markdown table, then JSON.
 """

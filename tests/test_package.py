@@ -23,6 +23,7 @@ HEAVY = ("torch", "torchvision", "transformers", "datasets", "lmms_eval", "vlmev
         "judge.cli, judge.scoring.pipeline, judge.results.compare, judge.commands.score, judge.commands.doctor",
         "mmie_tasks.benchmark, mmvu_tasks.benchmark",
         "judge.harness.lmms_eval.registration",
+        "judge.commands.analyse, judge.attention.refinement, judge.attention.models",
     ],
 )
 def test_the_core_is_light(imported):

@@ -2,15 +2,15 @@
 
     Choice(question, kind="NEG", right="C")      # question: a judge.core.question.Question, letters A to D
 
-A benchmark whose questions have letters has a method `choices`; the others cannot be analysed.
+A benchmark whose questions have letters has a method `choices(data)` that gives `Choices`; the others cannot be
+analysed.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol
 
 from judge.core.benchmark import Benchmark, Source
 from judge.core.question import Question
@@ -39,16 +39,12 @@ class Choices:
     questions: Sequence[Choice]
 
 
-class HasChoices(Protocol):
-    def choices(self, data: Path | None) -> Choices:
-        """The questions of `data`, else of the benchmark's own place, each with its picture. Raises UserError."""
-        ...
-
-
 def choices_of(benchmark: Benchmark, data: Path | None) -> Choices:
-    """The questions of a benchmark. Raises UserError for one whose questions have no letters."""
-    find = getattr(benchmark, "choices", None)
+    """The questions of `data`, else of the benchmark's own place, each with its picture.
+
+    Raises UserError where they cannot be had, and for a benchmark without the method `choices`.
+    """
+    find: Callable[[Path | None], Choices] | None = getattr(benchmark, "choices", None)
     if find is None:
         raise UserError(f"the questions of {benchmark.name} have no letters to choose from", fix="--benchmark mmvu")
-    found: Choices = find(data)
-    return found
+    return find(data)

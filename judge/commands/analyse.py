@@ -8,6 +8,7 @@ command goes on where it stopped), OUT/analysis.json with all tables, and plots;
 from __future__ import annotations
 
 import argparse
+import itertools
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -132,7 +133,8 @@ def table(summary: Summary, title: str, parts: Mapping[str, str]) -> str:
         " Holm-adjusted. Misled: the leading question is wrong, of the pairs whose plain one is right; right: the most"
         " probable letter is the right one."
     )
-    return "\n".join([*lines, "", *textwrap.wrap(summary.sentence(), WIDTH), *textwrap.wrap(notes, WIDTH)])
+    words = (textwrap.wrap(text, WIDTH, break_on_hyphens=False) for text in (summary.sentence(), notes))
+    return "\n".join([*lines, "", *itertools.chain(*words)])
 
 
 def _cells(estimate: Estimate) -> str:

@@ -137,6 +137,37 @@ def test_a_model_is_as_before_when_a_run_fails():
     assert not attention._forward_pre_hooks
 
 
+def test_flash_attention_is_read_by_its_window():
+    """It is given no mask, but a window: here a stand-in that attends as flash attention does, without its kernels."""
+    from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS, flash_attention_mask
+    from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+
+    given = []
+
+    def attend(module, query, key, value, attention_mask, scaling, sliding_window=None, **options):
+        given.append((attention_mask, sliding_window))
+        far = torch.arange(query.shape[2])[:, None] - torch.arange(key.shape[2])[None]
+        seen = (far >= 0) & (far < sliding_window)
+        key, value = (each.repeat_interleave(module.num_key_value_groups, dim=1) for each in (key, value))
+        output = torch.nn.functional.scaled_dot_product_attention(query, key, value, seen, scale=scaling)
+        return output.transpose(1, 2), None
+
+    ALL_ATTENTION_FUNCTIONS.register("of_windows", attend)
+    ALL_MASK_ATTENTION_FUNCTIONS.register("of_windows", flash_attention_mask)
+    model, processor = tiny_families.build_family("llava_next")
+    prompt = prompt_of(model, processor)
+    rows = list(range(*prompt.question))
+    found = {}
+    for implementation in ("eager", "of_windows"):
+        model.get_decoder().set_attn_implementation(implementation)
+        with torch.no_grad(), AttentionProbe(model, [-1], rows) as probe:
+            model(**prompt.inputs, use_cache=False)
+        found[implementation] = probe.rows(-1)
+    assert given == [(None, 16), (None, 16)]
+    assert (found["eager"] > 0).sum(axis=1).tolist() == [16] * len(rows)
+    np.testing.assert_allclose(found["of_windows"], found["eager"], atol=1e-5)
+
+
 class Foreign(torch.nn.Module):
     """An attention that calls no function of transformers."""
 

@@ -39,6 +39,7 @@ def identify_model(name: str) -> str:
 def load_model(name: str, *, device: str, dtype: str) -> tuple[Any, Any]:
     """(model in eval mode, processor). device: as torch names it, or "auto" to spread it over all. Raises UserError."""
     import torch
+    from safetensors import SafetensorError
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
     config = _config(name)
@@ -46,16 +47,19 @@ def load_model(name: str, *, device: str, dtype: str) -> tuple[Any, Any]:
     where, revision = _source(name)
     try:
         processor = AutoProcessor.from_pretrained(where, revision=revision, trust_remote_code=False)
-        model = AutoModelForImageTextToText.from_pretrained(
+        model, loaded = AutoModelForImageTextToText.from_pretrained(
             where,
             revision=revision,
             dtype=getattr(torch, dtype),
             device_map=device,
             use_safetensors=True,
             trust_remote_code=False,
+            output_loading_info=True,
         )
-    except (OSError, ValueError, ImportError, KeyError) as error:
+    except (OSError, ValueError, ImportError, KeyError, RuntimeError, SafetensorError) as error:
         raise _unusable(name, error) from error
+    if missing := sorted(loaded["missing_keys"]):  # transformers fills them with random numbers
+        raise UserError(f"{name} lacks {len(missing)} of its weights, {missing[0]} for one", fix=FIX)
     return model.eval(), processor
 
 

@@ -104,6 +104,23 @@ def test_bad_input_is_one_error_each(models, tmp_path, capsys):
     assert not (out / "analysis.json").exists()
 
 
+def test_damaged_weights_are_one_error(models, tmp_path, capsys):
+    from safetensors.numpy import load_file, save_file
+
+    cut, less = tmp_path / "cut", tmp_path / "less"
+    for folder in (cut, less):
+        shutil.copytree(models("qwen2_vl"), folder)
+    weights = cut / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1000])
+    assert f"{cut} cannot be loaded: " in refused(capsys, cut, tmp_path / "out")
+    tensors = load_file(less / "model.safetensors")
+    gone = next(name for name in tensors if name.endswith("layers.1.self_attn.q_proj.weight"))
+    del tensors[gone]
+    save_file(tensors, less / "model.safetensors", {"format": "pt"})
+    assert f"{less} lacks 1 of its weights" in refused(capsys, less, tmp_path / "out")
+    assert not (tmp_path / "out" / "questions.jsonl").exists()
+
+
 def test_a_missing_picture_is_one_error(models, tmp_path, capsys):
     data = tmp_path / "data"
     shutil.copytree(demo_dir(), data)

@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import json
+import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -42,6 +43,15 @@ def sending(lm: object, payload: Mapping[str, Any]) -> Iterator[None]:
         yield
     finally:
         del completions.create
+
+
+def renew_connections(lm: Any) -> None:
+    """Give an asynchronous client new connections: async_openai runs an event loop for every `generate_until`, and
+    those of the one before cannot be used in the next."""
+    openai, client = sys.modules.get("openai"), getattr(lm, "client", None)
+    if openai is not None and isinstance(client, openai.AsyncOpenAI):
+        connections = openai.DefaultAsyncHttpxClient(base_url=client.base_url, timeout=client.timeout)
+        lm.client = client.copy(http_client=connections)
 
 
 def calls_as_text(reply: Any) -> Any:

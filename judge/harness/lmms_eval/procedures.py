@@ -31,12 +31,14 @@ from judge.core.question import Question
 from judge.core.reply import write_reply
 from judge.core.thoughts import spoken
 from judge.harness.lmms_eval.asking import as_messages, as_text, as_visuals
-from judge.harness.lmms_eval.payloads import sending
+from judge.harness.lmms_eval.payloads import renew_connections, sending
 from judge.harness.lmms_eval.run import Refusal, Run
 from judge.harness.lmms_eval.visual_refinement import Refiner
 
 TABLE = "_mmjudge_conducted"
 Generate = Callable[[Sequence[Any]], Sequence[Any]]
+Ask = Callable[[Sequence[Any], Mapping[str, Any]], Sequence[Any]]
+"""Requests and a payload → responses."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +70,12 @@ def conduct(lm: Any, task: str, how: Conduct) -> None:
     table[task] = how
 
 
-def _wrapped(lm: Any, generate: Generate, table: Mapping[str, Conduct]) -> Generate:
+def _wrapped(lm: Any, once: Generate, table: Mapping[str, Conduct]) -> Generate:
+    def generate(requests: Sequence[Any], payload: Mapping[str, Any]) -> Sequence[Any]:
+        renew_connections(lm)
+        with sending(lm, payload):
+            return once(requests)
+
     def generate_until(requests: Sequence[Any]) -> list[Any]:
         of: dict[str, list[int]] = {}
         for position, request in enumerate(requests):
@@ -77,7 +84,7 @@ def _wrapped(lm: Any, generate: Generate, table: Mapping[str, Conduct]) -> Gener
         responses: list[Any] = [None] * len(requests)
         for task, positions in of.items():
             asked = [requests[position] for position in positions]
-            given = Asker(lm, generate, table[task]).ask(asked) if task else generate(asked)
+            given = Asker(lm, generate, table[task]).ask(asked) if task else generate(asked, {})
             for position, response in zip(positions, given, strict=True):
                 responses[position] = response
         return responses
@@ -86,17 +93,17 @@ def _wrapped(lm: Any, generate: Generate, table: Mapping[str, Conduct]) -> Gener
 
 
 class Asker:
-    """The requests of one task, asked through `generate`, the method of the model's class."""
+    """The requests of one task. generate: asks through the method of the model's class."""
 
-    def __init__(self, lm: Any, generate: Generate, how: Conduct) -> None:
-        self._lm, self._generate, self._how = lm, generate, how
+    def __init__(self, lm: Any, generate: Ask, how: Conduct) -> None:
+        self._lm, self._how = lm, how
+        self._generate: Generate = lambda requests: generate(requests, how.condition.payload)
 
     def ask(self, requests: Sequence[Any]) -> list[Any]:
         """One response for every request, in order."""
         condition = self._how.condition
         if condition.procedure == "one call":
-            with sending(self._lm, condition.payload):
-                return list(self._generate(requests))
+            return list(self._generate(requests))
         documents = [self._document(request) for request in requests]
         questions = {document["index"]: self._how.question(document) for document in documents}
         indices = [document["index"] for document in documents]

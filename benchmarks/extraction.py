@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 
-from mmvu_tasks.extract import careful
+from judge.core.option_letter import careful
 
 LENGTH = 200_000
 OPTIONS = ("a duck.", "a man is running", "two people", "It can't be confirmed.")

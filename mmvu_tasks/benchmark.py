@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from judge.attention.choices import Choice, Choices
+from judge.core import option_letter
 from judge.core.benchmark import Answer, Dataset, Profile, Summary
 from judge.core.condition import PLAIN, Condition
 from judge.core.failure import failed_call
@@ -109,7 +110,7 @@ class MMVU:
         raise UserError("mmvu is scored by rule; it has no rubric", fix="leave the rubric out")
 
     def signature_parts(self, profile: Profile) -> Mapping[str, str]:
-        return {"extraction": extract.VERSION}
+        return {"extraction": option_letter.VERSION}
 
     def check_verdict(self, verdict: Verdict) -> None:
         allowed: Mapping[str, tuple[object, ...]] = {
@@ -174,7 +175,7 @@ def _letter(
         details["contract"] = dict(kept.details)
         if kept.letter is not None:
             return kept.letter, "contract"
-    found = extract.careful(text, record.options)
+    found = option_letter.careful(text, record.options)
     return found.letter, found.rule
 
 

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmvu_tasks import extract
-from mmvu_tasks.extract import careful, reference
+from judge.core import option_letter
+from judge.core.option_letter import careful
+from mmvu_tasks.extract import reference
 
 OPTIONS = ("a duck.", "a man is running.", "two people", "It can't be confirmed.")
 
@@ -176,7 +177,7 @@ def test_table(answer: str, letter: str | None, rule: str | None, script: str | 
 
 
 def test_every_rule_decides_somewhere() -> None:
-    assert {rule for _, _, rule, _ in TABLE if rule} == set(extract.RULES)
+    assert {rule for _, _, rule, _ in TABLE if rule} == set(option_letter.RULES)
 
 
 @pytest.mark.parametrize(
@@ -226,7 +227,7 @@ def test_long_answers(unit: str) -> None:
 def test_any_text_has_an_outcome(text: str) -> None:
     letter, rule = careful(text, OPTIONS)
     assert letter in (None, *"ABCD")
-    assert rule in (None, *extract.RULES)
+    assert rule in (None, *option_letter.RULES)
     # no letter out of nothing: it stands in the answer, or an option's text does
     said = unicodedata.normalize("NFKC", text)
     assert (

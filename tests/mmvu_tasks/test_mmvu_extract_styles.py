@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from judge.core.option_letter import careful
 from mmvu_tasks import demo
 from mmvu_tasks.benchmark import BENCHMARK
-from mmvu_tasks.extract import careful
 from mmvu_tasks.records import Record
 
 HERE = Path(__file__).parent

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 from PIL import Image
 
+from judge.core.option_letter import careful
 from judge.demo.drawing import Placed, draw_picture, read_picture
 from judge.demo.skills import Step, choose_option, continue_plan, weigh_claims, work_out_sum
 from mmie_tasks.benchmark import BENCHMARK as MMIE
 from mmie_tasks.demo import demo_dir as mmie_dir
 from mmvu_tasks.demo import demo_dir as mmvu_dir
-from mmvu_tasks.extract import careful
 from mmvu_tasks.prompts import text
 from mmvu_tasks.records import read_records as read_mmvu
 

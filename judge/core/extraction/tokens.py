@@ -13,12 +13,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from mmvu_tasks.extraction.languages import Kind, read_languages
+from judge.core.extraction.languages import Kind, read_languages
 
 LABEL, TEXT, STOP, ASKED, LINE, BLANK_LINE, COMMA, COLON, OTHER = "L", "T", "s", "?", "\n", "¶", ",", ":", "o"
 _MAYBE = "l"  # a small letter that may be a label
 _STARTS = (STOP, ASKED, LINE, BLANK_LINE, COLON)
-_TEXTS = "\ue000\ue001\ue002\ue003"  # stand for the option texts of A to D
+_TEXTS = "\ue000\ue001\ue002\ue003\ue004\ue005\ue006\ue007"  # stand for the option texts of A to H
 
 _UNSPACED = "\u0900-\u0dff\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
 _LETTER = rf"[^\W_{_UNSPACED}]"
@@ -60,7 +60,7 @@ _SCAN = re.compile(
     rf"|(?P<characters>{'|'.join(map(re.escape, _CHARACTERS))})"
     rf"|(?P<word>{_LETTER}+(?:'{_LETTER}+)*)"
     r"|(?P<blank>\n\n)|(?P<line>\n)"
-    r"|(?P<stop>[.!](?=[\s\"')\]】」』」\ue000-\ue003]|\Z|[^\x00-\x7f])|[;。।])|(?P<asked>[?؟])"
+    r"|(?P<stop>[.!](?=[\s\"')\]】」』」\ue000-\ue007]|\Z|[^\x00-\x7f])|[;。।])|(?P<asked>[?؟])"
     r"|(?P<comma>[,،])|(?P<colon>[:=–—]|(?<=\s)-(?=\s)|-(?=\Z))"
     rf"|(?P<other>[{_UNSPACED}])"
 )
@@ -85,7 +85,7 @@ class Tokens:
 
 
 def read_tokens(text: str, options: Sequence[str]) -> Tokens:
-    """text: as `clean.plain` leaves it; options: the four option texts."""
+    """text: as `clean.plain` leaves it; options: the option texts."""
     found = _without_articles(_with_phrases(list(_tokens(_masked(text, options)))))
     signs = _joined_lines("".join(token.sign for token in found))
     return Tokens(signs, tuple(token.letter for token in found), tuple(token.item for token in found))
@@ -106,7 +106,7 @@ def _tokens(text: str) -> Iterator[_Token]:
         if kind == "stop" and match.start() == dotted:
             continue  # the dot of "C. …"
         if kind == "text":
-            token = _Token(TEXT, "ABCD"[_TEXTS.index(value)])
+            token = _Token(TEXT, "ABCDEFGH"[_TEXTS.index(value)])
         elif kind == "bracketed":
             token = _Token(LABEL, match["bracketed"].upper(), item=True)
         elif kind == "label":

@@ -14,9 +14,9 @@ from collections.abc import Sequence
 from enum import Enum, IntEnum
 from typing import NamedTuple
 
-from mmvu_tasks.extraction import grammar
-from mmvu_tasks.extraction.languages import Kind
-from mmvu_tasks.extraction.tokens import Tokens
+from judge.core.extraction import grammar
+from judge.core.extraction.languages import Kind
+from judge.core.extraction.tokens import Tokens
 
 MOST = 200
 _REACH = 40  # signs read before a letter, and after it

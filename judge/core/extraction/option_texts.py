@@ -9,7 +9,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
-LETTERS = "ABCD"
+LETTERS = "ABCDEFGH"
 _SHORT_FORMS = re.compile(r"\b(it|that|there|he|she|what|who|here)'s\b|\b(they|we|you)'re\b")
 _WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 _NUMBERS = {word: str(number) for number, word in enumerate(_WORDS)}
@@ -28,12 +28,12 @@ def same(text: str, options: Sequence[str]) -> str | None:
     """The one option whose text is the whole answer, numbers in words or digits; or its number."""
     whole = _counted(text)
     for form in (_folded, _counted):
-        found = [letter for letter, option in zip(LETTERS, options, strict=True) if form(option) == form(text) != ""]
+        found = [letter for letter, option in zip(LETTERS, options, strict=False) if form(option) == form(text) != ""]
         if found:
             return found[0] if len(found) == 1 else None
     if whole.isdecimal():
         found = [
-            letter for letter, option in zip(LETTERS, options, strict=True) if _counted(option).split(" ")[0] == whole
+            letter for letter, option in zip(LETTERS, options, strict=False) if _counted(option).split(" ")[0] == whole
         ]
         return found[0] if len(found) == 1 else None
     return None
@@ -51,7 +51,7 @@ def repeated(text: str, options: Sequence[str]) -> str | None:
     if claimed:
         return _preferred(whole, claimed)
     if first := _YES_OR_NO.match(whole):
-        fitting = [letter for letter, option in zip(LETTERS, texts, strict=True) if re.match(rf"{first[1]}\b", option)]
+        fitting = [letter for letter, option in zip(LETTERS, texts, strict=False) if re.match(rf"{first[1]}\b", option)]
         if len(fitting) == 1:
             return fitting[0]
     counted = [_counted(option) if " " in option else "" for option in texts]
@@ -64,7 +64,7 @@ def repeated(text: str, options: Sequence[str]) -> str | None:
 def _find_claimed(whole: str, texts: Sequence[str]) -> dict[str, int]:
     """Where each text stands last, undenied, by letter."""
     found = {}
-    for letter, option in zip(LETTERS, texts, strict=True):
+    for letter, option in zip(LETTERS, texts, strict=False):
         if not option or texts.count(option) > 1:
             continue
         rest = whole

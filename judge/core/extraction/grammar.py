@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 
-from mmvu_tasks.extraction.languages import Kind
+from judge.core.extraction.languages import Kind
 
 _NAMES = {kind.name.lower(): kind.value for kind in Kind}
 _NAMES["is"] = "cP"

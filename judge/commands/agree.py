@@ -1,5 +1,7 @@
 """`mmjudge agree VERDICTS HUMANS`: how well a judge's scores agree with people's, and with what they must be compared.
 
+    mmjudge agree --pairs pairs.jsonl out/mine                             people chose the better of two answers
+
     mmjudge agree out/anole humans.jsonl                                   people scored the answers of one model
     mmjudge agree anole=out/anole gill=out/gill humans.jsonl               of several
     mmjudge agree out humans.jsonl --beside base=out-base --clip openai/clip-vit-base-patch32 --out out/agreement
@@ -7,7 +9,8 @@
 VERDICTS is a results folder of `mmjudge score`, its `verdicts.jsonl`, or a folder that holds one results folder for
 each model under test. HUMANS is the human-scored JSONL (`judge.io.human_scores`). Ten coefficients with bootstrap
 intervals, overall, by category and by model; baselines and other judges on the same answers; and the human ceiling,
-where several people scored one answer. `--out DIR` writes all of it to DIR/agreement.json.
+where several people scored one answer. `--out DIR` writes all of it to DIR/agreement.json. With `--pairs` people's
+choices between two answers take the place of HUMANS: `judge.commands.agree_pairs`.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from judge.commands import options
+from judge.commands import agree_pairs, options
 from judge.commands.output import write_output
 from judge.errors import UserError
 from judge.io import human_scores
@@ -34,8 +37,8 @@ from judge.validity.pairing import read_judge_verdicts
 from judge.validity.resampling import RESAMPLES, Resampling
 
 EXAMPLES = (
-    "mmjudge agree results/a humans.jsonl",
     "mmjudge agree anole=results/anole gill=results/gill humans.jsonl --out agreement/",
+    "mmjudge agree --pairs pairs.jsonl results/mine",
 )
 FILE = "agreement.json"
 WIDTH = 118
@@ -51,11 +54,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add(
         "verdicts",
-        nargs="+",
-        metavar="[MODEL=]VERDICTS",
-        help="results folders of `mmjudge score` or verdicts.jsonl files, one for each model under test",
+        nargs="*",
+        metavar="[MODEL=]VERDICTS … HUMANS",
+        help="results folders of `mmjudge score` or verdicts.jsonl files, one for each model under test, then the "
+        "human-scored JSONL; with --pairs one for each judge, [JUDGE=]VERDICTS, and no HUMANS",
     )
-    add("humans", type=Path, metavar="HUMANS", help="human-scored JSONL")
+    agree_pairs.add_arguments(parser)
     options.add(parser, "--image-root")
     add(
         "--beside",
@@ -71,9 +75,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    scores = human_scores.read_human_scores(args.humans, args.image_root)
+    if args.pairs is not None:
+        return agree_pairs.run(args)
+    agree_pairs.refuse_without_pairs(args)
+    if len(args.verdicts) < 2:
+        raise UserError(
+            "gives no VERDICTS and HUMANS to compare", fix="mmjudge agree VERDICTS HUMANS, or --pairs FILE VERDICTS"
+        )
+    *verdicts, last = args.verdicts
+    humans = Path(last)
+    scores = human_scores.read_human_scores(humans, args.image_root)
     content = report_agreement(
-        read_judge_verdicts(args.verdicts, scores),
+        read_judge_verdicts(verdicts, scores),
         scores,
         others={name: read_judge_verdicts(paths, scores) for name, paths in _others(args.beside).items()},
         clip=ClipScore(args.clip) if args.clip else None,
@@ -82,10 +95,10 @@ def run(args: argparse.Namespace) -> int:
     if not content["n"]:
         raise UserError(
             f"no answer has both a score by people and one by the judge: {_left_out(content['left_out'])}",
-            file=args.humans,
+            file=humans,
             fix="give the verdicts on the answers that people scored",
         )
-    content["humans"] = {"sha256": sha256(args.humans)}
+    content["humans"] = {"sha256": sha256(humans)}
     content["versions"] = versions(("torch", "transformers") if args.clip else ())
     print(table(content))
     if args.out is not None:

@@ -10,10 +10,12 @@ What is taken from an archive is `judge.io.archives`' question.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from filelock import FileLock
@@ -36,6 +38,61 @@ class Located:
     def revision(self) -> str:
         """What tells these records from others: the commit, or "local:" and 12 hex digits of the file's SHA-256."""
         return self.commit or f"{LOCAL}{files.sha256(self.file)[:12]}"
+
+
+@contextlib.contextmanager
+def _explained(where: str, page: str, by_hand: str) -> Iterator[None]:
+    """What huggingface_hub raises inside, as UserErrors that say how to get access. by_hand: the other way."""
+    import huggingface_hub
+    from huggingface_hub import errors
+
+    try:
+        yield
+    except errors.RepositoryNotFoundError:  # GatedRepoError is one; without a token a gated repository is not found
+        raise UserError(
+            "the Hub gives this account no access to the dataset, which may be gated",
+            file=where,
+            fix=f"accept its terms on {page}, log in with `hf auth login`, try again; {by_hand}",
+        ) from None
+    except errors.LocalEntryNotFoundError:
+        offline = huggingface_hub.constants.HF_HUB_OFFLINE
+        raise UserError(
+            f"not in the cache, and {'HF_HUB_OFFLINE is set' if offline else 'the Hub cannot be reached'}",
+            file=where,
+            fix=f"go online once (access: {page}), {by_hand}",
+        ) from None
+    except (errors.HfHubHTTPError, errors.EntryNotFoundError, OSError) as error:
+        raise UserError(f"the download failed: {error}", file=where, fix=f"try again, {by_hand}") from error
+
+
+@dataclasses.dataclass(frozen=True)
+class HubFolder:
+    """A folder of a dataset on the Hub, all of whose files are wanted."""
+
+    repo: str
+    folder: str
+
+    @property
+    def page(self) -> str:
+        """The address of the dataset's page."""
+        return f"https://huggingface.co/datasets/{self.repo}"
+
+    def fetch(self, revision: str | None = None) -> tuple[Path, str]:
+        """(the folder, commit), from the cache or downloaded with a progress bar; `HF_HUB_OFFLINE` is honoured.
+
+        revision: a commit, a branch or a tag; None for the newest. All files are of one commit. Raises UserError.
+        """
+        import huggingface_hub
+
+        where = f"{self.repo}/{self.folder}"
+        with _explained(where, self.page, "or give a file that was fetched by hand"):
+            snapshot = huggingface_hub.snapshot_download(
+                self.repo, repo_type="dataset", revision=revision, allow_patterns=f"{self.folder}/*"
+            )
+        found = Path(snapshot) / self.folder
+        if not found.is_dir():
+            raise UserError("no such folder in the dataset", file=where, fix=f"see {self.page}, and give a revision")
+        return found, Path(snapshot).name
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,27 +156,10 @@ class HubData:
         `HF_HUB_OFFLINE` is honoured. Raises UserError that says how to get access.
         """
         import huggingface_hub
-        from huggingface_hub import errors
 
         inside = f"{self.folder}/{name}" if self.folder else name
-        where = f"{self.repo}/{inside}"
-        try:
+        with _explained(f"{self.repo}/{inside}", self.page, self.by_hand):
             return Path(huggingface_hub.hf_hub_download(self.repo, inside, repo_type="dataset", revision=revision))
-        except errors.RepositoryNotFoundError:  # GatedRepoError is one; without a token a gated repository is not found
-            raise UserError(
-                "the Hub gives this account no access to the dataset, which may be gated",
-                file=where,
-                fix=f"accept its terms on {self.page}, log in with `hf auth login`, try again; {self.by_hand}",
-            ) from None
-        except errors.LocalEntryNotFoundError:
-            offline = huggingface_hub.constants.HF_HUB_OFFLINE
-            raise UserError(
-                f"not in the cache, and {'HF_HUB_OFFLINE is set' if offline else 'the Hub cannot be reached'}",
-                file=where,
-                fix=f"go online once (access: {self.page}), {self.by_hand}",
-            ) from None
-        except (errors.HfHubHTTPError, errors.EntryNotFoundError, OSError) as error:
-            raise UserError(f"the download failed: {error}", file=where, fix=f"try again, {self.by_hand}") from error
 
     def _archive_of(self, root: Path, commit: str | None) -> Path:
         archive = root / self.archive

@@ -96,7 +96,7 @@ def _bootstrapped_total(counts: np.ndarray) -> tuple[int, int]:
     return first + int(low), first + int(high)
 
 
-def clustered_proportion(right: Sequence[int], asked: Sequence[int], scale: float = 100.0) -> Estimate:
+def clustered_proportion(right: Sequence[float], asked: Sequence[int], scale: float = 100.0) -> Estimate:
     """A proportion over questions that come in clusters, such as several about one picture.
 
     right[c] of the asked[c] questions of cluster c are right; the value is a share of `scale` (100: percent), n the

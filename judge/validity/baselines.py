@@ -93,6 +93,11 @@ def count_words(answer: Answer) -> int:
     return sum(len(text.split()) for text, _ in _parts(answer))
 
 
+def count_pictures(answer: Answer) -> int:
+    """Pictures that an answer names, whether or not they are there."""
+    return sum(image is not None for _, image in _parts(answer))
+
+
 def captioned_pictures(answer: Answer) -> list[tuple[str, Path]]:
     """(text, file) of every picture of an answer, with the text nearest to it; none where there is no text at all.
 

@@ -145,7 +145,7 @@ def read_judge_verdicts(given: Sequence[str], humans: Sequence[HumanScore]) -> J
         for model, path in _paths(word, models):
             if model in verdicts:
                 raise UserError(f"a second set of verdicts on {_shown(model)}", file=path, fix="give one a model")
-            verdicts[model], own = _read_one(path)
+            verdicts[model], own = read_verdicts_with_signature(path)
             if signature is not None and own is not None and (differing := signature.differences(own)):
                 raise UserError(
                     f"was not judged as {first} was: {', '.join(differing)} differ",
@@ -205,8 +205,11 @@ def _paths(word: str, models: Mapping[str, str | None]) -> list[tuple[str, Path]
     return [(next(iter(models)), path)]
 
 
-def _read_one(path: Path) -> tuple[list[Verdict], Signature | None]:
-    """A results folder, or a file of verdicts: with the signature of the results in its folder, if there are any."""
+def read_verdicts_with_signature(path: Path) -> tuple[list[Verdict], Signature | None]:
+    """A results folder, or a file of verdicts: with the signature of the results in its folder, if there are any.
+
+    Raises UserError for what cannot be read, and for an id with several verdicts.
+    """
     if path.is_dir():
         run = read_run(path)
         verdicts, signature = list(run.verdicts), run.signature

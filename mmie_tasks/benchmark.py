@@ -6,6 +6,7 @@ arXiv 2410.10139 (ICLR 2025); code github.com/Lillianwei-h/MMIE, data and judge 
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -19,13 +20,13 @@ from judge.core.rubric import Rubric
 from judge.core.scale import Scale
 from judge.core.verdict import Verdict
 from judge.errors import UserError
-from mmie_tasks import judging, location, prompts, records, rubrics
+from mmie_tasks import exact, judging, location, prompts, records, rubrics
 from mmie_tasks.conditions import CONDITIONS
 from mmie_tasks.demo import demo_dir
 from mmie_tasks.joining import answered, join
 from mmie_tasks.metrics import METRICS, SCALE, summarise
 from mmie_tasks.presentation import VIEW
-from mmie_tasks.records import Record
+from mmie_tasks.records import Part, Record
 from mmie_tasks.responses import Response
 from mmie_tasks.to_eval import to_eval_items
 
@@ -107,20 +108,27 @@ class MMIE:
             made = judging.build_request(
                 record, parts, profile, root=root, answer_root=answer.image_root, data_root=data
             )
-            return judging.noted(made, response)
+            return self._with_exact(judging.noted(made, response), record, parts)
         category = record.category if record else records.category_of_id(id_)
         if category is None:
             raise UserError("names no category (SA, PBL, MSR)", record=id_, field="id", fix="give --data")
         if unscored:
             return Verdict(id_, "judge", None, unscored, category)
         made = judging.bare(id_, category, parts, profile, record.field if record else None)
-        return judging.noted(made, response)
+        return self._with_exact(judging.noted(made, response), record, parts)
+
+    def _with_exact(self, made: Request | Verdict, record: Record | None, parts: Sequence[Part]) -> Request | Verdict:
+        """`made` with what a rule says of the answer, where the question is known and one of reasoning."""
+        if record is None or record.category != "MSR":
+            return made
+        found = exact.check_exact(record, exact.text_of(parts)).details()
+        return dataclasses.replace(made, details={**made.details, **found})
 
     def rubric(self, name: str) -> Rubric:
         return rubrics.rubric(name)
 
     def signature_parts(self, profile: Profile) -> Mapping[str, str]:
-        return {"responses": "3"}
+        return {"responses": "3", "exact": exact.VERSION}
 
     def check_verdict(self, verdict: Verdict) -> None:
         if verdict.category not in self.categories:

@@ -18,6 +18,7 @@ from judge.core.metric import Metric, Ratio, scores
 from judge.core.scale import JUDGE_SCALE
 from judge.core.verdict import Verdict
 from judge.results.estimates import estimates
+from mmie_tasks.by_rule import exact_units, report_rule
 from mmie_tasks.records import CATEGORIES, PUBLISHED_COUNTS, PUBLISHED_TOTAL, Record, category_of_id
 
 SCALE = JUDGE_SCALE
@@ -28,6 +29,11 @@ METRICS = (
         scores, dataclasses.replace(_POINTS, scale=SCALE.percent), by_category=True,
     ),
     Metric("mean", "mean points", "answers", f"mean of the judge's points, {SCALE}", scores, _POINTS),
+    Metric(
+        "exact", "right by rule", "answers", "answers to reasoning questions that a rule finds right, of those it can "
+        "tell; never part of the score", exact_units, Ratio((0, 1), (1, 1)), headline=False, beside=True,
+        concerns=lambda record: record.category == "MSR",
+    ),
 )  # fmt: skip
 
 
@@ -63,6 +69,8 @@ def summarise(verdicts: Sequence[Verdict], dataset: Dataset | None) -> Summary:
     present = {name: found["score"].value for name, found in categories.items() if found["score"].value is not None}
     if len(verdicts) != PUBLISHED_TOTAL and len(present) == len(CATEGORIES):
         extra["score_published_weights"] = published_average(present)
+    if rule := report_rule(by_category["MSR"]):
+        extra["by_rule"] = rule
     notes = []
     if dataset is not None and len(verdicts) < len(dataset.records):
         notes.append(f"{len(verdicts)} of {len(dataset.records)} questions were answered; the others are left out")

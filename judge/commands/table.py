@@ -83,11 +83,16 @@ def _with_published(group: Group) -> Leaderboard:
     view = view_of(benchmark)
     tables = read_published(view.published) if view.published else []
     table, refusals = matching(tables, [standing.run.results for standing in group.standings])
+    beside = [
+        metric
+        for metric in benchmark.metrics
+        if metric.beside and any(standing.run.estimate(metric.name).get("n") for standing in group.standings)
+    ]
     if table is None:
-        return Leaderboard(group, group.metrics, refusals=tuple(refusals))
+        return Leaderboard(group, [*group.metrics, *beside], refusals=tuple(refusals))
     # what was published may be measured as a metric that is no headline, and is shown for the runs too then
     measured = [metric for metric in benchmark.metrics if metric.name in table.metrics.values()]
-    metrics = [*group.metrics, *(metric for metric in measured if metric not in group.metrics)]
+    metrics = [*group.metrics, *(metric for metric in measured if metric not in group.metrics), *beside]
     values = {metric.name: table.values(metric.name) for metric in measured}
     systems = [
         Published(

@@ -141,10 +141,21 @@ def _notes(board: Leaderboard, by: str | None) -> Iterator[str]:
             f"alike: runs that share a letter do not differ significantly in {group.main.name} (5%, paired on the same "
             f"questions, Holm's correction for {len(group.pairs)} pair{'s' if len(group.pairs) > 1 else ''})."
         )
+    for metric in (metric for metric in board.metrics if metric.beside):
+        told = ", ".join(f"{on_one_line(one.name)} {_coverage(one)}" for one in group.standings)
+        yield f"{metric.name}: {metric.meaning}. How many those are: {told}."
     if board.source:
         yield f"published: {board.source} They have no intervals and are in no comparison."
     if board.refusals:
         yield f"No published systems beside them: {' '.join(board.refusals)}"
+
+
+def _coverage(standing: Standing) -> str:
+    """How many answers a rule can tell, of how many."""
+    found = standing.run.results.get("by_rule")
+    if not found:
+        return "none"
+    return f"{found['ruled']} of {found['questions']} ({found['coverage']:.1f}%)"
 
 
 def _title(group: Group) -> str:

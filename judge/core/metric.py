@@ -90,7 +90,8 @@ class Metric:
 
     units: the units of verdicts; metrics that share this function are compared on the same units. chance: the value
     that guessing gets, None where there is none. headline: whether it is printed, charted and published; the others
-    only stand in `results.json` and lmms-eval's table. by_category: whether it is also shown for each category.
+    only stand in `results.json` and lmms-eval's table. beside: whether tables of runs show it behind the headline,
+    where a run has a value. by_category: whether it is also shown for each category.
     concerns: whether a record of the dataset can add to it.
     """
 
@@ -102,6 +103,7 @@ class Metric:
     ratio: Ratio
     chance: float | None = None
     headline: bool = True
+    beside: bool = False
     by_category: bool = False
     concerns: Callable[[Any], bool] = lambda record: True
 

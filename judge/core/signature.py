@@ -19,9 +19,9 @@ RUN_PARTS = frozenset({"asked", "condition", "feedback"})
 (`judge.core.condition`), the file that a replay read."""
 FEEDBACK = "feedback"
 """The part that a replay has."""
-UNKEYED_PARTS = frozenset({"asked", "part"})
-"""Parts that say where answers come from and which there are, not how they are judged: the same answer keeps the key of
-its verdict."""
+UNKEYED_PARTS = frozenset({"asked", "part", "subset", "exact"})
+"""Parts that say where answers come from and which there are, or how a rule reads them, not how they are judged: the
+same answer keeps the key of its verdict."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -21,7 +21,10 @@ from judge.results.result import Result
 
 MAX_BYTES = 16 * 2**20
 """Of a results file; one of MMIE with all its groups has 30 KB."""
-COMPARED = ("n", "metrics", "categories", "unscored", "failures", "bounds", "criteria", "chance", "no_option", "pairs")
+COMPARED = (
+    *("n", "metrics", "categories", "unscored", "failures", "bounds", "criteria", "chance", "no_option", "pairs"),
+    "by_rule",
+)
 """Fields that follow from the verdicts alone."""
 PARTIAL = ("metrics", "categories", "unscored")
 """Those of them in which a name may be absent."""
@@ -184,5 +187,6 @@ _RESULT = _fields(
         "chance": _each(_number),
         "bounds": _each(_each(_number_or_null)),
         "no_option": _SHARE,
+        "by_rule": _fields({"ruled": _count, "questions": _count, "coverage": _number}),
     },
 )

@@ -64,6 +64,7 @@ def result_table(result: Mapping[str, Any], title: str, headline: Sequence[str])
     if "no_option" in result:
         unread = result["no_option"]
         lines.append(f"counted wrong because no option was named: {unread['n']} ({_percent(unread['rate'])})")
+    lines += _by_rule(result.get("by_rule"))
     for note in result["notes"]:
         lines += textwrap.wrap(f"note: {shortened(note, MOST_OF_A_LINE)}", WIDTH, subsequent_indent="      ")
     return "\n".join([*lines, *_signature(result["signature"])])
@@ -97,6 +98,27 @@ def engine_failures(verdicts: Sequence[Verdict], most: int) -> str | None:
     first = next(note for note in notes if re.sub(r"\d+", "#", note) == kind)
     failed = f"{len(notes)} of {most} answers have no score because the engine failed"
     return f"{failed}: most often ({count}): {on_one_line(first, MOST_OF_A_LINE)}"
+
+
+def _by_rule(found: Mapping[str, Any] | None) -> list[str]:
+    """What rules say beside the judge, where they say anything."""
+    if not found:
+        return []
+    judge = found["judge"]
+    rules = ", ".join(f"{count} {rule}" for rule, count in found["rules"].items())
+    told = f"{found['ruled']} of {found['questions']} {found['category']} answers ({found['coverage']:.1f}%: {rules})"
+    said = f"by rule, which can tell {told}: {_number(found['exact'], 2)} % right. The judge gives right ones "
+    said += f"{_number(judge['right'], 2)} points, wrong ones {_number(judge['wrong'], 2)}; a right one has more than "
+    said += f"a wrong one with a chance of {_number(judge['superiority'], 2)} (0.5: the judge cannot tell them apart)"
+    return textwrap.wrap(said, WIDTH, subsequent_indent="      ")
+
+
+def _number(estimate: Mapping[str, Any], digits: int) -> str:
+    if estimate["value"] is None:
+        return "-"
+    low, high = estimate["ci_low"], estimate["ci_high"]
+    interval = "" if low is None else f" [{low:.{digits}f}, {high:.{digits}f}]"
+    return f"{estimate['value']:.{digits}f}{interval}"
 
 
 _HEAD = f"{'value':>8}{'95% interval':>18}{'n':>7}"

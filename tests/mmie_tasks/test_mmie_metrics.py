@@ -1,5 +1,6 @@
 """Scores by hand, and the published averages of all 20 systems."""
 
+import dataclasses
 import json
 
 import folders
@@ -80,8 +81,8 @@ def test_a_subset_is_also_given_with_the_published_weights():
 
 def test_nothing_scored_is_null():
     summary = metrics.summarise([verdict("SA-1", None, "engine_error")], None)
-    assert summary.metrics == {"score": EMPTY, "mean": EMPTY}
-    assert summary.categories["PBL"] == {"score": EMPTY, "mean": EMPTY}
+    assert summary.metrics == {"score": EMPTY, "mean": EMPTY, "exact": EMPTY}
+    assert summary.categories["PBL"] == {"score": EMPTY, "mean": EMPTY, "exact": EMPTY}
     assert summary.extra["bounds"]["all"]["unscored_at_6"] == pytest.approx(100.0)
     assert summary.extra["bounds"]["MSR"]["unscored_at_0"] is None
 
@@ -112,3 +113,37 @@ def test_the_published_averages_are_question_weighted():
     for system, (sa, pbl, msr, average) in rows.items():
         found = metrics.published_average({"SA": sa, "PBL": pbl, "MSR": msr})
         assert abs(found - average) <= 0.02, system
+
+
+def told(number, score, exact, rule="number"):
+    return dataclasses.replace(verdict(f"MSR-{number}", score), details={"exact": exact, "exact_rule": rule})
+
+
+RULED = [
+    told(1, 6, True), told(2, 3, True, "letter"), told(3, 3, False), told(4, 0, False, "text"), told(5, 1, False),
+    dataclasses.replace(verdict("MSR-6", 2), details={"exact": None}), verdict("MSR-7", 5), verdict("SA-8", 4),
+]  # fmt: skip
+
+
+def test_what_rules_say_stands_beside_the_score_and_never_in_it():
+    summary = metrics.summarise(RULED, None)
+    assert summary.metrics["score"] == metrics.summarise([verdict(v.id, v.score) for v in RULED], None).metrics["score"]
+    # 2 of 5 are right; 5 of 7 questions of reasoning have a rule
+    assert (summary.metrics["exact"].value, summary.metrics["exact"].n) == (40.0, 5)
+    found = summary.extra["by_rule"]
+    assert (found["questions"], found["ruled"], found["coverage"]) == (7, 5, pytest.approx(500 / 7))
+    assert found["rules"] == {"letter": 1, "number": 3, "text": 1}
+    assert found["exact"] == dataclasses.asdict(summary.metrics["exact"])
+    assert (found["judge"]["right"]["value"], found["judge"]["right"]["n"]) == (4.5, 2)  # (6 + 3) / 2
+    assert (found["judge"]["wrong"]["value"], found["judge"]["wrong"]["n"]) == (pytest.approx(4 / 3), 3)
+    # of the 6 pairs of a right and a wrong one 5 are won and one, 3 against 3, is a tie
+    assert found["judge"]["superiority"]["value"] == pytest.approx(5.5 / 6)
+
+
+def test_where_no_rule_can_tell_there_is_no_such_part():
+    assert "by_rule" not in metrics.summarise([verdict("MSR-7", 5), verdict("SA-8", 4)], None).extra
+    only_wrong = metrics.summarise([told(1, 2, False), told(2, None, False)], None).extra["by_rule"]
+    assert only_wrong["exact"]["value"] == 0.0
+    assert only_wrong["judge"]["right"]["value"] is None
+    assert only_wrong["judge"]["wrong"]["n"] == 1  # the other has no score, and is told all the same
+    assert only_wrong["judge"]["superiority"]["value"] is None

@@ -9,6 +9,7 @@ from statsmodels.regression.linear_model import OLS
 from statsmodels.stats.power import TTestPower, normal_power
 from statsmodels.stats.proportion import proportion_confint
 
+from judge.core.estimate import Estimate
 from judge.results.statistics import (
     EMPTY,
     clustered_proportion,
@@ -16,6 +17,7 @@ from judge.results.statistics import (
     mean_score,
     percentile_interval,
     proportion,
+    superiority,
 )
 
 
@@ -214,3 +216,20 @@ def test_a_percentile_interval_is_the_middle_of_what_was_drawn():
     # 2.5% and 97.5% of the way from 0 to 1000
     assert percentile_interval(np.random.default_rng(0).permutation(np.arange(1001.0))) == pytest.approx((25, 975))
     assert percentile_interval(np.array([3.0])) == (3.0, 3.0)
+
+
+def test_superiority_is_mann_whitney_over_all_pairs():
+    above, below = [1, 0, 2, 5, 4], [3, 4, 2, 1, 0]
+    scores = [np.repeat(np.arange(5), counts) for counts in (above, below)]
+    found = superiority(above, below)
+    # scipy's statistic counts pairs, ties half: 12 · 10 pairs
+    assert found.value == pytest.approx(stats.mannwhitneyu(*scores).statistic / 120)
+    assert found.n == 22
+    assert 0.5 < found.ci_low < found.value < found.ci_high <= 1
+    assert superiority(below, above).value == pytest.approx(1 - found.value)
+
+
+def test_superiority_at_its_ends():
+    assert superiority([0, 0, 3], [3, 0, 0]) == Estimate(1.0, None, None, 6)  # no resample differs
+    assert superiority([0, 2], [0, 2]).value == 0.5
+    assert superiority([0, 0], [1, 2]) == EMPTY

@@ -32,6 +32,7 @@ GROUPS = {
         "compare": "paired difference of two results folders",
         "report": "results folders as one HTML file",
         "analyse": "what a model under test would answer, and what it attends to",
+        "subset-check": "how well a subset's scores and ranks match those of all questions",
     },
     "judge": {
         "agree": "how well a judge's scores agree with people's",
@@ -47,7 +48,7 @@ GROUPS = {
         "release": "a fine-tuned judge for others, if it is better than its base",
     },
 }
-"""What a user wants to do → name → one-line help; the module is judge.commands.NAME."""
+"""What a user wants to do → name → one-line help; the module is judge.commands.NAME, "_" for "-"."""
 
 OF_THE_JUDGE = {"torch", "transformers", "safetensors", "sentencepiece"}
 """What the core does without, until a judge is to run here."""
@@ -104,7 +105,7 @@ def make_parser(argv: Sequence[str]) -> Parser:
             name, prog=f"mmjudge {name}", description=line, formatter_class=argparse.RawDescriptionHelpFormatter
         )
         if argv[:1] == [name]:
-            module = importlib.import_module(f"judge.commands.{name}")
+            module = importlib.import_module(f"judge.commands.{name.replace('-', '_')}")
             module.add_arguments(subparser)
             subparser.set_defaults(run=module.run)
             subparser.epilog = "\n  ".join(["examples:", *module.EXAMPLES])

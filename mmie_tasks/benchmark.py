@@ -28,6 +28,7 @@ from mmie_tasks.metrics import METRICS, SCALE, summarise
 from mmie_tasks.presentation import VIEW
 from mmie_tasks.records import Part, Record
 from mmie_tasks.responses import Response
+from mmie_tasks.subset import SUBSETS, take_subset
 from mmie_tasks.to_eval import to_eval_items
 
 
@@ -41,6 +42,7 @@ class MMIE:
     citation = "Xia et al., MMIE, ICLR 2025, arXiv:2410.10139"
     categories: Sequence[str] = records.CATEGORIES
     editions: Mapping[str, int] = records.EDITIONS
+    subsets: Mapping[str, int] = SUBSETS
     metrics: Sequence[Metric] = METRICS
     headline: Sequence[str] = headline(METRICS)
     scale: Scale = SCALE
@@ -56,6 +58,9 @@ class MMIE:
 
     def load(self, data: Path | None = None, *, images: bool = False) -> Dataset:
         return location.load_dataset(data, images=images)
+
+    def take_subset(self, dataset: Dataset, name: str) -> Dataset:
+        return take_subset(dataset, name)
 
     def questions(
         self, dataset: Dataset, indices: Iterable[int] | None = None, condition: Condition = PLAIN

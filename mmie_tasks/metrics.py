@@ -14,12 +14,16 @@ import math
 from collections.abc import Mapping, Sequence
 
 from judge.core.benchmark import Dataset, Summary
+from judge.core.estimate import Estimate
 from judge.core.metric import Metric, Ratio, scores
 from judge.core.scale import JUDGE_SCALE
+from judge.core.subset import Subset
 from judge.core.verdict import Verdict
 from judge.results.estimates import estimates
+from judge.results.subset_estimate import estimate_whole
 from mmie_tasks.by_rule import exact_units, report_rule
 from mmie_tasks.records import CATEGORIES, PUBLISHED_COUNTS, PUBLISHED_TOTAL, Record, category_of_id
+from mmie_tasks.subset import stratum_of
 
 SCALE = JUDGE_SCALE
 _POINTS = Ratio(tuple(SCALE), (1,) * len(SCALE), scale=1)
@@ -71,6 +75,8 @@ def summarise(verdicts: Sequence[Verdict], dataset: Dataset | None) -> Summary:
         extra["score_published_weights"] = published_average(present)
     if rule := report_rule(by_category["MSR"]):
         extra["by_rule"] = rule
+    if dataset is not None and dataset.source.subset is not None:
+        extra["subset"] = whole_benchmark(verdicts, known, dataset.source.subset)
     notes = []
     if dataset is not None and len(verdicts) < len(dataset.records):
         notes.append(f"{len(verdicts)} of {len(dataset.records)} questions were answered; the others are left out")
@@ -83,6 +89,42 @@ def summarise(verdicts: Sequence[Verdict], dataset: Dataset | None) -> Summary:
         notes.append(dataset.source.note)
     overall = estimates(METRICS, *by_category.values())
     return Summary(overall, categories, {k: v for k, v in groups.items() if v}, extra, notes)
+
+
+def whole_benchmark(verdicts: Sequence[Verdict], known: Mapping[str, Record], subset: Subset) -> dict[str, object]:
+    """What a run of a subset says of all questions: the part "subset" of `results.json`.
+
+    {"name": "1k@5f0c9a1e", "n": 996, "of": 20103, "estimates": {"score": {…}, "mean": {…}}, "categories": {"SA": {…}},
+    "weights": [{"category": "PBL", "field": "Art", "n": 65, "of": 1304, "weight": 0.0649}, …]}
+    """
+    rows = [(stratum_of(known[verdict.id]), verdict.score) for verdict in verdicts if verdict.id in known]
+    whole = estimate_whole(rows, subset.of)
+    categories = {
+        name: estimate_whole(rows, {stratum: n for stratum, n in subset.of.items() if stratum[0] == name}).mean
+        for name in CATEGORIES
+    }
+    return {
+        "name": str(subset),
+        "n": whole.mean.n,
+        "of": subset.total,
+        "estimates": _on_both_scales(whole.mean),
+        "categories": {name: _on_both_scales(mean) for name, mean in categories.items()},
+        "weights": [
+            {"category": category, "field": field or None, **dataclasses.asdict(weight)}
+            for (category, field), weight in whole.weights.items()
+        ],
+    }
+
+
+def _on_both_scales(mean: Estimate) -> dict[str, object]:
+    """{"score", "mean"} of a mean in points."""
+    found: dict[str, object] = {}
+    for metric in METRICS[:2]:
+        value, low, high = (
+            None if part is None else metric.ratio.scale * part for part in (mean.value, mean.ci_low, mean.ci_high)
+        )
+        found[metric.name] = Estimate(value, low, high, mean.n).to_json()
+    return found
 
 
 def bounds(verdicts: Sequence[Verdict]) -> dict[str, float | int | None]:

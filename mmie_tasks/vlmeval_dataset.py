@@ -1,4 +1,5 @@
-"""MMIE in VLMEvalKit: `--data MMIE` (from $MMIE_DATA or the Hub) and `--data MMIE_demo` (bundled, with its judge)."""
+"""MMIE in VLMEvalKit: `--data MMIE` (from $MMIE_DATA or the Hub), `MMIE_1k` (its fixed subset of 1,000 questions) and
+`MMIE_demo` (bundled, with its judge)."""
 
 from __future__ import annotations
 
@@ -13,10 +14,11 @@ class MMIE(BenchmarkDataset):
 
     BENCHMARK = BENCHMARK
     TYPE = "MMIE"  # no wrapper has a prompt of its own for it, in --api-mode either
-    DATASET_URL = dict.fromkeys(("MMIE", "MMIE_demo", *conditioned(BENCHMARK)), "")
+    DATASET_URL = dict.fromkeys(("MMIE", "MMIE_1k", "MMIE_demo", *conditioned(BENCHMARK)), "")
 
     def open(self, name: str) -> tuple[Dataset, str | None]:
         """The data of `name` and, for the demo, its judge. Raises UserError."""
         if name == "MMIE_demo":
             return BENCHMARK.load(demo_dir(), images=True), str(judge_dir())
-        return BENCHMARK.load(images=True), None
+        whole = BENCHMARK.load(images=True)
+        return (BENCHMARK.take_subset(whole, "1k") if name == "MMIE_1k" else whole), None

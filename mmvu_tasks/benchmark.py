@@ -45,6 +45,7 @@ class MMVU:
     citation = "Liu et al., Unveiling the Ignorance of MLLMs, CVPR 2025, arXiv:2406.10638"
     editions: Mapping[str, int] = categories.SIZES
     categories: Sequence[str] = categories.NAMES
+    subsets: Mapping[str, int] = {}
     metrics: Sequence[Metric] = METRICS
     headline: Sequence[str] = headline(METRICS)
     scale: Scale = Scale(0, 1)
@@ -60,6 +61,9 @@ class MMVU:
 
     def load(self, data: Path | None = None, *, images: bool = False) -> Dataset:
         return location.load_dataset(data, images=images)
+
+    def take_subset(self, dataset: Dataset, name: str) -> Dataset:
+        raise UserError("mmvu has no subsets: it is small enough to be asked whole", fix="leave out --subset")
 
     def questions(
         self, dataset: Dataset, indices: Iterable[int] | None = None, condition: Condition = PLAIN

@@ -32,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add(parser, "--benchmark", required=True, help="whose questions are asked")
     options.add(parser, "--out", required=True, help="folder for responses.jsonl, pictures/ and system.json")
     options.add(parser, "--data")
+    options.add(parser, "--subset", help="only a fixed part of the questions, which stands for all: 1k (mmie)")
     add("--limit", type=options.positive, metavar="N", help="only the first N questions")
     add("--retry-failed", action="store_true", help="ask again where a call failed in an earlier run")
     options.add(parser, "--max-unscored", help="exit with 3 above this share of failed calls (default: 5%%)")
@@ -44,12 +45,15 @@ def run(args: argparse.Namespace) -> int:
     settings = read_settings(args.system)
     benchmark = find(args.benchmark)
     dataset = benchmark.load(args.data, images=True)
+    subset = benchmark.take_subset(dataset, args.subset) if args.subset else None
     asked = ask_questions(
-        settings, benchmark, dataset, args.out, chosen(dataset, args.limit), AskOptions(args.retry_failed)
+        settings, benchmark, dataset, args.out, chosen(dataset, args.limit, subset), AskOptions(args.retry_failed)
     )
     print("\n".join([f"{settings.name}: {asked.to_lines()[0]}", *asked.to_lines()[1:]]))
     answers = shlex.quote(str(args.out / "responses.jsonl"))
-    partial = " --partial" if len(asked.lines) < len(dataset.records) else ""
+    wanted = len(dataset.records) if subset is None else len(subset.records)
+    partial = " --partial" if len(asked.lines) < wanted else ""
+    partial += f" --subset {args.subset}" if args.subset else ""
     data = "" if args.data is None else f" --data {shlex.quote(str(args.data))}"
     print(f"→ mmjudge score {answers} --benchmark {benchmark.name}{data}{partial} --out RESULTS")
     if asked.failed_calls <= args.max_unscored * len(asked.lines):

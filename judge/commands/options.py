@@ -153,6 +153,7 @@ def _declared() -> dict[str, dict[str, Any]]:
             "choices": ["reference", "recompute", "long"],
             "help": "long prompts (in the signature; default: reference)",
         },
+        "--subset": {"metavar": "NAME"},
         "--max-unscored": {"type": share, "default": 0.05, "metavar": "SHARE"},
         "--n": {"type": positive, "metavar": "N"},
         "--resamples": {"type": resamples, "metavar": "N"},

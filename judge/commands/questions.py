@@ -29,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add(parser, "--benchmark", required=True, help="whose questions")
     options.add(parser, "--out", required=True, help="folder for the file and images/")
     options.add(parser, *options.DATA)
+    options.add(parser, "--subset", help="only a fixed part of the questions, which stands for all: 1k (mmie)")
     add("--limit", type=options.positive, metavar="N", help="only the first N questions")
     add(
         "--layout",
@@ -50,7 +51,8 @@ def run(args: argparse.Namespace) -> int:
         if given is not None:
             raise UserError(f"{option} goes with --layout to-eval", fix="add that, or leave it out")
     dataset = benchmark.load(args.data, images=True)
-    questions = benchmark.questions(dataset, chosen(dataset, args.limit))
+    subset = benchmark.take_subset(dataset, args.subset) if args.subset else None
+    questions = benchmark.questions(dataset, chosen(dataset, args.limit, subset))
     file = write_questions(questions, args.out)
     missing = [question for question in questions if question.missing]
     without = f", {len(missing)} of them without a picture that is not to be had" if missing else ""
@@ -65,8 +67,8 @@ def _to_eval(args: argparse.Namespace) -> int:
 
     if args.responses is None:
         raise UserError("--layout to-eval needs answers", fix="mmjudge questions responses.jsonl --layout to-eval …")
-    if args.limit is not None:
-        raise UserError("--limit is for questions; --layout to-eval takes the answers that are there")
+    if args.limit is not None or args.subset is not None:
+        raise UserError("--limit and --subset are for questions; --layout to-eval takes the answers that are there")
     benchmark = find(args.benchmark)
     answers = read_responses(args.responses, args.image_root)
     model = args.model or name_of_model(answers, args.responses) or args.responses.stem

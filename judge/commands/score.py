@@ -62,6 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="with --profile reference: end an answer where its score is certain (in the signature)",
     )
     add("--partial", action="store_true", help="only the questions in FILE were asked; without it others are unscored")
+    options.add(parser, "--subset", help="only a fixed part of the questions, which stands for all: 1k (mmie)")
     add("--model", metavar="NAME", help="the model that answered, for the record (default: what FILE says)")
     add("--condition", metavar="NAME", help="what was asked under: blind, json, … (default: what FILE says, else none)")
     options.add(parser, "--max-unscored", help="exit with 3 above this share (default: 5%%)")
@@ -82,6 +83,7 @@ def run(args: argparse.Namespace) -> int:
         partial=args.partial,
         model=args.model,
         condition=args.condition,
+        subset=args.subset,
     )
     if args.dry_run:
         return _dry_run(benchmark, args, how)

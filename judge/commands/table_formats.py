@@ -159,8 +159,9 @@ def _coverage(standing: Standing) -> str:
 
 
 def _title(group: Group) -> str:
-    edition = group.standings[0].run.results.get("dataset", {}).get("edition")
-    return f"{group.title}, edition {edition}" if edition else group.title
+    dataset = group.standings[0].run.results.get("dataset", {})
+    title = f"{group.title}, edition {dataset['edition']}" if dataset.get("edition") else group.title
+    return f"{title}, subset {dataset['subset']}" if dataset.get("subset") else title
 
 
 def as_text(boards: Sequence[Leaderboard], by: str | None) -> str:

@@ -18,6 +18,7 @@ from judge.core.question import Question
 from judge.core.request import Request
 from judge.core.rubric import Rubric
 from judge.core.scale import Scale
+from judge.core.subset import Subset
 from judge.core.verdict import Verdict
 from judge.errors import UserError
 
@@ -27,12 +28,16 @@ GROUP = "mmjudge.benchmarks"
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """Where the questions came from. revision: resolved Hub commit, or "local:<first 12 of the file's SHA-256>"."""
+    """Where the questions came from. revision: resolved Hub commit, or "local:<first 12 of the file's SHA-256>".
+
+    subset: which of the edition's questions these are, None for all.
+    """
 
     repo: str
     revision: str
     edition: str
     note: str | None = None
+    subset: Subset | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,6 +93,8 @@ class Benchmark(Protocol):
     categories: Sequence[str]
     editions: Mapping[str, int]
     """Published editions, name → how many questions; a result of another, or of a part, is not published."""
+    subsets: Mapping[str, int]
+    """Fixed parts of the questions that stand for all, name → how many questions; {} for none."""
     metrics: Sequence[Metric]
     """Each defined once, in the order of tables; the main one first."""
     headline: Sequence[str]
@@ -110,6 +117,13 @@ class Benchmark(Protocol):
         """Records from `data`, else from the benchmark's environment variable, else from the Hub. Raises UserError.
 
         images: pictures as well, fetched and unpacked where they are not there yet.
+        """
+        ...
+
+    def take_subset(self, dataset: Dataset, name: str) -> Dataset:
+        """The questions of the subset `name`, in published order; its source says so. dataset: all questions.
+
+        Raises UserError for a name that is not among `subsets`, and for data that is smaller than it.
         """
         ...
 

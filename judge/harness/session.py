@@ -342,6 +342,8 @@ class Session:
         images = (
             f" --image-root {'.' if root == Path.cwd() else shlex.quote(str(root))}" if self.benchmark.judged else ""
         )
+        subset = self.dataset.source.subset
+        images += f" --subset {subset.name}" if subset else ""
         samples = f"OUT/…_samples_{self.task}.jsonl"
         score = f"mmjudge score {samples} --benchmark {self.benchmark.name}{judge}{images} --out RESULTS"
         return f"here `{generate}`, then where the judge can run `{score}`"

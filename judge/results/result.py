@@ -13,7 +13,8 @@ A judge that gives points for single criteria adds their means (`judge.results.c
 
     "criteria": {"all": {"Text quality": {"value": 0.83, "ci_low": 0.66, "ci_high": 0.93, "n": 30}, …}, "SA": {…}, …}
 
-The same verdicts give the same values: what differs between two runs of the same stands in `run` alone. What a
+The same verdicts give the same values: what differs between two runs of the same stands in `run` alone. A run of a
+subset has `dataset.subset`, and what it says of all questions in `subset` (`judge.results.subset_estimate`). What a
 benchmark adds of its own stands beside these (`Summary.extra`): `bounds`, the scores with every unscored answer at 0
 and at 6; `chance`, the values that guessing gets; `no_option`, how many answers are wrong because they name no option.
 `condition` is there where the questions were asked under one (`judge.core.condition.Condition.to_json`).
@@ -78,6 +79,7 @@ def build_result(
             "repo": source.repo if source is not None else benchmark.repo,
             "revision": source.revision if source is not None else None,
             "edition": source.edition if source is not None else None,
+            **({"subset": str(source.subset)} if source is not None and source.subset is not None else {}),
         },
     }
     if criteria := summarise_criteria(verdicts, list(summary.categories)):

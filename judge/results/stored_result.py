@@ -176,7 +176,9 @@ _RESULT = _fields(
             {"n": _count, "rate": _share_or_null}, {"reasons": _each(_count), "categories": _each(_SHARE)}
         ),
         "categories": _each(_ESTIMATES),
-        "dataset": _fields({"repo": _text_or_null, "revision": _text_or_null, "edition": _text_or_null}),
+        "dataset": _fields(
+            {"repo": _text_or_null, "revision": _text_or_null, "edition": _text_or_null}, {"subset": _text_or_null}
+        ),
     },
     {
         "groups": _each(_each(_ESTIMATES)),

@@ -65,6 +65,7 @@ def result_table(result: Mapping[str, Any], title: str, headline: Sequence[str])
         unread = result["no_option"]
         lines.append(f"counted wrong because no option was named: {unread['n']} ({_percent(unread['rate'])})")
     lines += _by_rule(result.get("by_rule"))
+    lines += _whole(result.get("subset"))
     for note in result["notes"]:
         lines += textwrap.wrap(f"note: {shortened(note, MOST_OF_A_LINE)}", WIDTH, subsequent_indent="      ")
     return "\n".join([*lines, *_signature(result["signature"])])
@@ -100,6 +101,31 @@ def engine_failures(verdicts: Sequence[Verdict], most: int) -> str | None:
     return f"{failed}: most often ({count}): {on_one_line(first, MOST_OF_A_LINE)}"
 
 
+def _whole(found: Mapping[str, Any] | None) -> list[str]:
+    """What a subset says of all questions, and with which weights."""
+    if not found:
+        return []
+    heads = found["estimates"]
+    lines = ["", f"{'all ' + str(found['of']) + ' questions':<20}" + "".join(f"{name:>28}" for name in heads)]
+    for label, row in (("estimate", heads), *found["categories"].items()):
+        lines.append(f"{label:<20}" + "".join(f"{_number(row[name], 2):>28}" for name in heads))
+    lines += textwrap.wrap(
+        f"from the {found['n']} scored answers of the subset {found['name']}, post-stratified, with intervals for a "
+        "finite population; not comparable with scores of all questions",
+        WIDTH,
+    )
+    lines.append(f"{'weights':<8}{'field':<28}{'scored':>8}{'of':>8}{'weight':>9}")
+    return [
+        *lines,
+        *(
+            f"{row['category']:<8}{on_one_line(row['field'] or '-')[:27]:<28}"
+            f"{row['n']:>8}{row['of']:>8}{row['weight']:>9.4f}"
+            for row in found["weights"]
+        ),
+        "",
+    ]
+
+
 def _by_rule(found: Mapping[str, Any] | None) -> list[str]:
     """What rules say beside the judge, where they say anything."""
     if not found:
@@ -133,6 +159,9 @@ def _cells(estimate: Mapping[str, Any]) -> str:
 
 def _part(signature: str) -> str:
     """That only some of the questions were asked, where it is so."""
+    subset = Signature.parse(signature).parts.get("subset")
+    if subset:
+        return f"; the subset {subset} of the questions"
     part = Signature.parse(signature).parts.get("part")
     return f"; PARTIAL: only {part} questions were asked" if part else ""
 

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 from judge.core.benchmark import Answer, Dataset
 from judge.core.failure import NOT_ANSWERED
+from judge.errors import UserError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,6 +26,39 @@ class Part:
 
     def __str__(self) -> str:
         return f"{self.answered} of {self.questions}"
+
+
+def within_subset(answers: Sequence[Answer], whole: Dataset, subset: Dataset) -> tuple[Sequence[Answer], Dataset]:
+    """The answers to questions of the subset, and the subset, whose source notes how many others were left out.
+
+    Answers are joined by id; one that has a position only, as in lmms-eval's samples, is of the subset's own task, and
+    its position is one in the subset. Raises UserError for an answer to no question at all, for a position outside the
+    subset, and where no answer is left.
+    """
+    here, everywhere = ({record.id for record in dataset.records} for dataset in (subset, whole))
+    kept: list[Answer] = []
+    for answer in answers:
+        if answer.id is None:
+            if answer.index is not None and answer.index >= len(subset.records):
+                raise UserError(
+                    f"position {answer.index} is outside the {len(subset.records)} questions of the subset: these "
+                    "answers are to all questions", file=answer.where or None,
+                    fix="leave out --subset, or give answers with ids",
+                )  # fmt: skip
+            kept.append(answer)
+        elif answer.id not in everywhere:
+            problem = "not in the data"
+            raise UserError(problem, file=answer.where or None, record=answer.id, field="id")
+        elif answer.id in here:
+            kept.append(dataclasses.replace(answer, index=None))
+    if not kept:
+        raise UserError("no answer is to a question of the subset", file=answers[0].where or None)
+    left = len(answers) - len(kept)
+    if not left:
+        return kept, subset
+    said = f"{left} answers to questions outside the subset were left out"
+    note = "; ".join(filter(None, (subset.source.note, said)))
+    return kept, dataclasses.replace(subset, source=dataclasses.replace(subset.source, note=note))
 
 
 def complete(

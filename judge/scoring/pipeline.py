@@ -88,6 +88,8 @@ def make_signature(
     parts = {"benchmark": benchmark.name}
     if source is not None:
         parts |= {"edition": source.edition, "data": f"{source.repo}@{source.revision}"}
+        if source.subset is not None:
+            parts["subset"] = str(source.subset)
     if asking.part is not None:
         parts["part"] = str(asking.part)
     if benchmark.judged:

@@ -33,7 +33,7 @@ from judge.io.responses import read_responses
 from judge.results.result import build_result, note_condition
 from judge.results.run_folder import Run, RunFolder
 from judge.results.run_info import RunInfo, describe_answers, name_of_condition, name_of_model, name_of_wording
-from judge.scoring.coverage import complete
+from judge.scoring.coverage import complete, within_subset
 from judge.scoring.grader import Grader
 from judge.scoring.journal import Journal
 from judge.scoring.pipeline import (
@@ -59,7 +59,8 @@ class ScoreOptions:
     scripts do. engine: how the judge is loaded. retry_unscored: judge again what an earlier run left unscored.
     keep_images: keep all pictures for reports, not only few or singled-out ones. partial: only the questions that have
     an answer were asked; without it, the others are unscored. model: name of the model that answered; condition: of
-    what the questions were asked under; None for what the file says.
+    what the questions were asked under; None for what the file says. subset: name of a fixed part of the questions that
+    is scored instead of all (`Benchmark.subsets`); other answers are left out.
     """
 
     image_root: Path | None = None
@@ -71,6 +72,7 @@ class ScoreOptions:
     partial: bool = False
     model: str | None = None
     condition: str | None = None
+    subset: str | None = None
 
 
 DEFAULTS = ScoreOptions()
@@ -184,8 +186,7 @@ def prepare_scoring(
     """
     if isinstance(benchmark, str):
         benchmark = find(benchmark)
-    answers = read_responses(file, options.image_root)
-    info = RunInfo(options.model or name_of_model(answers, file), describe_answers(answers, file))
+    given = read_responses(file, options.image_root)
     if not benchmark.judged:
         judge = None
     elif judge is None or (isinstance(judge, str) and judge.startswith(PREFIX)):
@@ -193,7 +194,8 @@ def prepare_scoring(
         judge = judge or default_judge()
         judge = load_judge(judge) if judge.startswith(PREFIX) else judge
     bare = isinstance(judge, LoadedJudge) and not judge.engine.reads
-    dataset = _questions(benchmark, answers, None if data is None else Path(data), bare=bare)
+    answers, dataset = _questions(benchmark, given, None if data is None else Path(data), options, bare=bare)
+    info = RunInfo(options.model or name_of_model(answers, file), describe_answers(answers, file))
     source = dataset.source if dataset else _source_of_own_questions(answers)
     rubric, engine = None, judge.engine if isinstance(judge, LoadedJudge) else None
     if judge is not None and not bare:
@@ -226,8 +228,8 @@ def write_requests(
 
     No judge is loaded. Raises UserError as `score` does.
     """
-    answers = read_responses(file, options.image_root)
-    dataset = _questions(benchmark, answers, None if data is None else Path(data), bare=False)
+    given = read_responses(file, options.image_root)
+    answers, dataset = _questions(benchmark, given, None if data is None else Path(data), options, bare=False)
     requests, dropped = [], []
     condition = _condition(file, benchmark, options)
     for item in benchmark.assess(answers, dataset, options.profile, condition=condition):
@@ -252,14 +254,20 @@ def _judge_folder(judge: str, options: EngineOptions) -> str:
     return options.tokenizer or default_tokenizer() or judge if is_address(judge) else judge
 
 
-def _questions(benchmark: Benchmark, answers: Sequence[Answer], data: Path | None, *, bare: bool) -> Dataset | None:
-    """The questions, or None where nobody needs them: the file brings its own, or a replay answers by id."""
+def _questions(
+    benchmark: Benchmark, answers: Sequence[Answer], data: Path | None, options: ScoreOptions, *, bare: bool
+) -> tuple[Sequence[Answer], Dataset | None]:
+    """The answers that are scored, and the questions: None where nobody needs them, since the file brings its own or a
+    replay answers by id. With a subset the questions are needed, to say which they are."""
+    if options.subset is not None:
+        whole = benchmark.load(data)
+        return within_subset(answers, whole, benchmark.take_subset(whole, options.subset))
     if benchmark.judged and data is None:
         if all(answer.record is not None for answer in answers):
-            return None
+            return answers, None
         if bare and all(answer.id is not None for answer in answers):
-            return None
-    return benchmark.load(data)
+            return answers, None
+    return answers, benchmark.load(data)
 
 
 def _source_of_own_questions(answers: Sequence[Answer]) -> Source | None:

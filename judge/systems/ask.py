@@ -133,8 +133,14 @@ def _parts(line: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     return response if isinstance(response, list) else ()
 
 
-def chosen(dataset: Dataset, limit: int | None) -> range:
-    """Positions of the first `limit` questions, of all without one. Raises UserError for an empty dataset."""
+def chosen(dataset: Dataset, limit: int | None, subset: Dataset | None = None) -> Sequence[int]:
+    """Positions in `dataset` of the first `limit` questions, of all without one; those of `subset`, if that is given.
+
+    Raises UserError for an empty dataset.
+    """
     if not dataset.records:
         raise UserError("the data holds no questions")
-    return range(len(dataset.records) if limit is None else min(limit, len(dataset.records)))
+    if subset is None:
+        return range(len(dataset.records) if limit is None else min(limit, len(dataset.records)))
+    ids = {record.id for record in subset.records}
+    return [position for position, record in enumerate(dataset.records) if record.id in ids][:limit]

@@ -23,6 +23,10 @@ def _load(asks: bool) -> Dataset:
     return BENCHMARK.load(images=asks)
 
 
+def _load_1k(asks: bool) -> Dataset:
+    return BENCHMARK.take_subset(BENCHMARK.load(images=asks), "1k")
+
+
 def _load_demo(asks: bool) -> Dataset:
     return BENCHMARK.load(demo_dir(), images=asks)
 
@@ -30,6 +34,7 @@ def _load_demo(asks: bool) -> Dataset:
 TASKS = Tasks(BENCHMARK)
 mmie = TASKS.documents("mmie", _load)
 mmie_score = TASKS.documents("mmie_score", _load)
+mmie_1k = TASKS.documents("mmie_1k", _load_1k)
 mmie_demo = TASKS.documents("mmie_demo", _load_demo, judge=str(judge_dir()))
 doc_to_text = TASKS.doc_to_text
 doc_to_visual = TASKS.doc_to_visual

@@ -140,9 +140,12 @@ def test_what_rules_say_stands_beside_the_score_and_never_in_it():
     assert found["judge"]["superiority"]["value"] == pytest.approx(5.5 / 6)
 
 
+UNTOLD = dataclasses.replace(verdict("MSR-2", None, "truncated"), details={"exact": False, "exact_rule": "number"})
+
+
 def test_where_no_rule_can_tell_there_is_no_such_part():
     assert "by_rule" not in metrics.summarise([verdict("MSR-7", 5), verdict("SA-8", 4)], None).extra
-    only_wrong = metrics.summarise([told(1, 2, False), told(2, None, False)], None).extra["by_rule"]
+    only_wrong = metrics.summarise([told(1, 2, False), UNTOLD], None).extra["by_rule"]
     assert only_wrong["exact"]["value"] == 0.0
     assert only_wrong["judge"]["right"]["value"] is None
     assert only_wrong["judge"]["wrong"]["n"] == 1  # the other has no score, and is told all the same

@@ -25,7 +25,9 @@ def refused(capfd, *words):
 
 
 def test_every_command_is_in_one_group(capfd):
-    assert {module.name for module in pkgutil.iter_modules(judge.commands.__path__)} - NO_COMMANDS == set(COMMANDS)
+    assert {module.name for module in pkgutil.iter_modules(judge.commands.__path__)} - NO_COMMANDS == {
+        name.replace("-", "_") for name in COMMANDS
+    }
     assert len(COMMANDS) == len(set(COMMANDS))
     with pytest.raises(SystemExit) as ended:
         cli.main(["--help"])
@@ -39,7 +41,7 @@ def test_every_command_is_in_one_group(capfd):
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_shows_two_examples_that_it_takes(name, capfd):
-    examples = importlib.import_module(f"judge.commands.{name}").EXAMPLES
+    examples = importlib.import_module(f"judge.commands.{name.replace('-', '_')}").EXAMPLES
     assert len(examples) == 2
     for example in examples:
         words = [word for word in shlex.split(example) if not word.startswith(("MMVU_DATA=", "MMIE_DATA="))]

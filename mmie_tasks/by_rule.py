@@ -35,21 +35,21 @@ def exact_units(verdicts: Sequence[Verdict]) -> list[Unit]:
 
 def report_rule(verdicts: Sequence[Verdict]) -> dict[str, Any] | None:
     """The part "by_rule" of `results.json`, see above. None where no rule can tell anything. verdicts: of MSR."""
-    told = [verdict for verdict in verdicts if isinstance(verdict.details.get("exact"), bool)]
-    if not told:
+    ruled = [verdict for verdict in verdicts if isinstance(verdict.details.get("exact"), bool)]
+    if not ruled:
         return None
     right, wrong = (
-        JUDGE_SCALE.histogram(verdict.score for verdict in told if verdict.details["exact"] is outcome)
+        JUDGE_SCALE.histogram(verdict.score for verdict in ruled if verdict.details["exact"] is outcome)
         for outcome in (True, False)
     )
-    rules = Counter(verdict.details.get("exact_rule") for verdict in told)
+    rules = Counter(verdict.details.get("exact_rule") for verdict in ruled)
     return {
         "category": "MSR",
         "questions": len(verdicts),
-        "ruled": len(told),
-        "coverage": 100 * len(told) / len(verdicts),
+        "ruled": len(ruled),
+        "coverage": 100 * len(ruled) / len(verdicts),
         "rules": {rule: rules[rule] for rule in RULES if rules[rule]},
-        "exact": proportion(sum(verdict.details["exact"] for verdict in told), len(told)).to_json(),
+        "exact": proportion(sum(verdict.details["exact"] for verdict in ruled), len(ruled)).to_json(),
         "judge": {
             "right": mean_score({"": right}).to_json(),
             "wrong": mean_score({"": wrong}).to_json(),

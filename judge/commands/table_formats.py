@@ -142,8 +142,8 @@ def _notes(board: Leaderboard, by: str | None) -> Iterator[str]:
             f"questions, Holm's correction for {len(group.pairs)} pair{'s' if len(group.pairs) > 1 else ''})."
         )
     for metric in (metric for metric in board.metrics if metric.beside):
-        told = ", ".join(f"{on_one_line(one.name)} {_coverage(one)}" for one in group.standings)
-        yield f"{metric.name}: {metric.meaning}. How many those are: {told}."
+        counted = ", ".join(f"{on_one_line(one.name)} {_coverage(one)}" for one in group.standings)
+        yield f"{metric.name}: {metric.meaning}. How many those are: {counted}."
     if board.source:
         yield f"published: {board.source} They have no intervals and are in no comparison."
     if board.refusals:

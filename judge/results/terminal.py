@@ -132,8 +132,9 @@ def _by_rule(found: Mapping[str, Any] | None) -> list[str]:
         return []
     judge = found["judge"]
     rules = ", ".join(f"{count} {rule}" for rule, count in found["rules"].items())
-    told = f"{found['ruled']} of {found['questions']} {found['category']} answers ({found['coverage']:.1f}%: {rules})"
-    said = f"by rule, which can tell {told}: {_number(found['exact'], 2)} % right. The judge gives right ones "
+    counted = f"{found['ruled']} of {found['questions']} {found['category']} answers ({found['coverage']:.1f}%: "
+    counted += f"{rules})"
+    said = f"by rule, which can tell {counted}: {_number(found['exact'], 2)} % right. The judge gives right ones "
     said += f"{_number(judge['right'], 2)} points, wrong ones {_number(judge['wrong'], 2)}; a right one has more than "
     said += f"a wrong one with a chance of {_number(judge['superiority'], 2)} (0.5: the judge cannot tell them apart)"
     return textwrap.wrap(said, WIDTH, subsequent_indent="      ")

@@ -60,8 +60,9 @@ class FakeHub:
         self.server.shutdown()
         self.server.server_close()
 
-    def add(self, kind: str, name: str, files: dict[str, str] | None = None) -> Repo:
-        repo = Repo({"main": {path: text.encode() for path, text in (files or {}).items()}})
+    def add(self, kind: str, name: str, files: dict[str, str | bytes] | None = None) -> Repo:
+        given = (files or {}).items()
+        repo = Repo({"main": {path: text.encode() if isinstance(text, str) else text for path, text in given}})
         self.repos[kind, name] = repo
         return repo
 
@@ -95,10 +96,14 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header(name.replace("_", "-"), value)
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
-        self.wfile.write(data)
+        if self.command != "HEAD":
+            self.wfile.write(data)
 
     def do_GET(self) -> None:
         self.serve("GET")
+
+    def do_HEAD(self) -> None:
+        self.serve("HEAD")
 
     def do_POST(self) -> None:
         self.serve("POST")
@@ -158,7 +163,16 @@ class Handler(BaseHTTPRequestHandler):
         if path not in repo.branches[branch]:
             self.answer(404, {"error": "Entry not found"}, X_Error_Code="EntryNotFound")
             return
-        self.answer(200, repo.branches[branch][path])
+        data = repo.branches[branch][path]
+        self.answer(200, data, X_Repo_Commit=repo.commit(), ETag=f'"{git_hash(data)}"')
+
+    def tree(self, query, body, kind, name) -> None:
+        if repo := self.repo(kind, name):
+            found = [
+                {"type": "file", "path": path, "size": len(data), "oid": git_hash(data)}
+                for path, data in repo.branches["main"].items()
+            ]
+            self.answer(200, found)
 
     def discussions(self, query, body, kind, name) -> None:
         if repo := self.repo(kind, name):
@@ -240,8 +254,9 @@ class Handler(BaseHTTPRequestHandler):
 
 NAME = "([^/]+/[^/]+)"
 ROUTES = [
-    ("info", f"GET /api/(models|datasets)/{NAME}"),
-    ("resolve", f"GET /(?:(datasets)/)?{NAME}/resolve/(.+)"),
+    ("info", f"GET /api/(models|datasets)/{NAME}(?:/revision/.+)?"),
+    ("tree", f"GET /api/(models|datasets)/{NAME}/tree/.+"),
+    ("resolve", f"(?:GET|HEAD) /(?:(datasets)/)?{NAME}/resolve/(.+)"),
     ("discussions", f"GET /api/(models|datasets)/{NAME}/discussions"),
     ("preupload", f"POST /api/(models|datasets)/{NAME}/preupload/(.+)"),
     ("commit", f"POST /api/(models|datasets)/{NAME}/commit/(.+)"),

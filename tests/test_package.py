@@ -73,7 +73,7 @@ def test_every_file_of_the_packages_is_in_the_wheel(wheel):
     assert there - inside == set()
     for name in (
         *(f"{package}/py.typed" for package in PACKAGES),
-        *(f"mmie_tasks/lmms_eval/{name}.yaml" for name in ("mmie", "mmie_score", "mmie_demo")),
+        *(f"mmie_tasks/lmms_eval/{name}.yaml" for name in ("mmie", "mmie_1k", "mmie_score", "mmie_demo")),
         *(f"mmvu_tasks/lmms_eval/{name}.yaml" for name in ("mmvu", "mmvu_robust", "mmvu_demo")),
         *(f"mmie_tasks/rubrics/{category}.txt" for category in ("SA", "PBL", "MSR")),
         "judge/systems/templates/describe.txt",

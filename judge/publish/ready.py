@@ -89,7 +89,9 @@ def _of_the_questions(run: Run, benchmark: Benchmark) -> Iterator[Reason]:
         yield Reason("edition", f"{edition!r} is no published edition of {benchmark.title} ({known})")
     if run.signature.parts.get("edition", "unknown") != edition:
         yield Reason("dataset.edition", f"{edition!r}, but the signature has another", _AGAIN)
-    if size is not None and n != size:
+    if "subset" in run.signature.parts:
+        yield Reason("subset", f"only the subset {run.signature.parts['subset']} of the questions was scored")
+    elif size is not None and n != size:
         yield Reason("subset", f"{n} answers, but {benchmark.title} {edition} has {size} questions")
     elif "part" in run.signature.parts:
         yield Reason("subset", f"only a part of the questions was asked, {run.signature.parts['part']}")

@@ -15,7 +15,7 @@ from judge.harness.lmms_eval import registration
 from judge.harness.lmms_eval.tasks import Documents
 from mmvu_tasks.benchmark import BENCHMARK as MMVU
 
-NAMES = ("mmie", "mmvu", "mmie_score", "mmvu_robust", "mmie_demo", "mmvu_demo")
+NAMES = ("mmie", "mmvu", "mmie_score", "mmvu_robust", "mmie_1k", "mmie_demo", "mmvu_demo")
 
 
 class Manager:

@@ -37,8 +37,8 @@ FILES = sorted(path for benchmark in BENCHMARKS for path in benchmark.task_dir.g
 CONFIGS = {config["task"]: config for config in map(load, FILES)}
 
 
-def test_there_are_six_tasks_in_files_of_their_names() -> None:
-    assert sorted(CONFIGS) == ["mmie", "mmie_demo", "mmie_score", "mmvu", "mmvu_demo", "mmvu_robust"]
+def test_there_are_seven_tasks_in_files_of_their_names() -> None:
+    assert sorted(CONFIGS) == ["mmie", "mmie_1k", "mmie_demo", "mmie_score", "mmvu", "mmvu_demo", "mmvu_robust"]
     assert sorted(path.stem for path in FILES) == sorted(CONFIGS)
 
 
@@ -158,7 +158,7 @@ def test_a_row_without_a_scored_answer_is_none_and_not_nan(monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize(("name", "overall", "per_category"), [
-    ("mmie", 3, 1),  # score, mean, unscored; score of each category
+    ("mmie", 4, 1),  # score, mean, exact, unscored; score of each category
     ("mmvu", 9, 2),  # four metrics, the four by the reference extraction, unscored; RA and MR of each category
 ])  # fmt: skip
 def test_every_category_has_its_rows(name: str, overall: int, per_category: int) -> None:

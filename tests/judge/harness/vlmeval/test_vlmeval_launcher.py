@@ -135,7 +135,9 @@ def test_a_checkout_of_upstream_is_started_from_its_folder(tmp_path: Path) -> No
     code = "import sys; from judge.harness.vlmeval.launcher import main; sys.exit(main())"
     command = [sys.executable, "-c", code, "--data", "MMVU"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, env={**os.environ})
-    assert "RUN __main__ ['MMIE', 'MMIE_demo', 'MMVU', 'MMVU_demo'] ['--data', 'MMVU']" in done.stdout, done.stderr
+    assert "RUN __main__ ['MMIE', 'MMIE_1k', 'MMIE_demo', 'MMVU', 'MMVU_demo'] ['--data', 'MMVU']" in done.stdout, (
+        done.stderr
+    )
     assert "BLIND ['mmie_blind', 'mmie_demo_blind', 'mmvu_blind', 'mmvu_demo_blind']" in done.stdout
     assert done.returncode == 1  # it wrote no status
     assert "no dataset was run" in done.stderr

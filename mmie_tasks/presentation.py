@@ -95,7 +95,14 @@ def _pieces(part: Part, root: Path | None, data_root: Path | None) -> list[Piece
 VIEW = View(
     about=f"Questions and answers mix texts and pictures: a judge model reads each answer and gives it {SCALE} points.",
     metrics=METRICS,
-    details={"field": "field", "form": "form", "steps_judged": "steps judged", "criteria": "criteria", "note": "note"},
+    details={
+        "field": "field",
+        "form": "form",
+        "steps_judged": "steps judged",
+        "criteria": "criteria",
+        "exact": "right by rule",
+        "note": "note",
+    },
     samples=samples,
     singled_out=worst_and_best,
     published=Path(__file__).with_name("published.json"),

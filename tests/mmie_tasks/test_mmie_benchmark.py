@@ -155,3 +155,34 @@ def test_a_folder_without_any_picture_is_told_before_judging(tmp_path):
 def test_a_long_answer_is_passed_on_whole(dataset):
     (found,) = BENCHMARK.assess([answer("SA-1", "x" * 200_000)], dataset, "strict")
     assert len(found.answer_text()) == 200_001  # and the newline after every text
+
+
+def reasoning(id_, reference, question="How many?"):
+    asked, said = [{"text": question, "image": None}], [{"text": reference, "image": None}]
+    turns = [{"from": "human", "content": asked}, {"from": "gpt", "content": said}]
+    return {"id": id_, "catagory": "Multi-step reasoning", "field": "Physics", "conversations": turns}
+
+
+@pytest.mark.parametrize("bare", [False, True])
+def test_what_a_rule_says_is_in_the_details_of_reasoning_questions(tmp_path, bare):
+    rows = [reasoning("MSR-1", "7"), reasoning("MSR-2", "…"), row("SA-1"), reasoning("MSR-3", "B", "A. x\nB. y")]
+    (tmp_path / "data.json").write_text(json.dumps(rows), encoding="utf-8")
+    dataset = BENCHMARK.load(tmp_path)
+    given = [("MSR-1", "So 3 + 4 = 7."), ("MSR-2", "7"), ("SA-1", "7"), ("MSR-3", [{"text": "The answer is (A)."}])]
+    made = BENCHMARK.assess([answer(*one) for one in given], dataset, "strict", bare=bare)
+    found = [{key: value for key, value in one.details.items() if key.startswith("exact")} for one in made]
+    assert found == [
+        {"exact": True, "exact_rule": "number", "exact_read": "7"},
+        {"exact": None},
+        {},
+        {"exact": False, "exact_rule": "letter", "exact_read": "A"},
+    ]
+
+
+def test_a_rule_says_wrong_of_an_empty_answer_and_nothing_of_a_failed_call(tmp_path):
+    (tmp_path / "data.json").write_text(json.dumps([reasoning("MSR-1", "7"), reasoning("MSR-2", "7")]))
+    dataset = BENCHMARK.load(tmp_path)
+    empty, failed = BENCHMARK.assess([answer("MSR-1", " "), answer("MSR-2", None)], dataset, "strict")
+    assert (empty.failure, empty.details["exact"]) == ("empty_answer", False)
+    assert failed.unscored == "no_response"
+    assert "exact" not in failed.details

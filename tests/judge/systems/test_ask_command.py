@@ -141,7 +141,8 @@ def test_answers_become_the_official_list(tmp_path, capsys):
         (("--layout", "to-eval"), "--layout to-eval needs answers"),
         (("a.jsonl",), "FILE goes with --layout to-eval"),
         (("--model", "m"), "--model goes with --layout to-eval"),
-        (("a.jsonl", "--layout", "to-eval", "--limit", "3"), "--limit is for questions"),
+        (("a.jsonl", "--layout", "to-eval", "--limit", "3"), "--limit and --subset are for questions"),
+        (("a.jsonl", "--layout", "to-eval", "--subset", "1k"), "--limit and --subset are for questions"),
     ],
 )
 def test_options_that_mean_nothing(tmp_path, capsys, words, said):

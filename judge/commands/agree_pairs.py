@@ -21,6 +21,7 @@ from typing import Any
 
 from judge.commands import options
 from judge.commands.output import write_output
+from judge.core.foreign_text import on_one_line
 from judge.core.signature import Signature
 from judge.core.verdict import Verdict
 from judge.errors import UserError
@@ -215,7 +216,8 @@ def _by(name: str, judge: Mapping[str, Any]) -> Iterator[str]:
         yield f"  {'':<34}{'people':>8}{'judge':>8}{'mean score':>12}{'pairs':>7}"
         for system, row in sorted(systems["systems"].items(), key=lambda item: -item[1]["people"]):
             mean = "-" if row["mean_score"] is None else f"{row['mean_score']:.2f}"
-            yield f"  {system[:33]:<34}{row['people']:>8.1f}{row['judge']:>8.1f}{mean:>12}{row['pairs']:>7}"
+            numbers = f"{row['people']:>8.1f}{row['judge']:>8.1f}{mean:>12}{row['pairs']:>7}"
+            yield f"  {on_one_line(system)[:33]:<34}{numbers}"
         yield f"  Kendall's tau-b {_plain(systems['kendall_b'])}, Spearman {_plain(systems['spearman'])}"
 
 
@@ -229,6 +231,7 @@ def _published(table: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _row(name: str, estimate: Mapping[str, Any], rest: str = "") -> str:
+    name = f"{name[: len(name) - len(name.lstrip())]}{on_one_line(name.strip())}"
     label = f"{name:<26}" if len(name) < 26 else f"{name}\n{'':<26}"
     if estimate["value"] is None:
         return f"{label}{'-':>8}{'-':>18}{estimate['n']:>7}{rest}".rstrip()

@@ -19,6 +19,7 @@ from judge.commands import options
 from judge.commands.output import write_output
 from judge.commands.table import results_folders
 from judge.core.benchmark import find
+from judge.core.foreign_text import on_one_line
 from judge.core.verdict import Verdict
 from judge.errors import UserError
 from judge.results.compare import refuse_unlike
@@ -90,7 +91,7 @@ def _text(content: Mapping[str, Any]) -> Iterator[str]:
     )
     for size, row in content["sizes"].items():
         for name, found in row["runs"].items():
-            yield f"{size:>6}  {name[:23]:<24}{_cells(found)}"
+            yield f"{size:>6}  {on_one_line(name)[:23]:<24}{_cells(found)}"
     if any(row["pairs"] for row in content["sizes"].values()):
         yield ""
         yield f"{'size':>6}{'pairs of runs':>15}{'in order':>10}{'usually':>9}{'tau-b':>8}"

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from mutants import damage_bytes, damage_json, mutants
 
 from judge.errors import UserError
 from judge.io.pairs import read_pairs
@@ -159,3 +160,38 @@ def test_published_judgements_that_are_refused(tmp_path, content):
     (tmp_path / "j.json").write_text(content)
     with pytest.raises(UserError):
         read_judgements(tmp_path / "j.json")
+
+
+def outcome(read, file):
+    """ "read", or why not; anything but a UserError ends the test."""
+    try:
+        read(file)
+    except UserError as error:
+        return str(error) or "a refusal without words"
+    return "read"
+
+
+PARTS = [{"text": "Draw.", "image": None}, {"text": None, "image": "a.png"}]
+RELEASED = {"model_name": "m", "response_content": [["text", "x"], ["image", "y"]]}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "read"),
+    [
+        ("p.jsonl", row(source="mmmg", prompt=PARTS, annotations=[1, 5], a=side("x1", "anole", PARTS)), None),
+        ("p.json", {"pairs": [{"id": "p", "response_a": RELEASED, "response_b": RELEASED, "chosen": "A"}]}, None),
+        ("j.jsonl", {"id": "p", "order": "reverse", "judgement": "A"}, read_judgements),
+        ("j.json", {"p": {"forward": [{"judgement": "A"}]}}, read_judgements),
+    ],
+)
+def test_damaged_files_are_refused_or_read(tmp_path, name, content, read):
+    def write(file):
+        write_answers(read_pairs(str(file)).pairs, tmp_path / "out", "SA")
+
+    good, file, found = json.dumps(content), tmp_path / name, []
+    for seed, random in mutants(100):
+        text = damage_bytes(random, good.encode()) if seed % 2 else damage_json(random, good).encode()
+        file.write_bytes(good.encode() if seed == 0 else text)
+        found.append(outcome(read or write, file))
+    assert found[0] == "read"
+    assert {"read"} < set(found)

@@ -75,6 +75,8 @@ def test_every_file_of_the_packages_is_in_the_wheel(wheel):
         *(f"{package}/py.typed" for package in PACKAGES),
         *(f"mmie_tasks/lmms_eval/{name}.yaml" for name in ("mmie", "mmie_1k", "mmie_score", "mmie_demo")),
         *(f"mmvu_tasks/lmms_eval/{name}.yaml" for name in ("mmvu", "mmvu_robust", "mmvu_demo")),
+        "judge/core/extraction/languages.ini",
+        "judge/validity/published_preferences.json",
         *(f"mmie_tasks/rubrics/{category}.txt" for category in ("SA", "PBL", "MSR")),
         "judge/systems/templates/describe.txt",
         "mmvu_tasks/templates/direct.txt",

@@ -218,3 +218,16 @@ def test_ranks_of_runs_in_a_subset():
         check_subsets(runs, sizes=(600, 700))
     with pytest.raises(UserError, match="nothing has no score at all"):
         check_subsets({"nothing": [(*row, None) for row in rows]})
+
+
+def test_the_tasks_of_both_harnesses_ask_the_subset(data, whole, monkeypatch):
+    pytest.importorskip("vlmeval", reason="the vlmeval extra is not installed")
+    from mmie_tasks.lmms_eval import task
+    from mmie_tasks.vlmeval_dataset import MMIE
+
+    monkeypatch.setenv("MMIE_DATA", str(data))
+    wanted = take_subset(whole, "1k")
+    asked, judge = MMIE.__new__(MMIE).open("MMIE_1k")
+    assert (asked.records, asked.source, judge) == (wanted.records, wanted.source, None)
+    assert len(MMIE.__new__(MMIE).open("MMIE")[0].records) == 1500
+    assert task._load_1k(False).source == wanted.source

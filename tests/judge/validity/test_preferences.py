@@ -1,14 +1,19 @@
 """Accuracy on pairs, best of n and ranks of systems, against arithmetic by hand and scipy."""
 
 import itertools
+from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy import stats
 
+from judge.core.benchmark import Answer
 from judge.core.verdict import Verdict
+from judge.errors import UserError
+from judge.io.pairs import Pairs
 from judge.io.preferences import Candidate, PreferencePair
 from judge.results.statistics import clustered_proportion, proportion
+from judge.validity.preference_report import report_preferences
 from judge.validity.preferences import (
     accuracy,
     best_of_n,
@@ -169,3 +174,55 @@ def test_both_orders_by_hand():
     # of five choices p1 forward, p2 forward and p2 reverse are of what was shown first
     assert (found["first_shown"].value, found["first_shown"].n) == (60.0, 5)
     assert judge_both_orders(rows, {})["accuracy"].n == 0
+
+
+class Clip:
+    """Stands for `judge.validity.baselines.ClipScore`: as many points as letters, and none without a space."""
+
+    name = "models/clip"
+
+    def __call__(self, answer):
+        return float(len(answer.response)) if " " in answer.response else None
+
+
+def worded(number, a, b, chosen):
+    sides = []
+    for side, text in (("m", a), ("n", b)):
+        name = f"{number}{side}"
+        sides.append(Candidate(name, side, Answer(name, None, text, Path())))
+    return PreferencePair(f"p{number}", f"q{number}", *sides, chosen)
+
+
+def test_clipscore_is_a_baseline_where_it_has_a_value():
+    pairs = [worded(1, "a b c", "a b", "A"), worded(2, "a b c", "a b", "B"), worded(3, "a b", "word", "A")]
+    given = Pairs(pairs, "pairs.jsonl@0123", Path())
+    scored = match_verdicts(pairs, [Verdict("1m", "judge", 4), Verdict("1n", "judge", 3)])
+    report = report_preferences(given, {"mine": scored}, clip=Clip(), resampling=FEW)
+    clip = report["baselines"]["clipscore"]
+    assert (clip["accuracy"]["value"], clip["accuracy"]["n"], clip["undecided"]) == (50.0, 2, 1)
+    assert clip["about"] == "the higher CLIPScore by clip"
+    # the one pair that both decided: right by both
+    assert (clip["judge_minus_it"]["mine"]["value"], clip["judge_minus_it"]["mine"]["n"]) == (0.0, 1)
+    assert report["published"] is None
+    with pytest.raises(UserError, match="--clip: no pair has two answers"):
+        report_preferences(Pairs([worded(1, "x", "y", "A")], "p", Path()), {}, clip=Clip(), resampling=FEW)
+
+
+def test_pairs_without_answers_have_no_baselines_of_answers():
+    report = report_preferences(Pairs(PAIRS, "p", Path()), {}, resampling=FEW)
+    assert list(report["baselines"]) == ["constant", "first"]
+    assert (report["judges"], report["findings"]) == ({}, [])
+    assert report["baselines"]["constant"]["accuracy"] == {"value": 50.0, "ci_low": 50.0, "ci_high": 50.0, "n": 5}
+
+
+def test_a_judge_that_is_worse_than_a_coin_or_a_baseline_is_told_so():
+    pairs = [worded(n, "long answer", "short", "A") for n in range(60)]
+    wrong = match_verdicts(
+        pairs, [Verdict(f"{n}{side}", "judge", score) for n in range(60) for side, score in (("m", 1), ("n", 5))]
+    )
+    said = report_preferences(Pairs(pairs, "p", Path()), {"mine": wrong}, resampling=FEW)["findings"]
+    assert "mine chooses as people do LESS often than a coin: 0.0% (n 60)." in said
+    good = match_verdicts(
+        pairs, [Verdict(f"{n}{side}", "judge", score) for n in range(60) for side, score in (("m", 5), ("n", 1))]
+    )
+    assert report_preferences(Pairs(pairs, "p", Path()), {"mine": good}, resampling=FEW)["findings"] == []

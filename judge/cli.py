@@ -30,6 +30,7 @@ GROUPS = {
     "look": {
         "table": "finished runs as a leaderboard: text, Markdown, LaTeX, CSV or JSON",
         "compare": "paired difference of two results folders",
+        "contrast": "one model under several conditions: does it look, does it keep the contract",
         "report": "results folders as one HTML file",
         "analyse": "what a model under test would answer, and what it attends to",
         "subset-check": "how well a subset's scores and ranks match those of all questions",

@@ -13,6 +13,7 @@ from judge.core.verdict import Verdict
 from judge.io.image_paths import ImageRefused, below
 from judge.io.presentation import Group, View
 from judge.io.samples import Missing, Piece, Question, Sample
+from mmvu_tasks.baselines import baselines
 from mmvu_tasks.categories import NAMES
 from mmvu_tasks.metrics import METRICS
 from mmvu_tasks.pairs import join
@@ -72,4 +73,6 @@ VIEW = View(
     samples=samples,
     singled_out=lost_pairs,
     published=Path(__file__).with_name("published.json"),
+    answer="letter",
+    baselines=baselines,
 )

@@ -16,24 +16,15 @@ import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from judge.commands.cells import LATEX, MARKDOWN, WIDTH, Rows, aligned, cell, escaped, p_value, piped
 from judge.core.foreign_text import on_one_line
 from judge.core.metric import Metric
 from judge.results.table import Group, Standing
 
-WIDTH = 100
 ALL = 10_000
 """Characters of a note that is kept whole."""
 PAIRS = 15
 """So many pairs are written out in text and Markdown; JSON has all."""
-LATEX = {c: rf"\{c}" for c in "&%$#_{}"} | {
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "\\": r"\textbackslash{}",
-    "−": "$-$",
-    "<": "$<$",
-    ">": "$>$",
-}
-MARKDOWN = {c: rf"\{c}" for c in "\\`*_[]|"} | {"<": "&lt;", "&": "&amp;"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,10 +50,6 @@ class Leaderboard:
     refusals: Sequence[str] = ()
 
 
-Rows = list[list[str]]
-"""Cells, the head first."""
-
-
 def _rows(board: Leaderboard) -> Rows:
     """One row a run or published system, the best first."""
     group = board.group
@@ -81,7 +68,7 @@ def _rows(board: Leaderboard) -> Rows:
             _rate(standing.failures),
         ]
         letters = [standing.letters] if compared else []
-        rows.append(([one.get("value") for one in found], [*row, *map(_cell, found), *letters]))
+        rows.append(([one.get("value") for one in found], [*row, *map(cell, found), *letters]))
     for system in board.published:
         values = [system.metrics.get(metric.name) for metric in board.metrics]
         cells = ["-" if value is None else f"{value:.2f}" for value in values]
@@ -114,7 +101,8 @@ def _pairs(group: Group) -> Rows:
         if difference.ci_low is not None and difference.ci_high is not None:
             interval = f"[{difference.ci_low:+.2f}, {difference.ci_high:+.2f}]"
         first, second = on_one_line(pair.first), on_one_line(pair.second)
-        cells = [f"{first} − {second}: {value}", interval, str(difference.n), _p(pair.difference.p), _p(pair.adjusted)]
+        p, adjusted = p_value(pair.difference.p), p_value(pair.adjusted)
+        cells = [f"{first} − {second}: {value}", interval, str(difference.n), p, adjusted]
         rows.append(cells)
     return rows
 
@@ -169,9 +157,9 @@ def as_text(boards: Sequence[Leaderboard], by: str | None) -> str:
     parts = []
     for board in boards:
         group = board.group
-        lines = [_title(group), "", *_aligned(_members(board, by) if by else _rows(board))]
+        lines = [_title(group), "", *aligned(_members(board, by) if by else _rows(board))]
         if not by and 0 < len(group.pairs) <= PAIRS:
-            lines += ["", *_aligned(_pairs(group))]
+            lines += ["", *aligned(_pairs(group))]
         elif not by and group.pairs:
             lines += ["", f"{len(group.pairs)} pairs were compared: --format json has them"]
         notes = [f"- {note}" for note in _notes(board, by)]
@@ -185,13 +173,13 @@ def as_markdown(boards: Sequence[Leaderboard], by: str | None) -> str:
     parts = []
     for board in boards:
         lines = [
-            f"### {_escaped(_title(board.group), MARKDOWN)}",
+            f"### {escaped(_title(board.group), MARKDOWN)}",
             "",
-            *_piped(_members(board, by) if by else _rows(board)),
+            *piped(_members(board, by) if by else _rows(board)),
         ]
         if not by and 0 < len(board.group.pairs) <= PAIRS:
-            lines += ["", *_piped(_pairs(board.group))]
-        lines += ["", *(f"- {_escaped(note, MARKDOWN)}" for note in _notes(board, by))]
+            lines += ["", *piped(_pairs(board.group))]
+        lines += ["", *(f"- {escaped(note, MARKDOWN)}" for note in _notes(board, by))]
         parts.append("\n".join([*lines, f"- signature: `{board.group.signature}`"]))
     return "\n\n".join(parts)
 
@@ -200,7 +188,7 @@ def as_latex(boards: Sequence[Leaderboard], by: str | None) -> str:
     """A tabular for every table, with booktabs' rules; notes and signature as comments."""
     parts = []
     for board in boards:
-        head, *rows = ([_escaped(cell, LATEX) for cell in row] for row in (_members(board, by) if by else _rows(board)))
+        head, *rows = ([escaped(word, LATEX) for word in row] for row in (_members(board, by) if by else _rows(board)))
         lines = [
             f"% {on_one_line(line, ALL)}"
             for line in (_title(board.group), *_notes(board, by), f"signature: {board.group.signature}")
@@ -307,44 +295,13 @@ def _titled(metric: Metric) -> str:
     return metric.name if metric.higher_is_better else f"{metric.name} (less is better)"
 
 
-def _cell(estimate: Mapping[str, Any]) -> str:
-    if estimate.get("value") is None:
-        return "-"
-    low, high = estimate.get("ci_low"), estimate.get("ci_high")
-    return f"{estimate['value']:.2f}" + ("" if low is None or high is None else f" [{low:.2f}, {high:.2f}]")
-
-
 def _cell_with_n(estimate: Mapping[str, Any]) -> str:
-    return f"{_cell(estimate)} n={estimate['n']}" if estimate.get("value") is not None else "-"
+    return f"{cell(estimate)} n={estimate['n']}" if estimate.get("value") is not None else "-"
 
 
 def _rate(counted: Mapping[str, Any]) -> str:
     rate = counted.get("rate")
     return "-" if "n" not in counted else f"{counted['n']}" + ("" if rate is None else f" ({100 * rate:.1f}%)")
-
-
-def _p(p: float | None) -> str:
-    return "-" if p is None else "<0.001" if p < 0.001 else f"{p:.3f}"
-
-
-def _aligned(rows: Rows) -> list[str]:
-    """Columns with two spaces between them: the first and letters to the left, numbers to the right."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return [
-        "  ".join(
-            f"{cell:<{w}}" if not n else f"{cell:>{w}}" for n, (cell, w) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in rows
-    ]
-
-
-def _piped(rows: Rows) -> list[str]:
-    head, *others = (f"| {' | '.join(_escaped(cell, MARKDOWN) for cell in row)} |" for row in rows)
-    return [head, f"|---{'|---:' * (len(rows[0]) - 1)}|", *others]
-
-
-def _escaped(text: str, characters: Mapping[str, str]) -> str:
-    return "".join(characters.get(character, character) for character in text)
 
 
 FORMATS: Mapping[str, Callable[[Sequence[Leaderboard], str | None], str]] = {

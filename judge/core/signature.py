@@ -14,9 +14,10 @@ import hashlib
 import json
 from collections.abc import Mapping
 
-RUN_PARTS = frozenset({"asked", "condition", "feedback"})
-"""Parts that name one run's input, not how it was measured: how the model was asked, and under which condition
-(`judge.core.condition`), the file that a replay read."""
+RUN_PARTS = frozenset({"asked", "feedback"})
+"""Parts that name one run's input, not how it was measured: how the model was asked, the file that a replay read."""
+CONDITION = "condition"
+"""The part that results have whose questions were asked under a condition (`judge.core.condition`)."""
 FEEDBACK = "feedback"
 """The part that a replay has."""
 UNKEYED_PARTS = frozenset({"asked", "part", "subset", "exact"})

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from judge.core.benchmark import Answer, Benchmark, Dataset
+from judge.core.estimate import Estimate
 from judge.core.metric import Metric
 from judge.core.verdict import Verdict
 from judge.io import samples
@@ -35,6 +36,13 @@ def _nothing(verdicts: Sequence[Verdict]) -> Sequence[Group]:
     return ()
 
 
+Baselines = Mapping[str, Mapping[str, Estimate]]
+
+
+def _no_baselines(verdicts: Sequence[Verdict], samples: Mapping[Question, Sample]) -> Baselines:
+    return {}
+
+
 def _no_samples(answers: Sequence[Answer], dataset: Dataset | None) -> Sequence[Sample]:
     return ()
 
@@ -46,7 +54,9 @@ class View:
     key → label; words: values of theirs in plain words.
     samples: questions and answers for reading, one an answer; never raises for a picture. singled_out: depends on the
     verdicts alone, so that what `mmjudge score` keeps is what a report shows. published: tables of published systems,
-    see `judge.report.published`.
+    see `judge.report.published`. answer: the one of `Verdict.details` that says what was answered, None where the whole
+    text does. baselines: what answers without a look at picture and question get, name → metric → estimate, from
+    verdicts and the samples of their questions; {} where the samples do not say enough.
     """
 
     about: str = ""
@@ -58,6 +68,8 @@ class View:
     samples: Callable[[Sequence[Answer], Dataset | None], Sequence[Sample]] = _no_samples
     singled_out: Callable[[Sequence[Verdict]], Sequence[Group]] = _nothing
     published: Path | None = None
+    answer: str | None = None
+    baselines: Callable[[Sequence[Verdict], Mapping[Question, Sample]], Baselines] = _no_baselines
 
     def detail(self, verdict: Verdict, name: str) -> str | None:
         """One of `details` of a verdict, for reading."""

@@ -17,6 +17,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping, Set
 
 from judge.core.benchmark import Benchmark
+from judge.core.signature import CONDITION
 from judge.errors import UserError
 from judge.io.presentation import view_of
 from judge.report.published import read_published
@@ -119,7 +120,10 @@ def _of_the_protocol(run: Run, benchmark: Benchmark) -> Iterator[Reason]:
     replayed = "feedback" in parts or "replay" in (parts.get("judge"), parts.get("engine"))
     if replayed:
         yield Reason("replay", "the judge's words were replayed from a file; nothing shows which judge gave them")
+    if CONDITION in parts:
+        yield Reason("condition", f"the questions were asked under the condition {parts[CONDITION]}, not as published")
     tables = read_published(view.published) if (view := view_of(benchmark)).published else []
+    tables = [table for table in tables if CONDITION not in table.requires]
     edition = edition_of(run)
     tables = [table for table in tables if table.requires.get("edition") == edition] or tables
     differing = [table.differences(parts) for table in tables]

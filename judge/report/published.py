@@ -10,7 +10,8 @@ A benchmark's `published.json` (figures with their source):
                                                 "categories": {"score": [56.12, 73.25, 53.67]}}, …}}]}
 
 `requires` are parts of a run's signature (a part may go on after "@"); `answers` is how many the run must have;
-`metrics` says which of our metrics is measured as each published one.
+`metrics` says which of our metrics is measured as each published one. A table whose systems were asked under a
+condition (`judge.core.condition`) has it among its requirements, and only runs under the same have a place beside it.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from judge.core.signature import Signature
+from judge.core.signature import CONDITION, Signature
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,6 +80,11 @@ class Table:
             reasons.append(f"{self.answers:,} questions were answered there, {result['n']:,} here")
         return reasons
 
+    def asked_as(self, result: Mapping[str, Any]) -> bool:
+        """Whether a run was asked under the condition of these systems, mostly none."""
+        found = Signature.parse(result["signature"]).parts.get(CONDITION, "")
+        return found.partition("@")[0] == self.requires.get(CONDITION, "")
+
 
 def read_published(file: Path) -> list[Table]:
     """The tables in a benchmark's `published.json`, which is part of the package. Raises OSError, KeyError."""
@@ -94,9 +100,15 @@ def read_published(file: Path) -> list[Table]:
 
 
 def matching(tables: Sequence[Table], results: Sequence[Mapping[str, Any]]) -> tuple[Table | None, list[str]]:
-    """The table measured as every one of the runs, and sentences about those that were not."""
+    """The table measured as every one of the runs, and sentences about those that were not.
+
+    Of tables of other conditions than the runs' nothing is said but that there are no others.
+    """
     said = []
-    for table in tables:
+    alike = [table for table in tables if all(table.asked_as(result) for result in results)]
+    if tables and not alike:
+        return None, ["None were asked under the condition of these runs."]
+    for table in alike:
         reasons = list(dict.fromkeys(reason for result in results for reason in table.against(result)))
         if not reasons:
             return table, []

@@ -10,7 +10,7 @@
 
 A signature says how was measured, not whom. Two runs compare only where it agrees in every part but `asked`, how the
 models were asked: where that differs, the comparison says so. Units are joined by their id; what is counted is the
-benchmark's own (`Benchmark.metrics`).
+benchmark's own (`Benchmark.metrics`). Other conditions (`judge.core.condition`) are for `judge.results.contrast`.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import Any
 
 from judge.core.benchmark import find
 from judge.core.metric import by_units
+from judge.core.signature import CONDITION
 from judge.errors import UserError
 from judge.results.criteria import ALL, compare_criteria
 from judge.results.paired import Difference, differences, join_units
@@ -74,9 +75,12 @@ class Comparison:
         }
 
 
-def compare(first: Run, second: Run, *, seed: int = 0) -> Comparison:
-    """Raises UserError where the signatures differ, naming every part that does."""
-    refuse_unlike(first, second)
+def compare(first: Run, second: Run, *, seed: int = 0, conditions: bool = False) -> Comparison:
+    """Raises UserError where the signatures differ, naming every part that does.
+
+    conditions: whether the questions may have been asked under different ones.
+    """
+    refuse_unlike(first, second, conditions=conditions)
     benchmark = find(first.results["benchmark"])
     metrics: dict[str, Row] = {}
     categories: dict[str, dict[str, Row]] = {}
@@ -111,9 +115,18 @@ def _criteria(first: Run, second: Run, seed: int) -> dict[str, Row]:
     return {name: Row(ours.get(name, {}), theirs.get(name, {}), row) for name, row in found.items()}
 
 
-def refuse_unlike(first: Run, second: Run) -> None:
-    """Raises UserError unless both runs were measured in the same way."""
+def refuse_unlike(first: Run, second: Run, *, conditions: bool = False) -> None:
+    """Raises UserError unless both runs were measured in the same way; under other conditions only if `conditions`."""
     differing = first.signature.differences(second.signature)
+    if conditions:
+        differing.pop(CONDITION, None)
+    elif list(differing) == [CONDITION]:
+        runs = zip(differing[CONDITION], (first, second), strict=True)
+        names = " and ".join(f"{_part(name)} in {run.folder}" for name, run in runs)
+        raise UserError(
+            f"these results may not be compared, the questions were asked under different conditions — {names}",
+            fix=f"mmjudge contrast {first.folder} {second.folder}",
+        )
     if differing:
         parts = "; ".join(
             f"{name}: {_part(ours)} in {first.folder}, {_part(theirs)} in {second.folder}"

@@ -23,7 +23,7 @@ MAX_BYTES = 16 * 2**20
 """Of a results file; one of MMIE with all its groups has 30 KB."""
 COMPARED = (
     *("n", "metrics", "categories", "unscored", "failures", "bounds", "criteria", "chance", "no_option", "pairs"),
-    "by_rule",
+    *("by_rule", "contract"),
 )
 """Fields that follow from the verdicts alone."""
 PARTIAL = ("metrics", "categories", "unscored")
@@ -87,6 +87,11 @@ def _text(value: Any, where: str) -> None:
 def _text_or_null(value: Any, where: str) -> None:
     if not isinstance(value, str | None):
         raise ValueError(f"{where} must be text or null")
+
+
+def _object(value: Any, where: str) -> None:
+    if not isinstance(value, dict):
+        raise ValueError(f"{where} must be an object")
 
 
 def _count(value: Any, where: str) -> None:
@@ -190,5 +195,7 @@ _RESULT = _fields(
         "bounds": _each(_each(_number_or_null)),
         "no_option": _SHARE,
         "by_rule": _fields({"ruled": _count, "questions": _count, "coverage": _number}),
+        "condition": _fields(dict.fromkeys(("name", "picture", "contract", "procedure"), _text)),
+        "contract": _object,
     },
 )

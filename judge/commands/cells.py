@@ -1,0 +1,63 @@
+"""Cells and rows of tables in text, Markdown and LaTeX.
+
+    aligned([["model", "RA"], ["careful", "83.33"]])  ->  ["model       RA", "careful  83.33"]
+    cell({"value": 83.33, "ci_low": 64.15, …})        ->  "83.33 [64.15, 93.32]"
+
+`table_formats` and `contrast_formats` put them together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+WIDTH = 100
+"""Columns of prose."""
+LATEX = {c: rf"\{c}" for c in "&%$#_{}"} | {
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "\\": r"\textbackslash{}",
+    "−": "$-$",
+    "<": "$<$",
+    ">": "$>$",
+}
+MARKDOWN = {c: rf"\{c}" for c in "\\`*_[]|"} | {"<": "&lt;", "&": "&amp;"}
+
+
+Rows = list[list[str]]
+"""Cells, the head first."""
+
+
+def cell(estimate: Mapping[str, Any]) -> str:
+    """ "60.58 [57.30, 63.70]", "-" where there is no value."""
+    if estimate.get("value") is None:
+        return "-"
+    low, high = estimate.get("ci_low"), estimate.get("ci_high")
+    return f"{estimate['value']:.2f}" + ("" if low is None or high is None else f" [{low:.2f}, {high:.2f}]")
+
+
+def p_value(p: float | None) -> str:
+    """ "0.049", "<0.001", "-"."""
+    return "-" if p is None else "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def aligned(rows: Rows) -> list[str]:
+    """Columns with two spaces between them: the first and letters to the left, numbers to the right."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return [
+        "  ".join(
+            f"{word:<{w}}" if not n else f"{word:>{w}}" for n, (word, w) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    ]
+
+
+def piped(rows: Rows) -> list[str]:
+    """As a table of Markdown."""
+    head, *others = (f"| {' | '.join(escaped(word, MARKDOWN) for word in row)} |" for row in rows)
+    return [head, f"|---{'|---:' * (len(rows[0]) - 1)}|", *others]
+
+
+def escaped(text: str, characters: Mapping[str, str]) -> str:
+    """characters: `MARKDOWN` or `LATEX`."""
+    return "".join(characters.get(character, character) for character in text)

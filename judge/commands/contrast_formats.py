@@ -1,0 +1,321 @@
+"""A contrast as text, Markdown, CSV and JSON.
+
+    FORMATS["text"](Shown(found, published), None)         what it means, then a table a kind of number
+    FORMATS["text"](Shown(found, published), "category")   the differences by category instead
+
+Text and Markdown have the same cells; CSV has a line a number, JSON an object a condition, both with all digits.
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import json
+import textwrap
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from judge.commands.cells import MARKDOWN, WIDTH, Rows, aligned, cell, escaped, p_value, piped
+from judge.core.foreign_text import on_one_line
+from judge.core.signature import FEEDBACK
+from judge.report.published import Table
+from judge.results.contrast import Against, Asked, Contrast, Line
+from judge.results.contrast_words import sentences
+
+FOLLOWS = (
+    "same answer: of all questions that both have scored{what}. Which answer would be right for a picture that was "
+    "swapped in is not known; an answer follows it where it is another one than with the question's own picture{alone}."
+)
+HOLM = "p (Holm): two-sided, paired by {units}, adjusted for {many} of this table."
+
+
+@dataclasses.dataclass(frozen=True)
+class Shown:
+    """A contrast, and by name of a condition the published systems that were asked under it."""
+
+    found: Contrast
+    published: Mapping[str, Table]
+
+
+def as_text(shown: Shown, by: str | None) -> str:
+    """For a terminal; wide where there are many metrics."""
+    parts = [_title(shown.found)]
+    parts += ["\n".join(textwrap.wrap(said, WIDTH, subsequent_indent="  ")) for said in sentences(shown.found)]
+    parts += ["\n".join(aligned(rows)) for rows in _tables(shown, by)]
+    notes = [f"- {note}" for note in _notes(shown, by)]
+    parts.append("\n".join(line for note in notes for line in textwrap.wrap(note, WIDTH, subsequent_indent="  ")))
+    parts.append(f"signature: {shown.found.first.run.results['signature']}")
+    return "\n\n".join(parts)
+
+
+def as_markdown(shown: Shown, by: str | None) -> str:
+    """What it means, a table a kind of number, notes."""
+    parts = [f"### {escaped(_title(shown.found), MARKDOWN)}"]
+    parts += [escaped(said, MARKDOWN) for said in sentences(shown.found)]
+    parts += ["\n".join(piped(rows)) for rows in _tables(shown, by)]
+    notes = [f"- {escaped(note, MARKDOWN)}" for note in _notes(shown, by)]
+    parts.append("\n".join([*notes, f"- signature: `{shown.found.first.run.results['signature']}`"]))
+    return "\n\n".join(parts)
+
+
+def as_csv(shown: Shown, by: str | None) -> str:
+    """A line a number: what it is, of which condition, metric and category."""
+    names = ("kind", "condition", "metric", "category", "value", "ci_low", "ci_high", "n", "p", "p_holm", "source")
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(_records(shown))
+    return stream.getvalue().rstrip("\n")
+
+
+def as_json(shown: Shown, by: str | None) -> str:
+    """{"benchmark", "model", "signature", "first", "conditions", "baselines", "published", "notes"}."""
+    found = shown.found
+    words = [None, *sentences(found)]
+    against = [None, *found.against]
+    content = {
+        "benchmark": found.benchmark.name,
+        "model": found.model,
+        "signature": found.first.run.results["signature"],
+        "first": found.first.name,
+        "conditions": [
+            _condition(found, asked, other, said) for asked, other, said in zip(found.all, against, words, strict=True)
+        ],
+        "baselines": {
+            name: {metric: one.to_json() for metric, one in of.items()} for name, of in found.baselines.items()
+        },
+        "published": {
+            name: {"title": table.title, "source": table.source, "systems": _systems(table)}
+            for name, table in shown.published.items()
+        },
+        "notes": list(_notes(shown, by)),
+    }
+    return json.dumps(content, indent=1, allow_nan=False)
+
+
+def _title(found: Contrast) -> str:
+    edition = found.first.run.results.get("dataset", {}).get("edition")
+    title = f"{found.benchmark.title}, edition {edition}" if edition else found.benchmark.title
+    model = f" · {on_one_line(found.model)}" if found.model else ""
+    return f"{title}{model}: {found.first.run.results['n']} questions, {len(found.all)} conditions"
+
+
+def _tables(shown: Shown, by: str | None) -> Iterator[Rows]:
+    found = shown.found
+    if by is not None:
+        yield _by_category(found)
+        return
+    yield _values(shown)
+    yield _differences(found)
+    if any(other.shift is not None for other in found.against):
+        yield _shifts(found)
+    if found.components:
+        yield _components(found)
+
+
+def _values(shown: Shown) -> Rows:
+    """What every condition got, and beside it what needs no picture: baselines, guessing, published text-only rows."""
+    found = shown.found
+    names = [metric.name for metric in found.metrics]
+    rows = [["condition", "n", "unscored", *(_titled(metric) for metric in found.metrics)]]
+    for asked in found.all:
+        results = asked.run.results
+        rows.append(
+            [
+                asked.name, str(results["n"]), str(results["unscored"]["n"]),
+                *(cell(asked.run.estimate(name)) for name in names),
+            ]
+        )  # fmt: skip
+    for name, of in found.baselines.items():
+        n = str(found.first.run.results["n"])
+        rows.append([name, n, "-", *(cell(of[metric].to_json()) if metric in of else "-" for metric in names)])
+    if any(metric.chance is not None for metric in found.metrics):
+        chances = ["-" if metric.chance is None else f"{metric.chance:.2f}" for metric in found.metrics]
+        rows.append(["guessing", "-", "-", *chances])
+    for condition, table in shown.published.items():
+        for name, values in _systems(table).items():
+            cells = [f"{values[metric]:.2f}" if metric in values else "-" for metric in names]
+            rows.append([f"{name}, {condition}", str(table.answers), "-", *cells])
+    return rows
+
+
+def _systems(table: Table) -> dict[str, dict[str, float]]:
+    """System → published value by published metric."""
+    return {system.name: dict(system.metrics) for system in table.systems}
+
+
+def _differences(found: Contrast) -> Rows:
+    head = [f"difference from {found.first.name}", "", "95% interval", "n", "p", "p (Holm)", "won", "lost", "tied"]
+    rows = [head]
+    for other in found.against:
+        rows += [
+            [f"{other.asked.name} · {line.metric}", *_difference(line), *_wins(line)]
+            for line in other.lines
+            if line.category is None
+        ]
+    return rows
+
+
+def _by_category(found: Contrast) -> Rows:
+    rows = [[f"difference from {found.first.name}", "", "95% interval", "n", "p", "p (Holm)"]]
+    for other in found.against:
+        rows += [
+            [f"{other.asked.name} · {line.metric} · {line.category}", *_difference(line)]
+            for line in sorted(other.lines, key=lambda line: [m.name for m in found.metrics].index(line.metric))
+            if line.category is not None
+        ]
+    return rows
+
+
+def _difference(line: Line) -> list[str]:
+    difference = line.row.paired.difference
+    value = "-" if difference.value is None else f"{difference.value:+.2f}"
+    low, high = difference.ci_low, difference.ci_high
+    interval = "-" if low is None or high is None else f"[{low:+.2f}, {high:+.2f}]"
+    return [value, interval, str(difference.n), p_value(line.row.paired.p), p_value(line.adjusted)]
+
+
+def _wins(line: Line) -> list[str]:
+    return [str(count) for count in (line.row.paired.wins, line.row.paired.losses, line.row.paired.ties)]
+
+
+def _shifts(found: Contrast) -> Rows:
+    shifts = [(other.asked.name, other.shift) for other in found.against if other.shift is not None]
+    kept = any(shift.kept is not None for _, shift in shifts)
+    alone = any(shift.alone is not None for _, shift in shifts)
+    head = [f"answers, against {found.first.name}", "n", "same answer"]
+    rows = [[*head, *(["right ones still right"] if kept else []), *(["follow that picture alone"] if alone else [])]]
+    for name, shift in shifts:
+        row = [name, str(shift.same.n), cell(shift.same.to_json())]
+        row += ["-" if shift.kept is None else cell(shift.kept.to_json())] if kept else []
+        row += ["-" if shift.alone is None else cell(shift.alone.to_json())] if alone else []
+        rows.append(row)
+    return rows
+
+
+def _components(found: Contrast) -> Rows:
+    """One column a condition: there are more numbers than conditions."""
+    names = dict.fromkeys(column for component in found.components.values() for column in component.values)
+    rows = [["as a component", *found.components]]
+    times = [component.times for component in found.components.values()]
+    rows.append(["times asked", *map(str, times)])
+    for name in names:
+        of = [component.values.get(name) for component in found.components.values()]
+        rows.append([name, *("-" if one is None else f"{cell(one.to_json())} n={one.n}" for one in of)])
+    return rows
+
+
+def _notes(shown: Shown, by: str | None) -> Iterator[str]:
+    """What a reader must know of the numbers, a sentence or two each."""
+    found = shown.found
+    lines = [line for other in found.against for line in other.lines if (line.category is None) == (by is None)]
+    units = " and ".join(dict.fromkeys(metric.unit for metric in found.metrics))
+    many = sum(line.adjusted is not None for line in lines)
+    yield HOLM.format(units=units, many=f"the {many} rows" if many > 1 else "the one row")
+    if by is None and any(other.shift is not None for other in found.against):
+        what = ", which letter it is" if not found.benchmark.judged else ", letter by letter"
+        alone = any(other.shift is not None and other.shift.alone is not None for other in found.against)
+        yield FOLLOWS.format(
+            what=what, alone=", and that picture alone where it is also another one than without any" if alone else ""
+        )
+    if by is None and not found.baselines and not found.benchmark.judged:
+        yield "No baselines: not all questions are in the folders' samples.jsonl; score again with this version."
+    for other in found.against:
+        wordings = [_wording(asked) for asked in (found.first, other.asked)]
+        if other.asked.picture != found.first.picture and None not in wordings and wordings[0] != wordings[1]:
+            said = " and ".join(map(str, wordings))
+            yield f"{other.asked.name} differs from {found.first.name} in its wording as well: {said}."
+    for name, table in shown.published.items() if by is None else ():
+        yield f"Published, {name}: {table.title} ({table.source}). {table.protocol} {' '.join(table.remarks)}".strip()
+    for asked in found.all:
+        if asked.repeats:
+            yield f"{asked.name} was asked {len(asked.repeats)} times; the first is compared."
+    if any("part" in asked.run.signature.parts for asked in found.all):
+        yield "PARTIAL: only some of the questions were asked."
+    if any(FEEDBACK in asked.run.signature.parts for asked in found.all):
+        yield "Replayed feedback: nothing here says that one and the same judge wrote it for all conditions."
+
+
+def _wording(asked: Asked) -> str | None:
+    return asked.run.signature.parts.get("asked")
+
+
+def _records(shown: Shown) -> Iterator[dict[str, Any]]:
+    found = shown.found
+    for asked in found.all:
+        of = {"condition": asked.name, "source": str(asked.folder)}
+        for metric in found.metrics:
+            yield {"kind": "value", **of, "metric": metric.name, **asked.run.estimate(metric.name)}
+    for other in found.against:
+        of = {"condition": other.asked.name, "source": str(other.asked.folder)}
+        for line in other.lines:
+            paired = line.row.paired
+            yield {
+                "kind": "difference", **of, "metric": line.metric, "category": line.category,
+                **paired.difference.to_json(), "p": paired.p, "p_holm": line.adjusted,
+            }  # fmt: skip
+        for name, one in _shift(other).items():
+            yield {"kind": "answers", **of, "metric": name, **one}
+    for condition, component in found.components.items():
+        for name, estimate in component.values.items():
+            yield {"kind": "component", "condition": condition, "metric": name, **estimate.to_json()}
+    for baseline, metrics in found.baselines.items():
+        for name, estimate in metrics.items():
+            yield {"kind": "baseline", "condition": baseline, "metric": name, **estimate.to_json()}
+    for condition, table in shown.published.items():
+        for system, values in _systems(table).items():
+            for name, value in values.items():
+                yield {
+                    "kind": "published", "condition": condition, "metric": name, "value": value,
+                    "source": f"{system}, {table.source}",
+                }  # fmt: skip
+
+
+def _shift(other: Against) -> dict[str, dict[str, Any]]:
+    if other.shift is None:
+        return {}
+    of = dataclasses.fields(other.shift)
+    found = {field.name: getattr(other.shift, field.name) for field in of}
+    return {name: one.to_json() for name, one in found.items() if one is not None}
+
+
+def _condition(found: Contrast, asked: Asked, other: Against | None, said: str | None) -> dict[str, Any]:
+    component = found.components.get(asked.name)
+    lines = [] if other is None else other.lines
+    categories: dict[str, dict[str, Any]] = {}
+    for line in lines:
+        if line.category is not None:
+            categories.setdefault(line.category, {})[line.metric] = _line(line)
+    return {
+        "name": asked.name,
+        "folder": str(asked.folder),
+        "condition": dict(asked.said) or None,
+        "signature": asked.run.results["signature"],
+        "n": asked.run.results["n"],
+        "unscored": asked.run.results["unscored"]["n"],
+        "metrics": {metric.name: asked.run.estimate(metric.name) for metric in found.metrics},
+        "differences": {line.metric: _line(line) for line in lines if line.category is None},
+        "categories": categories,
+        "answers": None if other is None or other.shift is None else _shift(other),
+        "component": None
+        if component is None
+        else {"times": component.times, **{name: one.to_json() for name, one in component.values.items()}},
+        "sentence": said,
+    }
+
+
+def _line(line: Line) -> dict[str, Any]:
+    return {**line.row.to_json(), "p_holm": line.adjusted}
+
+
+def _titled(metric: Any) -> str:
+    return metric.name if metric.higher_is_better else f"{metric.name} (less is better)"
+
+
+FORMATS: Mapping[str, Callable[[Shown, str | None], str]] = {
+    "text": as_text,
+    "markdown": as_markdown,
+    "csv": as_csv,
+    "json": as_json,
+}

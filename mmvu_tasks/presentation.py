@@ -50,12 +50,22 @@ def _sample(answer: Answer, dataset: Dataset) -> Sample:
     if dataset.image_root is not None:
         with contextlib.suppress(ImageRefused):
             picture = Picture(below(dataset.image_root, record.image), record.image)
-    response, _ = read_reply(answer.response)
-    given = [response] if isinstance(response, str) else [part.get("text") for part in response or ()]
-    texts = tuple(Text(str(text)) for text in given if text)
+    response, kept = read_reply(answer.response)
+    given = [response] if isinstance(response, str) else [p.get("text") for p in response or ()]
+    said: list[Piece] = [Text(str(text)) for text in given if text]
+    if "refined" in kept:
+        said.append(_refined(kept["refined"], answer.image_root))
     return Sample(
-        record.id, record.index, record.category, (picture, Text(record.question)), texts, record.ground_truth
+        record.id, record.index, record.category, (picture, Text(record.question)), tuple(said), record.ground_truth
     )
+
+
+def _refined(name: str, root: Path | None) -> Piece:
+    """The picture that was shown in place of the question's, where it can be had."""
+    with contextlib.suppress(ImageRefused):
+        if root is not None:
+            return Picture(below(root, name), name)
+    return Missing(name)
 
 
 VIEW = View(
@@ -67,6 +77,7 @@ VIEW = View(
         "type": "question",
         "letter": "read as",
         "letter_reference": "by the published script",
+        "contract": "contract",
         "info": "said of the picture before",
     },
     words={"POS": "plain", "NEG": "leading"},

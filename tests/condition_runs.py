@@ -17,6 +17,7 @@ from judge.core.verdict import Verdict
 from judge.io.samples import Sample, write_samples
 from judge.results.result import Result, build_result
 from judge.results.run_folder import RunFolder
+from mmvu_tasks.categories import CATEGORIES, EDITIONS
 
 PAIRS = 12
 TRUTHS = "ABCD" * (PAIRS // 2)
@@ -42,7 +43,7 @@ CONDITIONS: Mapping[str, Mapping[str, str]] = {
 def verdicts_of(
     letters: Sequence[str], details: Callable[[int], Mapping[str, Any]] = lambda index: {}
 ) -> list[Verdict]:
-    """A letter a question; "-" names no option, "!" is a call that failed. details: more of the question at an index."""
+    """A letter a question; "-" names no option, "!" is a failed call. details: more of the question at an index."""
     made = []
     for index, (letter, truth) in enumerate(zip(letters, TRUTHS, strict=False)):
         pair, half = divmod(index, 2)
@@ -99,3 +100,15 @@ def sample_of(verdict: Verdict) -> Sample:
 def write_letters(folder: Path, letters: Sequence[str], condition: str | None = None, **more: Any) -> Path:
     """`write_run` of `verdicts_of`."""
     return write_run(folder, verdicts_of(letters), condition, **more)
+
+
+def write_whole_edition(folder: Path, edition: str, condition: str | None = None) -> Path:
+    """All questions of a published edition, every one answered right; without samples."""
+    made: list[Verdict] = []
+    for category in CATEGORIES:
+        for pair in range(EDITIONS[edition][category.name]):
+            for kind in ("POS", "NEG"):
+                details = {"type": kind, "level": category.level, "letter": "B", "score_reference": 1}
+                name = f"{category.key}/{pair:02}"
+                made.append(Verdict(name, "rule", 1, None, category.name, len(made), details=details))
+    return write_run(folder, made, condition, samples=False, edition=edition)

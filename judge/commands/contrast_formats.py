@@ -16,18 +16,19 @@ import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from judge.commands.cells import MARKDOWN, WIDTH, Rows, aligned, cell, escaped, p_value, piped
 from judge.core.foreign_text import on_one_line
 from judge.core.signature import FEEDBACK
 from judge.report.published import Table
+from judge.results.cells import MARKDOWN, WIDTH, Rows, aligned, cell, escaped, p_value, piped
 from judge.results.contrast import Against, Asked, Contrast, Line
+from judge.results.contrast_tables import baseline_rows, component_rows, shift_rows, titled
 from judge.results.contrast_words import sentences
 
 FOLLOWS = (
     "same answer: of all questions that both have scored{what}. Which answer would be right for a picture that was "
     "swapped in is not known; an answer follows it where it is another one than with the question's own picture{alone}."
 )
-HOLM = "p (Holm): two-sided, paired by {units}, adjusted for {many} of this table."
+HOLM = "p (Holm): two-sided, paired by {units}, adjusted for {many}, each metric on its own."
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,17 +109,14 @@ def _tables(shown: Shown, by: str | None) -> Iterator[Rows]:
         return
     yield _values(shown)
     yield _differences(found)
-    if any(other.shift is not None for other in found.against):
-        yield _shifts(found)
-    if found.components:
-        yield _components(found)
+    yield from filter(None, (shift_rows(found), component_rows(found)))
 
 
 def _values(shown: Shown) -> Rows:
     """What every condition got, and beside it what needs no picture: baselines, guessing, published text-only rows."""
     found = shown.found
     names = [metric.name for metric in found.metrics]
-    rows = [["condition", "n", "unscored", *(_titled(metric) for metric in found.metrics)]]
+    rows = [["condition", "n", "unscored", *map(titled, found.metrics)]]
     for asked in found.all:
         results = asked.run.results
         rows.append(
@@ -127,12 +125,7 @@ def _values(shown: Shown) -> Rows:
                 *(cell(asked.run.estimate(name)) for name in names),
             ]
         )  # fmt: skip
-    for name, of in found.baselines.items():
-        n = str(found.first.run.results["n"])
-        rows.append([name, n, "-", *(cell(of[metric].to_json()) if metric in of else "-" for metric in names)])
-    if any(metric.chance is not None for metric in found.metrics):
-        chances = ["-" if metric.chance is None else f"{metric.chance:.2f}" for metric in found.metrics]
-        rows.append(["guessing", "-", "-", *chances])
+    rows += [[name, n, "-", *cells] for name, n, *cells in baseline_rows(found)[1:]]
     for condition, table in shown.published.items():
         for name, values in _systems(table).items():
             cells = [f"{values[metric]:.2f}" if metric in values else "-" for metric in names]
@@ -180,39 +173,12 @@ def _wins(line: Line) -> list[str]:
     return [str(count) for count in (line.row.paired.wins, line.row.paired.losses, line.row.paired.ties)]
 
 
-def _shifts(found: Contrast) -> Rows:
-    shifts = [(other.asked.name, other.shift) for other in found.against if other.shift is not None]
-    kept = any(shift.kept is not None for _, shift in shifts)
-    alone = any(shift.alone is not None for _, shift in shifts)
-    head = [f"answers, against {found.first.name}", "n", "same answer"]
-    rows = [[*head, *(["right ones still right"] if kept else []), *(["follow that picture alone"] if alone else [])]]
-    for name, shift in shifts:
-        row = [name, str(shift.same.n), cell(shift.same.to_json())]
-        row += ["-" if shift.kept is None else cell(shift.kept.to_json())] if kept else []
-        row += ["-" if shift.alone is None else cell(shift.alone.to_json())] if alone else []
-        rows.append(row)
-    return rows
-
-
-def _components(found: Contrast) -> Rows:
-    """One column a condition: there are more numbers than conditions."""
-    names = dict.fromkeys(column for component in found.components.values() for column in component.values)
-    rows = [["as a component", *found.components]]
-    times = [component.times for component in found.components.values()]
-    rows.append(["times asked", *map(str, times)])
-    for name in names:
-        of = [component.values.get(name) for component in found.components.values()]
-        rows.append([name, *("-" if one is None else f"{cell(one.to_json())} n={one.n}" for one in of)])
-    return rows
-
-
 def _notes(shown: Shown, by: str | None) -> Iterator[str]:
     """What a reader must know of the numbers, a sentence or two each."""
     found = shown.found
-    lines = [line for other in found.against for line in other.lines if (line.category is None) == (by is None)]
     units = " and ".join(dict.fromkeys(metric.unit for metric in found.metrics))
-    many = sum(line.adjusted is not None for line in lines)
-    yield HOLM.format(units=units, many=f"the {many} rows" if many > 1 else "the one row")
+    conditions = f"{len(found.against)} condition{'s' if len(found.against) > 1 else ''}"
+    yield HOLM.format(units=units, many=conditions if by is None else f"{conditions} and all categories")
     if by is None and any(other.shift is not None for other in found.against):
         what = ", which letter it is" if not found.benchmark.judged else ", letter by letter"
         alone = any(other.shift is not None and other.shift.alone is not None for other in found.against)
@@ -307,10 +273,6 @@ def _condition(found: Contrast, asked: Asked, other: Against | None, said: str |
 
 def _line(line: Line) -> dict[str, Any]:
     return {**line.row.to_json(), "p_holm": line.adjusted}
-
-
-def _titled(metric: Any) -> str:
-    return metric.name if metric.higher_is_better else f"{metric.name} (less is better)"
 
 
 FORMATS: Mapping[str, Callable[[Shown, str | None], str]] = {

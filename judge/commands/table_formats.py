@@ -16,9 +16,9 @@ import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from judge.commands.cells import LATEX, MARKDOWN, WIDTH, Rows, aligned, cell, escaped, p_value, piped
 from judge.core.foreign_text import on_one_line
 from judge.core.metric import Metric
+from judge.results.cells import LATEX, MARKDOWN, WIDTH, Rows, aligned, cell, escaped, p_value, piped
 from judge.results.table import Group, Standing
 
 ALL = 10_000

@@ -72,8 +72,10 @@ class View:
     baselines: Callable[[Sequence[Verdict], Mapping[Question, Sample]], Baselines] = _no_baselines
 
     def detail(self, verdict: Verdict, name: str) -> str | None:
-        """One of `details` of a verdict, for reading."""
+        """One of `details` of a verdict, for reading; of a contract whether it is kept, or the problem."""
         value = verdict.details.get(name)
+        if isinstance(value, Mapping) and "problem" in value:
+            return str(value["problem"] or "kept")
         if isinstance(value, Mapping):
             return ", ".join(f"{key} {inner}" for key, inner in value.items())
         return None if value is None else self.words.get(str(value), str(value))

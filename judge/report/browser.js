@@ -2,6 +2,7 @@
 // Texts of models and datasets reach the page through textContent only. The layout of the data: judge/report/browser.py.
 (() => {
   const PER_PAGE = 25;
+  const LONG = 80; // characters of a detail that opens on a click
 
   const root = document.documentElement;
   const dark = () => (root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches);
@@ -100,13 +101,20 @@
         const meta = make("p", "meta");
         meta.append(chip(answer));
         if (answer[1] !== null) meta.append(make("span", "", data.reasons[answer[1]] || ""));
+        const long = [];
         details.forEach((value, which) => {
           if (value === null) return;
+          if (typeof value !== "string" || value.length > LONG) {
+            const more = make("details", "feedback");
+            more.append(make("summary", "", data.details[which]), said(value));
+            long.push(more);
+            return;
+          }
           const detail = make("span", "", `${data.details[which]}: `);
           detail.append(make("b", "", textOf(value)));
           meta.append(detail);
         });
-        column.append(meta);
+        column.append(meta, ...long);
         const box = make("div", "answer");
         if (parts === null || !parts.length) box.append(make("p", "missing", "no answer kept"));
         else box.append(...parts.map(piece));

@@ -16,9 +16,10 @@ from judge.errors import UserError
 from judge.io import samples
 from judge.io.presentation import view_of
 from judge.report import browser, content, findings
+from judge.report.conditions import names_of
 from judge.report.content import Entry, Section
 from judge.report.pictures import Album
-from judge.results.run_folder import read_run
+from judge.results.run_folder import Run, read_run
 
 SIZE = 28_000_000
 """Bytes of a report, at most: what mail takes."""
@@ -66,12 +67,23 @@ def read_entries(folders: Sequence[str]) -> list[Entry]:
         run = read_run(folder)
         kept = {sample.key: sample for sample in samples.read_samples(run.folder)}
         found.append((name, run, kept))
-    calls = [_name(name or _of_folder(run.folder, run.results["benchmark"])) for name, run, _ in found]
+    defaults = _defaults([run for _, run, _ in found])
+    calls = [_name(name or default) for (name, _, _), default in zip(found, defaults, strict=True)]
     times = Counter((run.results["benchmark"], call) for (_, run, _), call in zip(found, calls, strict=True))
     return [
         Entry(_name(str(run.folder)) if name is None and times[run.results["benchmark"], call] > 1 else call, run, kept)
         for (name, run, kept), call in zip(found, calls, strict=True)
     ]
+
+
+def _defaults(runs: Sequence[Run]) -> list[str]:
+    """What runs are called that nobody named."""
+    names: dict[int, str] = {}
+    for benchmark in dict.fromkeys(run.results["benchmark"] for run in runs):
+        of = [number for number, run in enumerate(runs) if run.results["benchmark"] == benchmark]
+        folders = [_of_folder(runs[number].folder, benchmark) for number in of]
+        names |= zip(of, names_of([runs[number] for number in of], folders), strict=True)
+    return [names[number] for number in range(len(runs))]
 
 
 def _of_folder(folder: Path, benchmark: str) -> str:

@@ -164,6 +164,34 @@ def contrast(
 
 
 @_drawing
+def bars(
+    names: Sequence[str], pairs: Sequence[tuple[Estimate, Estimate]], labels: tuple[str, str], chance: float | None
+) -> str:
+    """Two bars a condition with their intervals, the second paler: the paper's Fig. 1 with conditions for models."""
+    figure, axes = _figure(0.95 + 0.62 * len(names))
+    for number, pair in enumerate(pairs):
+        for place, (estimate, alpha) in enumerate(zip(pair, (1.0, 0.4), strict=True)):
+            if estimate.get("value") is None:
+                continue
+            y = -number + 0.38 * (0.5 - place)
+            axes.barh(y, estimate["value"], 0.34, color=series(number), alpha=alpha, lw=0)
+            axes.plot([estimate["ci_low"], estimate["ci_high"]], [y, y], color=INK, lw=1)
+            right = max(estimate["value"], estimate["ci_high"])
+            axes.annotate(
+                f"{labels[place]} {estimate['value']:.1f}", (right, y), (4, 0), textcoords="offset points",
+                va="center", fontsize=7.5,
+            )  # fmt: skip
+    _chance(axes, chance)
+    axes.set_yticks([-number for number in range(len(names))], [_short(name) for name in names])
+    axes.set_ylim(-len(names) + 0.4, 0.6)
+    axes.set_xlim(0, 125)
+    axes.set_xticks(range(0, 101, 20))
+    axes.set_xlabel("percent right")
+    axes.grid(axis="x", color=GRID, lw=0.6)
+    return _svg(figure, {})
+
+
+@_drawing
 def histogram(counts: Sequence[Sequence[int]]) -> str:
     """counts: of every run, how often each score was given. Heights are shares of the run's scored answers."""
     figure, axes = _figure(2.2)

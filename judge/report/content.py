@@ -19,11 +19,13 @@ from judge.core.verdict import Verdict
 from judge.errors import UserError
 from judge.io.presentation import Metric, View
 from judge.io.samples import Drawn, Piece, Question, Sample
-from judge.report import charts, findings, published
+from judge.report import charts, conditions, findings, published
 from judge.report.browser import clip
 from judge.report.findings import Fragments
 from judge.report.pictures import Album
+from judge.results.cells import Rows
 from judge.results.compare import Comparison, compare
+from judge.results.contrast import Asked, Contrast
 from judge.results.criteria import judged_without_criteria
 from judge.results.run_folder import Run
 
@@ -71,11 +73,17 @@ class Section:
     charts: Sequence[Chart]
     groups: Sequence[tuple[str, list[dict[str, Any]]]]
     reference: Mapping[str, Any]
+    contrast: Contrast | None = None
 
     @property
     def headline(self) -> list[tuple[str, Metric]]:
         """(name, what it means) of the metrics that the benchmark is known by."""
         return [(name, self.view.metric(name)) for name in self.benchmark.headline]
+
+    @property
+    def tables(self) -> list[Rows]:
+        """Of runs under several conditions: what became of the answers, what a system gets, what needs no look."""
+        return [] if self.contrast is None else conditions.tables(self.contrast)
 
     @property
     def unscored(self) -> list[tuple[str, str, list[int]]]:
@@ -145,8 +153,12 @@ def _counted(reasons: Mapping[str, str], counts: Sequence[Mapping[str, int]]) ->
 def section(benchmark: Benchmark, view: View, entries: Sequence[Entry], album: Album) -> Section:
     """What the report says of one benchmark. entries: at least one, all of this benchmark.
 
-    Runs that were not measured alike are shown, and not ranked.
+    Runs that were not measured alike are shown, and not ranked; runs of one model under several conditions are set
+    against the first of them, or the one without a condition.
     """
+    found = conditions.contrast_of([Asked(entry.run.folder, entry.run, entry.samples) for entry in entries])
+    if found is not None:
+        return _contrasted(found, view, entries, album)
     main = benchmark.headline[0]
     metric = view.metric(main)
     order = sorted(range(len(entries)), key=lambda number: _rank(entries[number], main, metric))
@@ -185,6 +197,33 @@ def section(benchmark: Benchmark, view: View, entries: Sequence[Entry], album: A
     )
 
 
+def _contrasted(found: Contrast, view: View, entries: Sequence[Entry], album: Album) -> Section:
+    """The section of one model under several conditions."""
+    by_run = {id(entry.run): number for number, entry in enumerate(entries)}
+    order = [by_run[id(asked.run)] for asked in found.all]
+    ordered = [entries[number] for number in order]
+    chance: Mapping[str, float] = ordered[0].result.get("chance", {})
+    tables = published.read_published(view.published) if view.published else []
+    beside = {asked.name: published.matching(tables, [asked.run.results]) for asked in found.all}
+    table = next((table for table, _ in beside.values() if table is not None), None)
+    return Section(
+        found.benchmark,
+        view,
+        entries,
+        order,
+        conditions.lead(found),
+        [line for entry in entries for line in findings.cautions(entry.name, entry.result)],
+        [
+            (entry.name, ordered[0].name, other.comparison)
+            for entry, other in zip(ordered[1:], found.against, strict=True)
+        ],
+        _charts(found.benchmark, view, entries, None, chance, side_by_side=True),
+        [(entry.name, _groups(view, entry, album)) for entry in entries],
+        {"table": table, "refusals": [] if table else beside[found.first.name][1]},
+        found,
+    )
+
+
 def _rank(entry: Entry, name: str, metric: Metric) -> tuple[bool, float]:
     value = entry.result["metrics"].get(name, {}).get("value")
     return value is None, 0.0 if value is None else (-value if metric.higher_is_better else value)
@@ -196,7 +235,10 @@ def _charts(
     entries: Sequence[Entry],
     table: published.Table | None,
     chance: Mapping[str, float],
+    *,
+    side_by_side: bool = False,
 ) -> list[Chart]:
+    """side_by_side: whether the runs are of one model under several conditions."""
     made = []
     categories = [name for name in benchmark.categories if any(name in entry.result["categories"] for entry in entries)]
     if view.plane is not None:
@@ -205,8 +247,9 @@ def _charts(
         first, second = view.contrast
         labels = (view.metric(first).label, view.metric(second).label)
         pairs = [(_of(entry, first), _of(entry, second)) for entry in entries]
-        text = f"What the leading question costs: {labels[0]} (filled) and {labels[1]} (open)."
-        svg = charts.contrast([entry.name for entry in entries], pairs, (first, second), chance.get(first))
+        draw, mark = (charts.bars, "pale") if side_by_side else (charts.contrast, "open")
+        text = f"What the leading question costs: {labels[0]} (filled) and {labels[1]} ({mark})."
+        svg = draw([entry.name for entry in entries], pairs, (first, second), chance.get(first))
         made.append(Chart(f"{first} and {second}", text, svg))
     for name in view.by_category if categories else ():
         metric = view.metric(name)

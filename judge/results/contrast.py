@@ -7,8 +7,8 @@
     against[0].shift     Shift(same=Estimate(31.0, 27.3, 34.9, 600), kept=…, alone=None)
 
 Every condition is set against the first. Differences and intervals are those of `judge.results.compare`, paired by the
-units of each metric (MMVU's RA and MR: pairs of questions). p-values are adjusted by Holm's method within two families:
-all metrics of all conditions, and all of their categories.
+units of each metric (MMVU's RA and MR: pairs of questions). p-values are adjusted by Holm's method, each metric on its
+own: for all conditions, and by category for all conditions and categories.
 
 Which letter would be right for a picture that was swapped in nobody knows: the question was not written for it. So an
 answer is said to follow the picture where it is another one than with the question's own picture; and to follow that
@@ -21,7 +21,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections import Counter
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,7 @@ from judge.errors import UserError
 from judge.io import files
 from judge.io.presentation import Baselines, view_of
 from judge.io.samples import Piece, Question, Sample, read_samples
-from judge.results.compare import Row, compare, refuse_unlike
+from judge.results.compare import Comparison, Row, compare, refuse_unlike
 from judge.results.component import Component, component_of
 from judge.results.multiple import holm
 from judge.results.repeats import FILE as REPEATS
@@ -65,8 +65,8 @@ class Asked:
 
     @property
     def name(self) -> str:
-        """The condition's name, "plain" where there is none."""
-        return (self.condition or PLAIN.name).partition("@")[0]
+        """See `condition_name`."""
+        return condition_name(self.run)
 
     @property
     def said(self) -> Mapping[str, Any]:
@@ -109,6 +109,7 @@ class Against:
     """A condition against the first. shift: None where no answers were kept to compare."""
 
     asked: Asked
+    comparison: Comparison
     lines: Sequence[Line]
     shift: Shift | None
 
@@ -148,6 +149,11 @@ def read_asked(folder: str | Path) -> Asked:
     return Asked(where, run, {sample.key: sample for sample in read_samples(run.folder)}, repeats)
 
 
+def condition_name(run: Run) -> str:
+    """The name of the condition that a run's questions were asked under, "plain" where there is none."""
+    return run.signature.parts.get(CONDITION, PLAIN.name).partition("@")[0]
+
+
 def model_of(run: Run) -> str | None:
     """The name of the model that answered, as `results.json` has it."""
     name = (run.results.get("run") or {}).get("model")
@@ -165,29 +171,38 @@ def contrast(asked: Sequence[Asked], *, seed: int = 0) -> Contrast:
     benchmark = find(first.run.results["benchmark"])
     names = headline(benchmark.metrics)
     comparisons = [compare(first.run, other.run, seed=seed, conditions=True) for other in others]
-    overall = [(number, name, None, found.metrics[name]) for number, found in enumerate(comparisons) for name in names]
-    by_category = [
-        (number, name, category, rows[name])
-        for number, found in enumerate(comparisons)
-        for category, rows in found.categories.items()
-        for name in names
-        if name in rows
-    ]
     lines: list[list[Line]] = [[] for _ in others]
-    for family in (overall, by_category):
-        adjusted = holm([row.paired.p for *_, row in family])
-        for (number, name, category, row), p in zip(family, adjusted, strict=True):
-            lines[number].append(Line(name, category, row, p))
+    for name in names:
+        for number, line in _adjusted(name, comparisons):
+            lines[number].append(line)
     blind = next((other for other in asked if other.picture == "none"), None)
     components = {each.name: found for each in asked if (found := component_of(benchmark, each.run, each.repeats))}
     return Contrast(
         benchmark,
         [metric for metric in benchmark.metrics if metric.name in names],
         first,
-        [Against(other, of, _shift(benchmark, first, other, blind)) for other, of in zip(others, lines, strict=True)],
+        [
+            Against(other, one, of, _shift(benchmark, first, other, blind))
+            for other, one, of in zip(others, comparisons, lines, strict=True)
+        ],
         next((known for each in asked if (known := _baselines(benchmark, each))), {}),
         components,
     )
+
+
+def _adjusted(name: str, comparisons: Sequence[Comparison]) -> Iterator[tuple[int, Line]]:
+    """The lines of a metric, each with the number of its comparison: overall, then by category, two families."""
+    overall = [(number, None, found.metrics[name]) for number, found in enumerate(comparisons)]
+    by_category = [
+        (number, category, rows[name])
+        for number, found in enumerate(comparisons)
+        for category, rows in found.categories.items()
+        if name in rows
+    ]
+    for family in (overall, by_category):
+        adjusted = holm([row.paired.p for *_, row in family])
+        for (number, category, row), p in zip(family, adjusted, strict=True):
+            yield number, Line(name, category, row, p)
 
 
 def _repeats(folder: Path) -> list[Run]:

@@ -65,7 +65,7 @@ def _whether_it_looks(other: Against, line: Line, main: Metric) -> str:
         True: "The picture misleads it",
         None: "Whether it looks cannot be told" if same is None
         else "It does not look" if mostly
-        else "It looks, but gains nothing by it that shows",
+        else "It looks, but whether it gains by it is not certain",
     }[better(line, main)]  # fmt: skip
     stays = "" if same is None else f", and {same:.0f}% of its answers stay the same"
     return f"{verdict}: {SHOWN[other.asked.picture]} {_values(line)}{stays}."

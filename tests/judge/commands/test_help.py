@@ -12,7 +12,7 @@ import judge.commands
 from judge import cli
 
 COMMANDS = [name for commands in cli.GROUPS.values() for name in commands]
-NO_COMMANDS = {"agree_pairs", "cells", "contrast_formats", "options", "output", "table_formats"}
+NO_COMMANDS = {"agree_pairs", "contrast_formats", "options", "output", "table_formats"}
 """Modules of `judge.commands` that several commands share, or one is drawn by."""
 
 

@@ -3,7 +3,7 @@
     aligned([["model", "RA"], ["careful", "83.33"]])  ->  ["model       RA", "careful  83.33"]
     cell({"value": 83.33, "ci_low": 64.15, …})        ->  "83.33 [64.15, 93.32]"
 
-`table_formats` and `contrast_formats` put them together.
+`judge.commands.table_formats` and `judge.commands.contrast_formats` put them together.
 """
 
 from __future__ import annotations

@@ -74,7 +74,7 @@ def test_the_browser_has_every_question_once_with_its_answer_under_each_conditio
     assert len(data["rows"]) == len(RIGHT)
     row = data["rows"][1]
     assert [answer[2] for answer in row[5]] == [["A"], ["B"], ["B"], ["B"]]
-    place = data["details"].index("what the first call extracted")
+    place = data["details"].index("said of the picture before")
     assert [answer[5][place] for answer in row[5]] == [None, None, INFO, None]
     place = data["details"].index("contract")
     assert [answer[5][place] for answer in row[5]] == [None, None, None, "kept"]

@@ -14,8 +14,9 @@ from typing import Any
 from preprocessing import reference as prepared
 from workload import Sample
 
-from judge.model import attention, generate, images, packed, precision
+from judge.model import attention, images, packed, precision
 from judge.model.cache import KeyValueCache
+from judge.model.vision import vision_features
 
 SAVE_STEP = 10
 """Samples after which the official loop writes everything (MMIE, main.py, `--save_step`)."""
@@ -182,7 +183,7 @@ def packed_logits(model: Any, some: Sequence[Sample], forced: Sequence[Sequence[
         spans = []
         for sample, start, length in zip(some, starts, lengths, strict=True):
             tiles = [images.cut_tiles(images.decode_image(file), side(model)) for file in sample.files]
-            features = generate.vision_features(model, np.concatenate(tiles)).flatten(0, 1) if tiles else None
+            features = vision_features(model, np.concatenate(tiles)).flatten(0, 1) if tiles else None
             places = np.flatnonzero(np.asarray(sample.ids) == model.config.image_token_id)
             spans.append(packed.PrefillChunk(sample.ids, start, 0, bool(beyond(length)), places, features))
         rows = [packed.prefill(model, cache, spans)]

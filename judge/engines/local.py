@@ -24,7 +24,14 @@ from judge.core.request import Picture, Text
 from judge.core.rubric import Literal, Piece
 from judge.engines import DEFAULT_OPTIONS, MAX_TILES, Completion, EngineOptions, Prompt, too_long, without_answer
 from judge.engines.devices import default_device
-from judge.engines.scheduler import Limits, PreparedPrompt, Scheduler, engine_error, plan_prompts
+from judge.engines.scheduler import (
+    Limits,
+    PreparedPrompt,
+    Scheduler,
+    engine_error,
+    plan_prompts,
+    question_pieces,
+)
 from judge.errors import UserError
 from judge.io.image_paths import ImageRefused
 from judge.model import conversation, distribution, generate, images
@@ -118,7 +125,7 @@ class LocalEngine:
         limits = Limits(self._cache_tokens, self.max_new_tokens, 3 * self.layout.tile_size**2, self._max_num_seqs)
         scheduler = Scheduler(
             waiting,
-            lambda item: self._prepare(item.number, prompts[item.number], prefixes),
+            lambda item: self._prepare(item.number, prompts[item.number], prefixes, item.group),
             self._generator,
             self._completion,
             limits,
@@ -130,7 +137,7 @@ class LocalEngine:
             self._cache_tokens = scheduler.cache_tokens
 
     def _prepare(
-        self, number: int, prompt: Prompt, prefixes: Mapping[str, tuple[int, ...]]
+        self, number: int, prompt: Prompt, prefixes: Mapping[str, tuple[int, ...]], group: int | None = None
     ) -> PreparedPrompt | Completion:
         """Ids and tiles of one prompt, or why there are none."""
         described = self.layout
@@ -152,7 +159,10 @@ class LocalEngine:
         except Exception as error:
             return engine_error(error)
         prefix = prefixes.get(_prefix_text(prompt), ())
-        return PreparedPrompt(number, generate.ModelInput(encoded.ids, together, prefix))
+        shared = sum(isinstance(piece, Picture) for piece in question_pieces(prompt))
+        group_tiles = sum(map(len, tiles[:shared]))
+        read = generate.ModelInput(encoded.ids, together, prefix, group, group_tiles)
+        return PreparedPrompt(number, read)
 
     def _length(self, pieces: Sequence[Piece], tiles: Mapping[Path, int]) -> int:
         """Tokens of a prompt. tiles: how many its pictures have, by path."""

@@ -17,13 +17,14 @@ alone fails. Any other error: those it may come from are judged again one by one
 from __future__ import annotations
 
 import dataclasses
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from judge.core.foreign_text import described
 from judge.core.request import Picture
+from judge.core.rubric import Piece
 from judge.engines import Completion, Prompt
 from judge.io.image_paths import ImageRefused
 from judge.model import generate, images
@@ -48,11 +49,13 @@ PROMPTS_AHEAD = 64
 
 @dataclasses.dataclass(frozen=True)
 class WaitingPrompt:
-    """A prompt that waits. number: its position in the caller's list; tiles: of all its pictures; tokens: predicted."""
+    """A prompt that waits. number: its position in the caller's list; tiles: of all its pictures; tokens: predicted.
+    group: of prompts with one and the same question (`number_questions`)."""
 
     number: int
     tiles: int
     tokens: int
+    group: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,9 +82,11 @@ def plan_prompts(
 ) -> tuple[list[WaitingPrompt], list[tuple[int, Completion]]]:
     """Prompts in the order they are judged, and those that need not be: a header says their picture is refused.
 
-    Longest first: what does not fit is found out early, and the last to finish are short ones. max_tiles: of a picture,
-    thumbnail apart.
+    Longest first: what does not fit is found out early, and the last to finish are short ones. Prompts with one and the
+    same question follow each other, where the longest of them is, so that they run at the same time. max_tiles: of a
+    picture, thumbnail apart.
     """
+    groups = number_questions(prompts)
 
     def predict(numbered: tuple[int, Prompt]) -> WaitingPrompt | tuple[int, Completion]:
         number, prompt = numbered
@@ -92,13 +97,38 @@ def plan_prompts(
         tiles = sum(images.count_tiles(*size, size=described.tile_size, max_num=max_tiles) for size in sizes)
         characters = sum(len(piece.text) for piece in prompt.pieces if not isinstance(piece, Picture))
         tokens = characters // CHARACTERS_A_TOKEN + tiles * described.tokens_per_tile + 2 * len(sizes)
-        return WaitingPrompt(number, tiles, tokens)
+        return WaitingPrompt(number, tiles, tokens, groups[number])
 
     with ThreadPoolExecutor(THREADS) as pool:  # for folders on a network
         found = list(pool.map(predict, enumerate(prompts)))
     planned = [item for item in found if isinstance(item, WaitingPrompt)]
     planned.sort(key=lambda item: (-item.tokens, item.number))
+    first: dict[int, WaitingPrompt] = {}
+    for item in planned:
+        if item.group is not None:
+            first.setdefault(item.group, item)
+
+    def rank(item: WaitingPrompt) -> tuple[int, int, int, int]:
+        longest = item if item.group is None else first[item.group]
+        return -longest.tokens, longest.number, -item.tokens, item.number
+
+    planned.sort(key=rank)
     return planned, [item for item in found if not isinstance(item, WaitingPrompt)]
+
+
+def number_questions(prompts: Sequence[Prompt]) -> list[int | None]:
+    """For each prompt the number of its question; None for a question that no other prompt has."""
+    questions = list(map(question_pieces, prompts))
+    times = Counter(questions)
+    numbers = {question: number for number, question in enumerate(times)}
+    return [numbers[question] if question and times[question] > 1 else None for question in questions]
+
+
+def question_pieces(prompt: Prompt) -> tuple[Piece, ...]:
+    """What a prompt begins with, up to the end of its question; () where it has none."""
+    question = {id(segment) for segment in prompt.request.question}
+    ends = (number for number, piece in enumerate(prompt.pieces, 1) if id(piece) in question)
+    return prompt.pieces[: max(ends, default=0)]
 
 
 class Scheduler:

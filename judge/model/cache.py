@@ -70,6 +70,10 @@ class KeyValueCache:
         """Copy the first `length` tokens of another cache into the slots from `start` on, in all layers."""
         self._data[:, :, start : start + length] = other._data[:, :, :length]
 
+    def copy_within(self, source: int, length: int, start: int) -> None:
+        """Copy `length` tokens from the slots from `source` on into those from `start` on, in all layers."""
+        self._data[:, :, start : start + length] = self._data[:, :, source : source + length]
+
 
 def bytes_per_token(model: Any) -> int:
     """Bytes of one token's keys and values in all layers."""

@@ -21,16 +21,18 @@ class Counters:
 
     prefill_tokens: prompt tokens that passed through the model. prefill_positions: positions those passes computed for
     them, padding included. prefix_computed: tokens of shared prefixes; part of prefill_tokens.
-    prefix_reused: prompt tokens copied from a shared prefix instead of computed. recomputed: tokens computed again
-    where a sequence crossed the limit of the short rope (regime `recompute`); part of prefill_tokens.
+    prefix_reused: prompt tokens copied from a shared prefix, or from a prompt with the same question, instead of
+    computed. question_reused: those of them that only the same question made possible. recomputed: tokens computed
+    again where a sequence crossed the limit of the short rope (regime `recompute`); part of prefill_tokens.
 
     decode_sequences: sequences that got a token, summed over decode steps. decode_capacity: sequences the cache had
     slots for at those steps, by the size of the latest one admitted (within max_num_seqs, where that is given).
 
     kv_written: tokens whose keys and values were computed and put in the cache. kv_copied: cached tokens copied to
-    other slots; a shared prefix is, once a sequence, and nothing else.
+    other slots; what prompts begin with alike is, once a sequence, and nothing else.
     host_syncs: times the host waited for the language model's results.
-    tiles: tiles the vision tower saw; tile_batches: its passes.
+    tiles: tiles the vision tower saw; tile_batches: its passes. tiles_reused: tiles that it did not see, since another
+    prompt with the same question had them.
     """
 
     forwards: int = 0
@@ -41,6 +43,7 @@ class Counters:
     prefill_positions: int = 0
     prefix_computed: int = 0
     prefix_reused: int = 0
+    question_reused: int = 0
     recomputed: int = 0
     decode_sequences: int = 0
     decode_capacity: int = 0
@@ -49,3 +52,4 @@ class Counters:
     host_syncs: int = 0
     tiles: int = 0
     tile_batches: int = 0
+    tiles_reused: int = 0

@@ -16,13 +16,14 @@ As the reference's `chat()`: greedy, no repetition penalty, `<|end|>` is the onl
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from judge.model import attention, conversation, packed, vision
 from judge.model.cache import KeyValueCache
 from judge.model.counters import Counters
 from judge.model.precision import exact_float32
+from judge.model.same_question import Beginning, common_prefix_length, find_donors
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,11 +44,16 @@ class ModelInput:
 
     shared_prefix: ids that it begins with together with other prompts, computed once for all of them; () where there
     are none. They may go on where the prompt does not.
+
+    group: prompts of one group begin with the same pictures, of `group_tiles` tiles; what they begin with alike is
+    computed once for those that run at the same time. None: not known to begin as another does.
     """
 
     ids: Sequence[int]
     tiles: npt.NDArray[np.uint8] | None = None
     shared_prefix: tuple[int, ...] = ()
+    group: Hashable = None
+    group_tiles: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,13 +82,18 @@ class Generated:
 @dataclasses.dataclass
 class _Sequence:
     """A running prompt. start: its first slot in the cache; images: where in its ids pictures go; features: what goes
-    there, (image tokens, hidden size), while it may be needed."""
+    there, (image tokens, hidden size), while it may be needed.
+
+    donor: the running prompt of its group that has the first `donated` tokens in the cache, until they are copied;
+    features are then those of the pictures that come later."""
 
     key: Any
     prompt: ModelInput
     start: int
     images: npt.NDArray[np.int64]
     features: Any = None
+    donor: _Sequence | None = None
+    donated: int = 0
     new: list[int] = dataclasses.field(default_factory=list)
     top: list[float] = dataclasses.field(default_factory=list)
     watched: list[tuple[float, ...]] = dataclasses.field(default_factory=list)
@@ -94,8 +105,9 @@ class _Sequence:
         return len(self.prompt.ids) + len(self.new) - 1
 
     def chunk(self, ids: Sequence[int], first: int, long: bool) -> packed.PrefillChunk:
-        """`ids` from position `first` on; no picture is before it."""
-        return packed.PrefillChunk(ids[first:], self.start, first, long, self.images - first, self.features)
+        """`ids` from position `first` on; `features` are of the pictures there."""
+        images = self.images[self.images >= first] - first
+        return packed.PrefillChunk(ids[first:], self.start, first, long, images, self.features)
 
     def generated(self, stopped: bool) -> Generated:
         return Generated(tuple(self.new), stopped, self.prefill_logits, tuple(self.top), tuple(self.watched))
@@ -143,7 +155,7 @@ class Generator:
         """
         import torch
 
-        positions = [_image_positions(self.model, prompt) for _, prompt in prompts]
+        positions = [vision.image_positions(self.model, prompt.ids, prompt.tiles) for _, prompt in prompts]
         admitted: list[_Sequence] = []
         try:
             for (key, prompt), images in zip(prompts, positions, strict=True):
@@ -151,9 +163,10 @@ class Generator:
                 if start is None:
                     raise RuntimeError(f"no room for a prompt of {len(prompt.ids)} tokens")
                 admitted.append(_Sequence(key, prompt, start, images))
+            self._find_donors(admitted)
             with torch.inference_mode(), exact_float32():
                 self._encode_images(admitted)
-                finished, _ = self._choose_tokens(admitted, self._prefill(admitted))
+                finished, _ = self._choose_tokens(admitted, self._prefill_all(admitted))
         except Exception:
             for sequence in admitted:
                 self._release(sequence)
@@ -234,14 +247,51 @@ class Generator:
                 finished.append((sequence.key, sequence.generated(stopped)))
         return finished, best.indices
 
+    def _find_donors(self, admitted: Sequence[_Sequence]) -> None:
+        """Give each sequence the donor that its group has, running or admitted before it."""
+        if self.model.rope_regime == "recompute":
+            return  # keys in the cache may be rotated anew, and all pictures may be needed again
+        every = [*self._running, *admitted]
+        begun = [self._beginning(sequence) for sequence in every]
+        for sequence, found in zip(
+            admitted, find_donors(begun[: len(self._running)], begun[len(self._running) :]), strict=True
+        ):
+            if found is not None and found[1] > self._from_shared_prefix(sequence):
+                sequence.donor, sequence.donated = every[found[0]], found[1]
+
+    def _beginning(self, sequence: _Sequence) -> Beginning:
+        prompt, size = sequence.prompt, self.model.config.image_seq_length
+        long = bool(self._rope.beyond(len(prompt.ids)))
+        return Beginning(prompt.ids, sequence.images, prompt.group, prompt.group_tiles * size, long)
+
     def _encode_images(self, sequences: Sequence[_Sequence]) -> None:
-        """Features of all pictures of all sequences, tiles packed."""
-        seen = [sequence for sequence in sequences if sequence.prompt.tiles is not None]
-        tiles = [sequence.prompt.tiles for sequence in seen if sequence.prompt.tiles is not None]
-        if tiles:
+        """Features of all pictures of all sequences that no donor has, tiles packed."""
+        left = []
+        for sequence in sequences:
+            if sequence.prompt.tiles is not None:
+                donated = int((sequence.images < sequence.donated).sum()) // self.model.config.image_seq_length
+                self.counters.tiles_reused += donated
+                left.append((sequence, sequence.prompt.tiles[donated:]))
+        left = [(sequence, tiles) for sequence, tiles in left if len(tiles)]
+        if left:
+            tiles = [tiles for _, tiles in left]
             features = vision.tile_features(self.model, tiles, self.counters).split(list(map(len, tiles)))
-            for sequence, own in zip(seen, features, strict=True):
+            for (sequence, _), own in zip(left, features, strict=True):
                 sequence.features = own.flatten(0, 1)
+
+    def _prefill_all(self, admitted: list[_Sequence]) -> Any:
+        """Logits (sequences, vocabulary) after each prompt. Donors come before those that copy from them, in `admitted`
+        as well."""
+        import torch
+
+        new = {id(sequence) for sequence in admitted}
+        admitted.sort(key=lambda sequence: id(sequence.donor) in new)
+        later = sum(id(sequence.donor) in new for sequence in admitted)
+        split = len(admitted) - later
+        parts = [self._prefill(some) for some in (admitted[:split], admitted[split:]) if some]
+        for sequence in admitted:
+            sequence.donor = None
+        return torch.cat(parts)
 
     def _prefill(self, sequences: Sequence[_Sequence]) -> Any:
         """Logits (sequences, vocabulary) after each prompt."""
@@ -249,14 +299,26 @@ class Generator:
         for sequence in sequences:
             ids, shared, first = sequence.prompt.ids, sequence.prompt.shared_prefix, 0
             long = bool(self._rope.beyond(len(ids)))
-            if shared:
-                prefix = self._shared_prefix(shared, long)
-                first = common_prefix_length(shared[: prefix.slots.size], ids[:-1])  # one is left to be computed
-                self.cache.copy_from(prefix, first, sequence.start)
-                self.counters.prefix_reused += first
-                self.counters.kv_copied += first
+            if sequence.donor is not None:
+                first = sequence.donated
+                self.cache.copy_within(sequence.donor.start, first, sequence.start)
+                self.counters.question_reused += first - self._from_shared_prefix(sequence)
+            elif shared:
+                first = self._from_shared_prefix(sequence)
+                self.cache.copy_from(self._shared_prefix(shared, long), first, sequence.start)
+            self.counters.prefix_reused += first
+            self.counters.kv_copied += first
             chunks.append(sequence.chunk(ids, first, long))
         return self._prefill_chunks(self.cache, chunks)
+
+    def _from_shared_prefix(self, sequence: _Sequence) -> int:
+        """How many tokens of a prompt its shared prefix has."""
+        shared = self._without_pictures(sequence.prompt.shared_prefix)
+        return common_prefix_length(shared, sequence.prompt.ids[:-1])  # one is left to be computed
+
+    def _without_pictures(self, shared: tuple[int, ...]) -> tuple[int, ...]:
+        image = self.model.config.image_token_id
+        return shared[: shared.index(image)] if image in shared else shared
 
     def _recompute(self, sequences: Sequence[_Sequence]) -> Any:
         """Logits after prompt and new tokens, all of them computed again by the long rope set."""
@@ -269,8 +331,7 @@ class Generator:
     def _shared_prefix(self, shared: tuple[int, ...], long: bool) -> KeyValueCache:
         """A cache of its own with the shared ids, up to the first picture, computed by one of the rope sets."""
         if (shared, long) not in self._prefixes:
-            image = self.model.config.image_token_id
-            ids = shared[: shared.index(image)] if image in shared else shared
+            ids = self._without_pictures(shared)
             cache = KeyValueCache(self.model, len(ids))
             self._prefill_chunks(cache, [packed.PrefillChunk(ids, 0, 0, long)] if ids else [])
             self.counters.prefix_computed += len(ids)
@@ -325,35 +386,8 @@ def slots_needed(length: int, max_new_tokens: int) -> int:
     return length + max_new_tokens - 1
 
 
-def common_prefix_length(ids: Sequence[int], others: Sequence[int]) -> int:
-    """How many ids the two begin with alike."""
-    pairs = enumerate(zip(ids, others, strict=False))
-    return next((number for number, (ours, theirs) in pairs if ours != theirs), min(len(ids), len(others)))
-
-
 def generated_text(tokenizer: Tokenizer, generated: Generated) -> str:
     """What was generated, as `chat()` gives it back: stop token cut off, white space stripped."""
     ids = generated.ids[:-1] if generated.stopped else generated.ids
     # a stop token that was spelled out in ordinary pieces ends the text too
     return tokenizer.decode(ids).split(conversation.STOP)[0].strip()
-
-
-def vision_features(model: Any, tiles: npt.NDArray[np.uint8]) -> Any:
-    """What the language model sees of uint8 tiles (T, side, side, 3): (T, tokens of a tile, hidden size)."""
-    import torch
-
-    with torch.inference_mode(), exact_float32():
-        return vision.tile_features(model, [tiles], Counters())
-
-
-def _image_positions(model: Any, prompt: ModelInput) -> npt.NDArray[np.int64]:
-    """Where in the ids of a prompt its pictures go. Raises ValueError where their number is not that of the tiles."""
-    import numpy as np
-
-    positions = np.flatnonzero(np.asarray(prompt.ids) == model.config.image_token_id)
-    features = 0 if prompt.tiles is None else len(prompt.tiles) * model.config.image_seq_length
-    if prompt.tiles is None and len(positions):
-        raise ValueError("image tokens without images")
-    if len(positions) != features:
-        raise ValueError(f"{len(positions)} image tokens for {features} image features")
-    return positions

@@ -25,6 +25,7 @@ from judge.io.image_paths import ImageRefused
 from judge.model import conversation, generate, images
 from judge.model.judge_files import read_object
 from judge.model.tokenizer import Tokenizer
+from judge.model.vision import vision_features
 from judge.model.weights import original_layout
 
 VISION_TOLERANCE = 1e-5
@@ -120,7 +121,7 @@ def verify_cases(
         return dict(generate.generate_all(model, prompts, stop=stop, max_new_tokens=golden.max_new_tokens))
 
     def compared(item: _Prepared, answer: generate.Generated, mode: str) -> CaseResult:
-        vision = None if item.prompt.tiles is None else generate.vision_features(model, item.prompt.tiles)
+        vision = None if item.prompt.tiles is None else vision_features(model, item.prompt.tiles)
         return _compare(item, answer, generate.generated_text(tokenizer, answer), vision, golden, mode)
 
     for item in prepared:

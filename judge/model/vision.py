@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from judge.model import images
 from judge.model.counters import Counters
+from judge.model.precision import exact_float32
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,3 +35,24 @@ def tile_features(model: Any, tiles: Sequence[npt.NDArray[np.uint8]], counters: 
     counters.tiles += len(together)
     counters.tile_batches += len(parts)
     return torch.cat(parts)
+
+
+def vision_features(model: Any, tiles: npt.NDArray[np.uint8]) -> Any:
+    """What the language model sees of uint8 tiles (T, side, side, 3): (T, tokens of a tile, hidden size)."""
+    import torch
+
+    with torch.inference_mode(), exact_float32():
+        return tile_features(model, [tiles], Counters())
+
+
+def image_positions(model: Any, ids: Sequence[int], tiles: npt.NDArray[np.uint8] | None) -> npt.NDArray[np.int64]:
+    """Where in the ids of a prompt its pictures go. Raises ValueError where their number is not that of the tiles."""
+    import numpy as np
+
+    positions = np.flatnonzero(np.asarray(ids) == model.config.image_token_id)
+    features = 0 if tiles is None else len(tiles) * model.config.image_seq_length
+    if tiles is None and len(positions):
+        raise ValueError("image tokens without images")
+    if len(positions) != features:
+        raise ValueError(f"{len(positions)} image tokens for {features} image features")
+    return positions

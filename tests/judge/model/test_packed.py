@@ -13,6 +13,7 @@ from test_generate import NEW, alone, row_of, rows_of, stop_of
 
 from judge.model import attention, generate, rope, verify, vision
 from judge.model.counters import Counters
+from judge.model.same_question import common_prefix_length
 
 
 @pytest.fixture(params=["recorded", "second"])
@@ -143,7 +144,7 @@ def test_a_shared_opening_is_the_same(judge, regime):
     try:
         rows = rows_of(judge)
         expected = [alone(judge, row) for row in rows]
-        opening = rows[0].ids[: generate.common_prefix_length(rows[0].ids, rows[-1].ids)]
+        opening = rows[0].ids[: common_prefix_length(rows[0].ids, rows[-1].ids)]
         assert len(opening) > 30
         for shared in (tuple(opening), (*opening, 7, 8, 9), tuple(rows[-1].ids)):
             counters = Counters()

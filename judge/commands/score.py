@@ -10,49 +10,66 @@ The rubric is, in this order: `--rubric`; what `mmjudge.json` in the judge's fol
 judge is asked in the words that it was trained on); "official", the wording of the published judge.
 
 This process judges, on one device; with --ray all GPUs of a machine or of a cluster do (`judge.engines.cluster`).
+
+Several FILEs, of as many models, are judged in one run (`judge.scoring.several`): a results folder each below DIR,
+named by its file or by --model, then DIR/comparison.json, the comparison of all pairs.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from judge.commands import options
+from judge.commands.output import write_output
+from judge.commands.table_formats import FORMATS, Leaderboard
 from judge.core.benchmark import Benchmark, find
 from judge.engines import Prompt, Usage
 from judge.engines.loading import is_general
 from judge.engines.ray_connection import LOCAL
+from judge.engines.replay import PREFIX
 from judge.errors import UserError
 from judge.harness.ranks import this_rank
 from judge.results.criteria import NONE_GIVEN, judged_without_criteria
 from judge.results.run_folder import RunFolder
+from judge.results.table import rank_runs
 from judge.results.terminal import engine_failures, result_table
 from judge.scoring.pipeline import default_judge, default_rubric
 from judge.scoring.score import ScoreOptions, score, write_requests
+from judge.scoring.several import score_many
 
 if TYPE_CHECKING:
     from judge.engines.cost import Price
 
 EXAMPLES = (
     "mmjudge score responses.jsonl --benchmark mmie --out results/mine",
-    "mmjudge score responses.jsonl --benchmark mmvu --data mmvu/ --out results/mine-mmvu",
+    "mmjudge score anole.jsonl gill.jsonl --benchmark mmie --out results",
 )
+COMPARISON = "comparison.json"
 TOO_MANY_UNSCORED = 3
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add(
-        "file",
+        "files",
+        nargs="+",
         metavar="FILE",
         type=Path,
-        help="responses.jsonl, a samples JSONL of lmms-eval, or an official to-eval list",
+        help="responses.jsonl, a samples JSONL of lmms-eval, or an official to-eval list; several, of as many models, "
+        "are judged in one run",
     )
     options.add(parser, "--benchmark", required=True)
-    options.add(parser, "--out", required=True, help="folder for verdicts.jsonl and results.json")
+    options.add(
+        parser,
+        "--out",
+        required=True,
+        help="folder for verdicts.jsonl and results.json; of several FILEs, for a folder each",
+    )
     options.add(
         parser, *options.DATA, *options.JUDGE, *options.ENGINE, *options.RAY, "--rope", *options.GENERAL, "--price"
     )
@@ -63,7 +80,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--partial", action="store_true", help="only the questions in FILE were asked; without it others are unscored")
     options.add(parser, "--subset", help="only a fixed part of the questions, which stands for all: 1k (mmie)")
-    add("--model", metavar="NAME", help="the model that answered, for the record (default: what FILE says)")
+    add(
+        "--model",
+        action="append",
+        metavar="NAME",
+        help="the model that answered, for the record (default: what FILE says); of several FILEs, one for each in "
+        "their order, which names its folder, too",
+    )
     add("--condition", metavar="NAME", help="what was asked under: blind, json, … (default: what FILE says, else none)")
     options.add(parser, "--max-unscored", help="exit with 3 above this share (default: 5%%)")
     add("--retry-unscored", action="store_true", help="judge again all that an earlier run left unscored")
@@ -81,21 +104,24 @@ def run(args: argparse.Namespace) -> int:
         retry_unscored=args.retry_unscored,
         keep_images=args.keep_images,
         partial=args.partial,
-        model=args.model,
+        model=_only_model(args),
         condition=args.condition,
         subset=args.subset,
     )
     if args.dry_run:
         return _dry_run(benchmark, args, how)
-    judge = options.judge_name(args) if benchmark.judged else None
-    options.refuse_unused(args, benchmark, judge)
+    judges = _judges(args) if benchmark.judged else []
+    options.refuse_unused(args, benchmark, judges[0] if judges else None)
     if args.stop_at_score and how.profile != "reference":
         raise UserError(
             "--stop-at-score: under --profile strict a later line may contradict the first score, so none is certain",
             fix="add --profile reference, or leave it out",
         )
     _refuse_ranks(args.ray)
-    found = score(args.file, benchmark, args.out, judge=judge, data=args.data, options=how)
+    if len(args.files) > 1:
+        return _score_many(benchmark, judges, args, how)
+    judge = judges[0] if judges else None
+    found = score(args.files[0], benchmark, args.out, judge=judge, data=args.data, options=how)
     print(result_table(found.results, benchmark.title, benchmark.headline))
     if judged_without_criteria(found.results):
         print(f"note: {NONE_GIVEN}")
@@ -105,6 +131,49 @@ def run(args: argparse.Namespace) -> int:
     if failures := engine_failures(found.verdicts, found.results["n"]):
         print(failures, file=sys.stderr)
     return _exit_code(found.results, args.max_unscored)
+
+
+def _only_model(args: argparse.Namespace) -> str | None:
+    """The model of the one FILE. Raises UserError where there are not as many models as files."""
+    given = args.model or []
+    if given and len(given) != len(args.files):
+        raise UserError(
+            f"{len(given)} --model for {len(args.files)} FILEs", fix="one for each, in their order, or none"
+        )
+    return given[0] if len(args.files) == 1 and given else None
+
+
+def _judges(args: argparse.Namespace) -> list[str]:
+    """The judge, or recorded feedback for each of several files. Raises UserError."""
+    given: list[str] = args.judge or []
+    if len(args.files) > 1 and len(given) > 1 and all(judge.startswith(PREFIX) for judge in given):
+        return given
+    return [options.judge_name(args)]
+
+
+def _score_many(benchmark: Benchmark, judges: list[str], args: argparse.Namespace, how: ScoreOptions) -> int:
+    """Judge several files in one run, print the comparison of all pairs; the highest exit code of any of them."""
+    files = dict(zip(args.model, args.files, strict=True)) if args.model else args.files
+    if len(files) < len(args.files):
+        raise UserError("two FILEs have the same --model", fix="give every model a name of its own")
+    judge = judges if len(judges) > 1 else judges[0] if judges else None
+    found = score_many(files, benchmark, args.out, judge=judge, data=args.data, options=how)
+    boards = [Leaderboard(group, group.metrics) for group in rank_runs(list(found.runs.values()))]
+    print(FORMATS["text"](boards, None))
+    if benchmark.judged:
+        print(f"\nanswers to one question share it: {found.saved or 'not counted, the judge runs elsewhere'}")
+        if found.saved:
+            print("were taken from another answer instead of computed again")
+    print()
+    for run in found.runs.values():
+        print(RunFolder(run.folder).results)
+    print(write_output(args.out / COMPARISON, json.loads(FORMATS["json"](boards, None))))
+    codes = []
+    for name, run in found.runs.items():
+        if failures := engine_failures(run.verdicts, run.results["n"]):
+            print(f"{name}: {failures}", file=sys.stderr)
+        codes.append(_exit_code(run.results, args.max_unscored, f"{name}: "))
+    return max(codes)
 
 
 def _refuse_ranks(ray: str | None) -> None:
@@ -123,6 +192,8 @@ def _refuse_ranks(ray: str | None) -> None:
 def _dry_run(benchmark: Benchmark, args: argparse.Namespace, how: ScoreOptions) -> int:
     if not benchmark.judged:
         raise UserError(f"{benchmark.name} is decided by rules: there is nothing to hand to a judge")
+    if len(args.files) > 1:
+        raise UserError("--dry-run takes one FILE", fix="give it once for each")
     judge = ",".join(args.judge or [default_judge()])
     if general := is_general(judge):
         options.judge_name(args)
@@ -130,7 +201,7 @@ def _dry_run(benchmark: Benchmark, args: argparse.Namespace, how: ScoreOptions) 
         raise UserError(
             "--price is for a judge that is paid for by the token", fix="add --judge openai:MODEL, or leave it out"
         )
-    requests, dropped = write_requests(args.file, benchmark, args.out, data=args.data, options=how)
+    requests, dropped = write_requests(args.files[0], benchmark, args.out, data=args.data, options=how)
     print(f"{args.out}: {len(requests)} requests, {dropped} dropped")
     if general:
         from judge.engines.cost import estimate_cost
@@ -148,12 +219,12 @@ def _say_usage(results: Mapping[str, Any], price: Price | None) -> None:
         print(usage.sentence(cost))
 
 
-def _exit_code(result: Mapping[str, Any], max_unscored: float) -> int:
+def _exit_code(result: Mapping[str, Any], max_unscored: float, name: str = "") -> int:
     unscored = result["unscored"]
     if unscored["rate"] is None or unscored["rate"] <= max_unscored:
         return 0
     print(
-        f"{unscored['n']} of {result['n']} answers have no score, more than --max-unscored {max_unscored:.1%}\n"
+        f"{name}{unscored['n']} of {result['n']} answers have no score, more than --max-unscored {max_unscored:.1%}\n"
         "→ see the reasons above; --retry-unscored judges those answers again",
         file=sys.stderr,
     )

@@ -63,7 +63,7 @@ class Journal:
         self._failure: OSError | None = None
         self._by_key: dict[str, Verdict] = {}
         self._last: dict[Question, int] = {}  # hash of the line, to tell whether it needs writing again
-        self._take_lock()
+        take_lock(self._lock)
         try:
             if self.path.exists():  # before anything is mended: it may be another file by mistake
                 with open_file(self.path) as file:
@@ -77,20 +77,6 @@ class Journal:
         except BaseException:
             self.close()
             raise
-
-    def _take_lock(self) -> None:
-        try:
-            self._lock.acquire(timeout=0)
-        except Timeout:
-            raise JournalLocked(
-                "another process is writing here",
-                file=self._lock.lock_file,
-                fix="wait until it has ended, or give another --out",
-            ) from None
-        except OSError as error:  # a disk without locks, or one that cannot be written
-            raise UserError(f"cannot be locked ({error.strerror})", file=self._lock.lock_file, fix=READ_ONLY) from error
-        except NotImplementedError as error:  # filelock's word for a missing flock
-            raise UserError(f"cannot be locked ({error})", file=self._lock.lock_file, fix=READ_ONLY) from error
 
     def _know(self, verdict: Verdict, line: bytes) -> None:
         if verdict.key is not None:
@@ -169,3 +155,28 @@ class Journal:
 
 def _is_verdict(line: bytes, path: Path) -> bool:
     return any(True for _ in parse_verdicts(io.BytesIO(line), path))
+
+
+def refuse_locked(path: Path) -> None:
+    """Raise JournalLocked where another process holds the journal at `path`, UserError where nobody can. No byte of the
+    journal is changed; where there is none, nothing is."""
+    if path.exists():
+        lock = FileLock(f"{path}.lock", thread_local=False)
+        take_lock(lock)
+        lock.release()
+
+
+def take_lock(lock: FileLock) -> None:
+    """Raises JournalLocked where another process has it, UserError where the disk knows no locks."""
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise JournalLocked(
+            "another process is writing here",
+            file=lock.lock_file,
+            fix="wait until it has ended, or give another --out",
+        ) from None
+    except OSError as error:  # a disk without locks, or one that cannot be written
+        raise UserError(f"cannot be locked ({error.strerror})", file=lock.lock_file, fix=READ_ONLY) from error
+    except NotImplementedError as error:  # filelock's word for a missing flock
+        raise UserError(f"cannot be locked ({error})", file=lock.lock_file, fix=READ_ONLY) from error

@@ -10,6 +10,7 @@ own calls `judge_requests`.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 from collections.abc import Hashable, Iterator, Mapping, Sequence
@@ -118,20 +119,46 @@ def judge_answers(
     Raises UserError for a journal that holds other questions and for requests without a judge, and whatever ends the
     engine; the journal then has all that was decided.
     """
-    refuse_strangers({name for name, _ in journal.questions()}, {item.id for item in assessed}, journal.path)
-    verdicts: list[Verdict | None] = [None] * len(assessed)
-    requests: list[tuple[int, Request]] = []
-    for position, item in enumerate(assessed):
-        if isinstance(item, Request):
-            requests.append((position, item))
-        else:
-            verdicts[position] = journal.record(dataclasses.replace(item, key=rule_key(item, grader.signature)))
-    judged = judge_requests(
-        [request for _, request in requests], grader, journal, retry_unscored=retry_unscored, progress=progress
-    )
-    for number, verdict in judged:
-        verdicts[requests[number][0]] = verdict
-    return [verdict for verdict in verdicts if verdict is not None]
+    one = ToJudge(assessed, grader, journal)
+    return judge_answers_together([one], retry_unscored=retry_unscored, progress=progress)[0]
+
+
+@dataclasses.dataclass(frozen=True)
+class ToJudge:
+    """Answers of one model, as `Benchmark.assess` gave them back, and the journal that their verdicts go to."""
+
+    assessed: Sequence[Request | Verdict]
+    grader: Grader
+    journal: Journal
+
+    @property
+    def requests(self) -> list[tuple[int, Request]]:
+        """What rules left to the judge, with its position."""
+        return [(position, item) for position, item in enumerate(self.assessed) if isinstance(item, Request)]
+
+
+def judge_answers_together(
+    several: Sequence[ToJudge], *, retry_unscored: bool = False, progress: bool = True
+) -> list[list[Verdict]]:
+    """For each of `several` what `judge_answers` gives, all put to the engine at once: answers to one question share
+    it. Raises as `judge_answers` does, before anything is written where a journal holds other questions."""
+    for one in several:
+        asked = {item.id for item in one.assessed}
+        refuse_strangers({name for name, _ in one.journal.questions()}, asked, one.journal.path)
+    verdicts: list[list[Verdict | None]] = [[None] * len(one.assessed) for one in several]
+    for one, decided in zip(several, verdicts, strict=True):
+        for position, item in enumerate(one.assessed):
+            if isinstance(item, Verdict):
+                key = rule_key(item, one.grader.signature)
+                decided[position] = one.journal.record(dataclasses.replace(item, key=key))
+    positions = [[position for position, _ in one.requests] for one in several]
+    parts = [
+        _Judging([request for _, request in one.requests], one.grader, _Known(one.journal, retry_unscored))
+        for one in several
+    ]
+    for number, position, verdict in _judge_together(parts, progress):
+        verdicts[number][positions[number][position]] = verdict
+    return [[verdict for verdict in decided if verdict is not None] for decided in verdicts]
 
 
 def refuse_strangers(there: set[str], asked: set[str], file: Path) -> None:
@@ -159,43 +186,89 @@ def judge_requests(
     again. A request whose picture changes before its verdict is there is unscored, `engine_error`, and judged again by
     the next run.
     """
-    known = _Known(journal, retry_unscored)
-    alike: dict[Hashable, list[int]] = {}
-    for position, request in enumerate(requests):
-        alike.setdefault(_content(request, grader), []).append(position)
-    answered = {name for name, _ in journal.questions()}
-    seen = [positions for positions in alike.values() if any(requests[p].id in answered for p in positions)]
-    keys = request_keys([requests[positions[0]] for positions in seen], grader)
-    reading = tqdm(keys, "reading", total=len(seen), disable=not progress, delay=2, leave=False)
-    for positions, key in zip(seen, reading, strict=True):
-        if (verdict := known.verdict(key)) is not None:
-            del alike[_content(requests[positions[0]], grader)]
-            for position in positions:
-                yield position, journal.record(_about(requests[position], verdict))
-    if alike:
-        yield from _judge_distinct(requests, list(alike.values()), grader, known, progress)
+    judging = _Judging(requests, grader, _Known(journal, retry_unscored))
+    for _, position, verdict in _judge_together([judging], progress):
+        yield position, verdict
 
 
-def _judge_distinct(
-    requests: Sequence[Request], alike: Sequence[Sequence[int]], grader: Grader, known: _Known, progress: bool
-) -> Iterator[tuple[int, Verdict]]:
-    """Judge one of each group of like requests. alike: their positions in `requests`."""
-    distinct = [requests[positions[0]] for positions in alike]
-    before = len(requests) - sum(map(len, alike))
-    with (
-        tqdm(total=len(requests), initial=before, desc="judging", disable=not progress, delay=1) as bar,
-        BackgroundKeys(distinct, grader) as keys,
-    ):
-        for number, completion in grader.complete(distinct):
-            key, changed = keys[number], keys.changed(number)
-            if changed is not None:
-                completion = Completion(None, unscored="engine_error", note=f"{changed} changed while it was judged")
-            # files of other names may hold the same bytes: one key, one verdict
-            verdict = known.verdict(key) if changed is None else None
-            verdict = verdict or grader.verdict(distinct[number], completion, key)
-            for position in alike[number]:
-                yield position, known.journal.record(_about(requests[position], verdict))
-            bar.update(len(alike[number]))
+def _judge_together(parts: Sequence[_Judging], progress: bool) -> Iterator[tuple[int, int, Verdict]]:
+    """Yield (number of the part, position in its requests, verdict): first what journals know, then as judged."""
+    for number, part in enumerate(parts):
+        for position, verdict in part.known_verdicts(progress):
+            yield number, position, verdict
+    total = sum(len(part.requests) for part in parts)
+    waiting = sum(len(positions) for part in parts for positions in part.alike)
+    if not waiting:
+        return
+    with contextlib.ExitStack() as stack:
+        bar = stack.enter_context(
+            tqdm(total=total, initial=total - waiting, desc="judging", disable=not progress, delay=1)
+        )
+        keys = [stack.enter_context(BackgroundKeys(part.distinct, part.grader)) for part in parts]
+        for number, place, completion in _completions(parts):
+            part = parts[number]
+            for position, verdict in part.verdicts(place, completion, keys[number]):
+                yield number, position, verdict
+            bar.update(len(part.alike[place]))
+
+
+def _completions(parts: Sequence[_Judging]) -> Iterator[tuple[int, int, Completion]]:
+    """(number of the part, place in its `distinct`, completion); what one judge is asked in the same words is asked
+    together, answers to one question beside each other."""
+    judges: dict[tuple[int, str], list[int]] = {}
+    for number, part in enumerate(parts):
+        rubric = part.grader.rubric
+        judges.setdefault((id(part.grader.engine), rubric.label if rubric else ""), []).append(number)
+    for numbers in judges.values():
+        asked = [(number, place) for number in numbers for place in range(len(parts[number].distinct))]
+        first: dict[str, int] = {}
+        for number, place in asked:
+            first.setdefault(parts[number].distinct[place].id, len(first))
+        asked.sort(key=lambda one: first[parts[one[0]].distinct[one[1]].id])
+        grader = parts[numbers[0]].grader
+        for position, completion in grader.complete([parts[number].distinct[place] for number, place in asked]):
+            yield *asked[position], completion
+
+
+class _Judging:
+    """The requests of one journal. alike: their positions, by what is judged once; distinct: the first of each."""
+
+    def __init__(self, requests: Sequence[Request], grader: Grader, known: _Known) -> None:
+        self.requests, self.grader, self._known = requests, grader, known
+        alike: dict[Hashable, list[int]] = {}
+        for position, request in enumerate(requests):
+            alike.setdefault(_content(request, grader), []).append(position)
+        self._leave(list(alike.values()))
+
+    def _leave(self, alike: list[list[int]]) -> None:
+        self.alike, self.distinct = alike, [self.requests[positions[0]] for positions in alike]
+
+    def known_verdicts(self, progress: bool) -> Iterator[tuple[int, Verdict]]:
+        """What the journal knows, which then need not be judged."""
+        answered = {name for name, _ in self._known.journal.questions()}
+        seen = [positions for positions in self.alike if any(self.requests[p].id in answered for p in positions)]
+        keys = request_keys([self.requests[positions[0]] for positions in seen], self.grader)
+        reading = tqdm(keys, "reading", total=len(seen), disable=not progress, delay=2, leave=False)
+        found = set()
+        for positions, key in zip(seen, reading, strict=True):
+            if (verdict := self._known.verdict(key)) is not None:
+                found.add(positions[0])
+                yield from self._record(positions, verdict)
+        self._leave([positions for positions in self.alike if positions[0] not in found])
+
+    def verdicts(self, place: int, completion: Completion, keys: BackgroundKeys) -> Iterator[tuple[int, Verdict]]:
+        """The verdicts on all requests that are like `distinct[place]`, in the journal."""
+        key, changed = keys[place], keys.changed(place)
+        if changed is not None:
+            completion = Completion(None, unscored="engine_error", note=f"{changed} changed while it was judged")
+        # files of other names may hold the same bytes: one key, one verdict
+        verdict = self._known.verdict(key) if changed is None else None
+        verdict = verdict or self.grader.verdict(self.distinct[place], completion, key)
+        yield from self._record(self.alike[place], verdict)
+
+    def _record(self, positions: Sequence[int], verdict: Verdict) -> Iterator[tuple[int, Verdict]]:
+        for position in positions:
+            yield position, self._known.journal.record(_about(self.requests[position], verdict))
 
 
 @dataclasses.dataclass(frozen=True)

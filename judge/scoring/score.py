@@ -15,12 +15,13 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from judge.core.benchmark import Answer, Benchmark, Dataset, Profile, Source, find
 from judge.core.condition import PLAIN, Condition, find_condition
 from judge.core.request import Request
+from judge.core.rubric import Rubric
 from judge.core.signature import Signature
 from judge.core.verdict import Verdict
 from judge.engines import DEFAULT_OPTIONS, Engine, EngineOptions, Usage
@@ -135,17 +136,34 @@ class Scoring:
     def judge_into(self, folder: RunFolder, journal: Journal) -> Run:
         """Judge what `journal`, the folder's, does not hold, and write the results. Raises UserError."""
         folder.claim(self.info.owner)
-        used = getattr(self.grader.engine, "usage", None)
-        before = used.to_json() if isinstance(used, Usage) else {}
+        before = usage_of(self.grader.engine)
         verdicts = judge_answers(self.assessed, self.grader, journal, retry_unscored=self.options.retry_unscored)
+        # of this call alone: an engine may serve several
+        return self.write_results(folder, verdicts, usage_since(before, self.grader.engine))
+
+    def write_results(self, folder: RunFolder, verdicts: Sequence[Verdict], usage: Mapping[str, int] | None) -> Run:
+        """Write what follows from the verdicts on all answers. usage: what a server counted for them, None where nobody
+        knows. Raises UserError."""
         run = self.info.to_json(ENGINE_PACKAGES if self.grader.reads else ())
-        if isinstance(used, Usage):  # of this call alone: an engine may serve several
-            run["usage"] = {name: count - before[name] for name, count in used.to_json().items()}
+        if usage is not None:
+            run["usage"] = dict(usage)
         result = build_result(self.benchmark, verdicts, self.dataset, self.source, self.grader.signature, run=run)
         result = note_condition(result, self.condition)
         keep = self.options.keep_images
         keep_samples(folder.path, self.benchmark, self.given, self.dataset, verdicts, keep_images=keep)
         return Run(folder.path, folder.keep_results(result), verdicts)
+
+
+def usage_of(engine: Engine | None) -> dict[str, int] | None:
+    """What the engine's server has counted so far; None for an engine without such a count."""
+    used = getattr(engine, "usage", None)
+    return dict(used.to_json()) if isinstance(used, Usage) else None
+
+
+def usage_since(before: Mapping[str, int] | None, engine: Engine | None) -> dict[str, int] | None:
+    """What the engine's server has counted since it had counted `before`."""
+    now = usage_of(engine)
+    return None if before is None or now is None else {name: count - before[name] for name, count in now.items()}
 
 
 def score(
@@ -186,33 +204,80 @@ def prepare_scoring(
     """
     if isinstance(benchmark, str):
         benchmark = find(benchmark)
-    given = read_responses(file, options.image_root)
+    judge = open_replay(benchmark, judge)
+    found = assess_file(file, benchmark, judge, data=data, options=options)
+    rubric = find_rubric(benchmark, judge, options)
+    return found.judged_by(find_engine(judge, options), rubric)
+
+
+def open_replay(benchmark: Benchmark, judge: str | LoadedJudge | None) -> str | LoadedJudge | None:
+    """The judge that a benchmark asks, None for one that asks none; recorded feedback is read at once, since it says
+    whether questions are needed. Raises UserError."""
     if not benchmark.judged:
-        judge = None
-    elif judge is None or (isinstance(judge, str) and judge.startswith(PREFIX)):
-        # a replay is read at once: it says whether questions are needed
-        judge = judge or default_judge()
-        judge = load_judge(judge) if judge.startswith(PREFIX) else judge
+        return None
+    judge = judge or default_judge()
+    return load_judge(judge) if isinstance(judge, str) and judge.startswith(PREFIX) else judge
+
+
+def find_rubric(benchmark: Benchmark, judge: str | LoadedJudge | None, options: ScoreOptions) -> Rubric | None:
+    """The wording put to a judge: `options.rubric`, else what it was trained on; None for one that does not read."""
+    if judge is None or (isinstance(judge, LoadedJudge) and not judge.engine.reads):
+        return None
+    given = judge.rubric if isinstance(judge, LoadedJudge) else default_rubric(_judge_folder(judge, options.engine))
+    return benchmark.rubric(options.rubric or given)
+
+
+def find_engine(judge: str | LoadedJudge | None, options: ScoreOptions) -> Engine | None:
+    """The engine of a judge, which is loaded unless it is. Raises UserError."""
+    return load_engine(judge, options.engine) if isinstance(judge, str) else None if judge is None else judge.engine
+
+
+@dataclasses.dataclass(frozen=True)
+class AssessedFile:
+    """A file of answers that was read and assessed, before its judge is there; the fields are those of `Scoring`.
+
+    asking: what is known of how the answers came about.
+    """
+
+    benchmark: Benchmark
+    given: Sequence[Answer]
+    assessed: Sequence[Request | Verdict]
+    dataset: Dataset | None
+    source: Source | None
+    options: ScoreOptions
+    info: RunInfo
+    asking: Asking
+
+    def judged_by(self, engine: Engine | None, rubric: Rubric | None) -> Scoring:
+        """The same with its judge, which is None where rules decide everything."""
+        identity = {} if engine is None else engine.identity
+        profile = self.options.profile
+        signature = make_signature(self.benchmark, self.source, profile, rubric, identity, self.asking)
+        grader = Grader(engine, rubric, profile, signature)
+        known = (self.benchmark, self.given, self.assessed, self.dataset, self.source)
+        return Scoring(*known, grader, self.options, self.info, self.asking.condition)
+
+
+def assess_file(
+    file: str | Path,
+    benchmark: Benchmark,
+    judge: str | LoadedJudge | None,
+    *,
+    data: str | Path | None = None,
+    options: ScoreOptions = DEFAULTS,
+) -> AssessedFile:
+    """Read answers and questions, and let rules decide what they can. judge: as `open_replay` gave it. Raises
+    UserError."""
+    given = read_responses(file, options.image_root)
     bare = isinstance(judge, LoadedJudge) and not judge.engine.reads
     answers, dataset = _questions(benchmark, given, None if data is None else Path(data), options, bare=bare)
     info = RunInfo(options.model or name_of_model(answers, file), describe_answers(answers, file))
     source = dataset.source if dataset else _source_of_own_questions(answers)
-    rubric, engine = None, judge.engine if isinstance(judge, LoadedJudge) else None
-    if judge is not None and not bare:
-        trained_on = (
-            judge.rubric if isinstance(judge, LoadedJudge) else default_rubric(_judge_folder(judge, options.engine))
-        )
-        rubric = benchmark.rubric(options.rubric or trained_on)
-        engine = engine or load_engine(str(judge), options.engine)
-    identity = engine.identity if engine is not None else {}
     every, part = complete(answers, dataset, partial=options.partial)
     condition = _condition(file, benchmark, options)
-    asking = Asking(name_of_wording(file) or condition.wording or UNKNOWN, part, condition)
-    signature = make_signature(benchmark, source, options.profile, rubric, identity, asking)
-    grader = Grader(engine, rubric, options.profile, signature)
-    bare = grader.needs_no_questions
     assessed = benchmark.assess(every, dataset, options.profile, bare=bare, condition=condition)
-    return Scoring(benchmark, answers, assessed, dataset, source, grader, options, info, condition)
+    asking = Asking(name_of_wording(file) or condition.wording or UNKNOWN, part, condition)
+    return AssessedFile(benchmark, answers, assessed, dataset, source, options, info, asking)
 
 
 def write_requests(

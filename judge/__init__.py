@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from judge.results.compare import Comparison, compare
     from judge.results.run_folder import Run, read_run
     from judge.scoring.score import ScoreOptions, load_judge, score
+    from judge.scoring.several import score_many
 
 __all__ = [
     "Comparison",
@@ -34,6 +35,7 @@ __all__ = [
     "load_judge",
     "read_run",
     "score",
+    "score_many",
 ]
 
 _HOMES = {
@@ -46,6 +48,7 @@ _HOMES = {
     "load_judge": "judge.scoring.score",
     "read_run": "judge.results.run_folder",
     "score": "judge.scoring.score",
+    "score_many": "judge.scoring.several",
 }
 
 

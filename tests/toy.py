@@ -27,8 +27,13 @@ from judge.core.scale import JUDGE_SCALE, Scale
 from judge.core.verdict import Verdict
 from judge.engines import Completion, Prompt
 from judge.io.image_paths import below
+from judge.results import compare, run_folder, table
 from judge.results.statistics import proportion
 from judge.scoring import score as score_module
+from judge.scoring import several
+
+FINDERS = (score_command, several, table, compare, run_folder)
+"""Modules that find a benchmark by its name."""
 
 RUBRIC = Rubric("toy", {"T": "Rate it.\n{question}\n{answer}### Feedback\n"})
 METRICS = tuple(
@@ -161,7 +166,8 @@ def score(
     with K of its bytes on disk, negative K counting from the line's end; "N:end" after the whole line;
     "results:before" and "results:after" die around the renaming of results.json.
     """
-    score_command.find = lambda name: Toy()
+    for module in FINDERS:
+        module.find = lambda name: Toy()
     options.names = lambda: ["toy"]
     score_module.load_engine = lambda judge, options: HashJudge(delay=delay, log=log)
     began = time.perf_counter()

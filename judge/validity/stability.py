@@ -105,14 +105,20 @@ class StabilityReport:
 
     def sentences(self) -> str:
         """Which changes move scores, in plain words."""
-        tried = [row for row in self.rows if row.n]
-        moving = [row for row in tried if row.moved]
+        tried = [row for row in self.rows if row.n or row.lost]
+        moving = [row for row in tried if row.moved or row.lost]
         if not tried:
             return "Nothing could be compared: no answer has a score twice."
         if not moving:
             return f"None of the {len(tried)} changes that were tried moves a score."
-        named = ", ".join(f"{row.name} ({row.moved} of {row.n}, by up to {row.largest})" for row in moving)
+        named = ", ".join(f"{row.name} ({_moves(row)})" for row in moving)
         return f"Scores are moved by {len(moving)} of the {len(tried)} changes that were tried: {named}."
+
+
+def _moves(row: Row) -> str:
+    moved = f"{row.moved} of {row.n}, by up to {row.largest}" if row.moved else ""
+    lost = f"{row.lost} with a score in one judging only" if row.lost else ""
+    return "; ".join(filter(None, (moved, lost)))
 
 
 def again(setting: Setting) -> Trial | str:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from judge import EngineOptions, ScoreOptions, load_judge, score, score_many
+from judge.core.request import Picture
 from judge.model import images
 from judge.model.counters import Counters
 from judge.scoring.several import Saved
@@ -50,8 +51,10 @@ def decided(run):
     return [(v.id, v.by, v.score, v.unscored, v.feedback, v.key, v.failure, v.details) for v in run.verdicts]
 
 
-def test_three_systems_get_what_they_get_alone(judge, files, tmp_path):
-    counters = judge.engine.counters = Counters()
+def test_three_systems_get_what_they_get_alone(judge, files, tmp_path, monkeypatch):
+    counters, asked, complete = Counters(), [], judge.engine.complete
+    judge.engine.counters = counters
+    monkeypatch.setattr(judge.engine, "complete", lambda prompts: asked.extend(prompts) or complete(prompts))
     together = score_many(files, "mmie", tmp_path / "out", judge=judge, data=demo_dir(), options=OPTIONS)
     saved = together.saved
 
@@ -72,15 +75,16 @@ def test_three_systems_get_what_they_get_alone(judge, files, tmp_path):
     assert saved.tokens_saved == computed - (counters.prefill_tokens - counters.prefix_computed) > 0
     assert saved.tiles == apart.tiles
     assert saved.tiles_saved == apart.tiles - counters.tiles
-    # each question's pictures are seen once, not three times
-    records = {record["id"]: record for record in json.loads((demo_dir() / "data.json").read_text(encoding="utf-8"))}
-    shown = 0
-    for verdict in together.runs["careful"].verdicts:
-        for part in records[verdict.id]["conversations"][0]["content"]:
-            if part.get("image"):
-                picture = images.decode_image(demo_dir() / part["image"])
-                shown += len(images.cut_tiles(picture, judge.engine.layout.tile_size))
-    assert saved.tiles_saved == 2 * shown > 0
+    # each question's pictures are seen once for each rope set that answers to it need, and not three times
+    engine, expected = judge.engine, 0
+    for name in {prompt.request.id for prompt in asked[:18]}:
+        mine = [prompt for prompt in asked[:18] if prompt.request.id == name]
+        beyond = engine.model.model.language_model.rotary_emb.beyond
+        sets = {bool(beyond(len(engine._prepare(0, prompt, {}).input.ids))) for prompt in mine}
+        pictures = [images.decode_image(part) for part in mine[0].request.question if isinstance(part, Picture)]
+        tiles = sum(len(images.cut_tiles(picture, engine.layout.tile_size)) for picture in pictures)
+        expected += tiles * (len(mine) - len(sets))
+    assert saved.tiles_saved == expected > 0
 
 
 def test_a_second_call_judges_nothing(judge, files, tmp_path):

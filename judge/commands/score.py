@@ -50,6 +50,7 @@ EXAMPLES = (
     "mmjudge score anole.jsonl gill.jsonl --benchmark mmie --out results",
 )
 COMPARISON = "comparison.json"
+SHARED = "taken from another answer to the same question instead of computed again:"
 TOO_MANY_UNSCORED = 3
 
 
@@ -161,9 +162,7 @@ def _score_many(benchmark: Benchmark, judges: list[str], args: argparse.Namespac
     boards = [Leaderboard(group, group.metrics) for group in rank_runs(list(found.runs.values()))]
     print(FORMATS["text"](boards, None))
     if benchmark.judged:
-        print(f"\nanswers to one question share it: {found.saved or 'not counted, the judge runs elsewhere'}")
-        if found.saved:
-            print("were taken from another answer instead of computed again")
+        print(f"\n{SHARED}\n{found.saved or 'not counted, since the judge runs elsewhere or is replayed'}")
     print()
     for run in found.runs.values():
         print(RunFolder(run.folder).results)

@@ -34,7 +34,7 @@ def test_every_block_runs(tmp_path, monkeypatch):
     write_answers(tmp_path)
     names: dict[str, object] = {}
     blocks = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
-    assert len(blocks) == 5
+    assert len(blocks) == 6
     for block in blocks:
         exec(block, names)
     for folder in ("careful", "hasty", "replayed"):
@@ -42,6 +42,8 @@ def test_every_block_runs(tmp_path, monkeypatch):
         assert results["n"] == 15
     # every answer by replay gets 4 of 6
     assert results["metrics"]["mean"]["value"] == 4
+    together = names["found"].runs["careful"]  # type: ignore[attr-defined]
+    assert [v.key for v in together.verdicts] == [v.key for v in names["read_run"]("out/careful").verdicts]  # type: ignore[operator]
     assert names["comparison"].metrics["score"].paired.difference.n == 15  # type: ignore[attr-defined]
 
 

@@ -218,6 +218,31 @@ def test_two_actors_of_a_local_ray_score_as_one_process_does(tmp_path, capfd, mo
     assert "mmjudge: Ray (local): 1 node" in capfd.readouterr().err
 
 
+def test_two_systems_on_a_local_ray_are_judged_as_one_by_one_here(tmp_path, capfd, monkeypatch):
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    pytest.importorskip("torch", reason="the hf extra is not installed")
+    pytest.importorskip("ray", reason="the cluster extra is not installed")
+    records = json.loads((demo_dir() / "data.json").read_text())[:3]
+    files = []
+    for name, text in (("good", "Step 2: Stick the yellow heart on the glass."), ("bad", "No.")):
+        rows = ({"id": record["id"], "response": f"{text} {n}"} for n, record in enumerate(records))
+        files.append(tmp_path / f"{name}.jsonl")
+        files[-1].write_text("".join(json.dumps(row) + "\n" for row in rows))
+    where = ["--benchmark", "mmie", "--data", str(demo_dir()), "--judge", str(judge_dir()), "--device", "cpu"]
+    where += ["--partial", "--max-unscored", "1", "--out"]
+    both = str(tmp_path / "both")
+    assert cli.main(["score", *map(str, files), *where[:-1], "--workers", "1", "--ray", "--out", both]) == 0
+    assert "not counted, since the judge runs elsewhere" in capfd.readouterr().out
+    for file in files:
+        out = tmp_path / "alone" / file.stem
+        assert cli.main(["score", str(file), *where, str(out)]) == 0
+        assert results_but_run(out) == results_but_run(tmp_path / "both" / file.stem)
+        lines = [
+            sorted((folder / "verdicts.jsonl").read_bytes().splitlines()) for folder in (out, Path(both) / file.stem)
+        ]
+        assert list(map(drop_probabilities, lines[0])) == list(map(drop_probabilities, lines[1]))
+
+
 def drop_probabilities(line: bytes) -> dict:
     """Their last digits may change with who shares a batch."""
     row = json.loads(line)

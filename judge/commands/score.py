@@ -167,6 +167,8 @@ def _score_many(benchmark: Benchmark, judges: list[str], args: argparse.Namespac
     for run in found.runs.values():
         print(RunFolder(run.folder).results)
     print(write_output(args.out / COMPARISON, json.loads(FORMATS["json"](boards, None))))
+    if found.usage:
+        _print_usage(found.usage, args.price)
     codes = []
     for name, run in found.runs.items():
         if failures := engine_failures(run.verdicts, run.results["n"]):
@@ -214,8 +216,12 @@ def _dry_run(benchmark: Benchmark, args: argparse.Namespace, how: ScoreOptions) 
 def _say_usage(results: Mapping[str, Any], price: Price | None) -> None:
     """What the run that wrote the results was answered, by the server's count, and what that costs."""
     if usage := Usage.from_json((results.get("run") or {}).get("usage")):
-        cost = "" if price is None else f"{price.of(usage.prompt_tokens, usage.completion_tokens):,.4f}"
-        print(usage.sentence(cost))
+        _print_usage(usage, price)
+
+
+def _print_usage(usage: Usage, price: Price | None) -> None:
+    cost = "" if price is None else f"{price.of(usage.prompt_tokens, usage.completion_tokens):,.4f}"
+    print(usage.sentence(cost))
 
 
 def _exit_code(result: Mapping[str, Any], max_unscored: float, name: str = "") -> int:

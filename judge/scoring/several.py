@@ -20,7 +20,7 @@ from pathlib import Path
 
 from judge.core.benchmark import Benchmark, find
 from judge.core.foreign_text import on_one_line
-from judge.engines import Engine
+from judge.engines import Engine, Usage
 from judge.engines.replay import Replay
 from judge.errors import UserError
 from judge.model.counters import Counters
@@ -36,6 +36,8 @@ from judge.scoring.score import (
     find_engine,
     find_rubric,
     open_replay,
+    usage_of,
+    usage_since,
 )
 
 _NAME = re.compile(r"[^\s/\\][^/\\]*")
@@ -75,10 +77,12 @@ class Saved:
 
 @dataclasses.dataclass(frozen=True)
 class RunsTogether:
-    """runs: by the name of their folder, in the order given. saved: None where no engine in this process counted."""
+    """runs: by the name of their folder, in the order given. saved: None where no engine in this process counted.
+    usage: what a server counted for all of them together, None where none did."""
 
     runs: Mapping[str, Run]
     saved: Saved | None
+    usage: Usage | None = None
 
 
 def score_many(
@@ -175,6 +179,7 @@ def _check_folders(out: Path, folders: Sequence[RunFolder], scorings: Sequence[S
 def _judge_all(folders: Mapping[str, RunFolder], scorings: Sequence[Scoring]) -> RunsTogether:
     engines = {id(scoring.grader.engine): scoring.grader.engine for scoring in scorings}
     before = [dataclasses.replace(counters) for counters in _counters(engines.values())]
+    usage_before = {number: usage_of(engine) for number, engine in engines.items()}
     with contextlib.ExitStack() as stack:
         to_judge = []
         for folder, scoring in zip(folders.values(), scorings, strict=True):
@@ -188,7 +193,9 @@ def _judge_all(folders: Mapping[str, RunFolder], scorings: Sequence[Scoring]) ->
             for (name, folder), scoring, own in zip(folders.items(), scorings, verdicts, strict=True)
         }
     saved = [Saved.between(*pair) for pair in zip(before, _counters(engines.values()), strict=True)]
-    return RunsTogether(runs, saved[0] if len(saved) == 1 else None)
+    used = [usage_since(usage_before[number], engine) for number, engine in engines.items()]
+    usage = Usage.from_json(used[0]) if len(used) == 1 else None
+    return RunsTogether(runs, saved[0] if len(saved) == 1 else None, usage)
 
 
 def _counters(engines: Iterable[Engine | None]) -> list[Counters]:

@@ -256,9 +256,12 @@ def test_command(tmp_path, monkeypatch, capsys):
     ("arguments", "message"),
     [
         (["replay:feedback.jsonl", "--repeat"], "recorded feedback is the same under all circumstances"),
-        (["http://a/v1", "--repeat", "--dtype", "float32"], "--dtype: this is for whoever serves the judge"),
-        (["judge", "--repeat", "--tokenizer", "x"], "--tokenizer: a judge that runs here brings its own"),
-        (["judge", "--tokenizer", "x"], "--tokenizer: a judge that runs here brings its own"),
+        (
+            ["http://a/v1", "--repeat", "--dtype", "float32"],
+            "--dtype means nothing here: this is for whoever serves the judge",
+        ),
+        (["judge", "--rubric", "mmjudge", "--repeat", "--tokenizer", "x"], "--tokenizer means nothing here"),
+        (["judge", "--rubric", "mmjudge", "--tokenizer", "x"], "a judge that runs here brings its own tokenizer"),
         (["judge", "--repeat", "--benchmark", "mmvu"], "mmvu is decided by rules: no judge is asked"),
     ],
 )

@@ -23,7 +23,8 @@ def judge():
     import torch
 
     torch.set_num_threads(1)
-    return load_judge(str(judge_dir()), EngineOptions(device="cpu", dtype="float32"))
+    # room for all 18 answers at once, so that none comes when those to its question are done
+    return load_judge(str(judge_dir()), EngineOptions(device="cpu", dtype="float32", cache_tokens=40_000))
 
 
 @pytest.fixture(scope="module")

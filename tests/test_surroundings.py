@@ -58,7 +58,7 @@ CHANGED = (  # by one of the variables above, before they were cleared
     "tests/judge/publish/test_publish_push.py",
     "tests/judge/harness/test_settings.py",
     "tests/judge/harness/test_session.py",
-    "tests/judge/engines/test_devices.py",
+    "tests/judge/harness/test_ranks.py",
     "tests/judge/commands/test_options.py",
     "tests/mmvu_tasks/test_mmvu_location.py",
     "tests/mmie_tasks/test_mmie_rubrics.py",

@@ -157,7 +157,7 @@ def test_the_benchmark_that_asks_a_judge():
 def test_every_command_checks_a_shared_option_alike(command):
     """Same check, same choices, same number of values, wherever an option of this name is taken."""
     parser, shared = argparse.ArgumentParser(), argparse.ArgumentParser()
-    importlib.import_module(f"judge.commands.{command}").add_arguments(parser)
+    importlib.import_module(f"judge.commands.{command.replace('-', '_')}").add_arguments(parser)
     options.add(shared, *options._declared())
     taken = _checks(parser)
     assert {name: taken[name] for name in _checks(shared) if name in taken} == {

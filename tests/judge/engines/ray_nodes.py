@@ -7,6 +7,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -49,6 +50,9 @@ def nodes() -> Iterator[Nodes]:
     folder = tempfile.mkdtemp(prefix="ray-")  # short: the names of sockets are
     with pytest.MonkeyPatch.context() as patch:  # actors inherit what the nodes were started with
         patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))
+        # Ray writes down its address below this folder, which it does not make; another run's would be overwritten
+        patch.setenv("RAY_TMPDIR", folder)
+        Path(folder, "ray").mkdir()
         found = Nodes(folder)
         yield found
         found.shut_down()

@@ -24,7 +24,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from judge.core.benchmark import Benchmark, find, names
-from judge.engines.loading import TOKENIZER_VARIABLE, default_tokenizer, is_address
+from judge.engines.loading import TOKENIZER_VARIABLE, default_tokenizer, is_address, is_general
 from judge.engines.replay import PREFIX
 from judge.errors import UserError
 from judge.results.run_info import versions
@@ -141,6 +141,9 @@ def _judge(benchmark: Benchmark) -> Iterator[str]:
     if is_address(judge):
         yield from _endpoints(judge)
         return
+    if is_general(judge):
+        yield from _general(judge)
+        return
     try:
         from judge.engines.local import check_judge
 
@@ -159,6 +162,20 @@ def _judge(benchmark: Benchmark) -> Iterator[str]:
 
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
     yield f"{judge}, {size / 2**30:.2f} GiB on {device}, rubric {name}"
+
+
+def _general(judge: str) -> Iterator[str]:
+    from judge.engines.general import connect_general
+
+    try:
+        engine = connect_general(judge)
+    except UserError as error:
+        yield f"{judge}: {error.problem}"
+        yield error.fix or ""
+        return
+    endpoints = ", ".join(str(endpoint.address) for endpoint in engine.endpoints)
+    form = "held to a JSON schema" if engine.identity["reply"].startswith("json_schema") else "read as they come"
+    yield f"{engine.identity['judge']} at {endpoints}; replies {form}"
 
 
 def _endpoints(judge: str) -> Iterator[str]:

@@ -9,6 +9,7 @@ from fake_endpoint import FakeEndpoint, Fault
 from truth_judge import judge as truth
 
 from judge import cli
+from judge.commands import doctor
 from mmie_tasks.benchmark import BENCHMARK
 from mmie_tasks.demo import demo_dir
 
@@ -270,7 +271,7 @@ def test_its_options_mean_nothing_for_other_judges(tmp_path, answers, capsys, op
 
 
 def test_a_run_that_was_interrupted_asks_only_for_the_rest(tmp_path, answers, server):
-    refused = Fault(status=500)
+    refused = Fault(status=400)
     server.script = lambda number, body: refused if number >= 5 else None
     score(answers, tmp_path / "out", server, "--max-unscored", "100%")
     server.script = lambda number, body: None
@@ -278,3 +279,10 @@ def test_a_run_that_was_interrupted_asks_only_for_the_rest(tmp_path, answers, se
     assert score(answers, tmp_path / "out", server) == 0
     assert 0 < len(server.asked) - before < len(ANSWERS)
     assert {id_: row["score"] for id_, row in rows(tmp_path / "out" / "verdicts.jsonl").items()} == TOTALS
+
+
+def test_what_doctor_says_of_the_environments_judge(monkeypatch, server):
+    monkeypatch.setenv("MMJUDGE_JUDGE", f"openai:the-judge@{server.url}")
+    assert [*doctor._judge(BENCHMARK)] == [f"openai:the-judge at {server.url}; replies held to a JSON schema"]
+    server.known_script = lambda number, body: Fault(status=401, body=b'{"error": "no"}')
+    assert "wants a key, and none is in $MMJUDGE_API_KEY" in next(doctor._judge(BENCHMARK))

@@ -7,7 +7,8 @@ prefix       the line of instruction before the question, as six later scripts o
 blind, blank, noise, swapped    the question as ever; what is shown is not its picture
 json, tool   the answer as one JSON object, or as the call of a function (`mmvu_tasks.contract`)
 cgr          content-guided refinement: before the question stands what a first call extracts by Fig. 18
-var          visual attention refinement, Algorithm 1: asked about I' = 0.85 · I + 0.15 · M_filtered
+var          visual attention refinement, Algorithm 1: asked about I' = 0.85 · I + 0.15 · M_filtered, by the choices of
+             `judge.attention.refinement`
 cgr_var      both: the first call sees the picture, the second I' (Fig. 20)
 
 Supplement of Yexin Liu et al., arXiv 2406.10638; how two calls are put together and where the steps stand,
@@ -21,13 +22,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
+from judge.attention.refinement import VAR
 from judge.core.condition import Condition
 from mmvu_tasks import contract, prompts
 
 EXTRACTED_TOKENS = 512
 """How long what it extracts may be."""
-VAR = "var1"
-"""Algorithm 1 with the choices of `judge.attention.refinement.VAR`, whose name for them is put in when it runs."""
 
 
 def _conditions() -> tuple[Condition, ...]:
@@ -45,8 +45,8 @@ def _conditions() -> tuple[Condition, ...]:
         dataclasses.replace(as_json, by_endpoint=dataclasses.replace(as_json, payload=contract.json_payload())),
         Condition("tool", prompts.identity("tool_by_prompt"), contract="tool", by_endpoint=enforced),
         Condition("cgr", cgr, procedure="cgr", choices=first),
-        Condition("var", direct, procedure="var", choices=(VAR,)),
-        Condition("cgr_var", cgr, procedure="cgr_var", choices=(*first, VAR)),
+        Condition("var", direct, procedure="var", choices=(VAR.identity,)),
+        Condition("cgr_var", cgr, procedure="cgr_var", choices=(*first, VAR.identity)),
     )
 
 

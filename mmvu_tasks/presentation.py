@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from judge.core.verdict import Verdict
 from judge.io.image_paths import ImageRefused, below
 from judge.io.presentation import Group, View
 from judge.io.samples import Missing, Piece, Question, Sample
+from judge.model.altered import picture_cache
 from mmvu_tasks.baselines import baselines
 from mmvu_tasks.categories import NAMES
 from mmvu_tasks.metrics import METRICS
@@ -20,6 +22,7 @@ from mmvu_tasks.pairs import join
 from mmvu_tasks.records import Record
 
 SHOWN_PER_CATEGORY = 2
+_MADE = re.compile(r"[0-9a-f]{16}\.png")
 
 
 def samples(answers: Sequence[Answer], dataset: Dataset | None) -> list[Sample]:
@@ -54,18 +57,16 @@ def _sample(answer: Answer, dataset: Dataset) -> Sample:
     given = [response] if isinstance(response, str) else [p.get("text") for p in response or ()]
     said: list[Piece] = [Text(str(text)) for text in given if text]
     if "refined" in kept:
-        said.append(_refined(kept["refined"], answer.image_root))
+        said.append(_refined(kept["refined"]))
     return Sample(
         record.id, record.index, record.category, (picture, Text(record.question)), tuple(said), record.ground_truth
     )
 
 
-def _refined(name: str, root: Path | None) -> Piece:
-    """The picture that was shown in place of the question's, where it can be had."""
-    with contextlib.suppress(ImageRefused):
-        if root is not None:
-            return Picture(below(root, name), name)
-    return Missing(name)
+def _refined(name: str) -> Piece:
+    """The picture that was shown in place of the question's, where it is in the cache of those that were made."""
+    path = picture_cache() / name
+    return Picture(path, name) if _MADE.fullmatch(name) and path.is_file() else Missing(name)
 
 
 VIEW = View(

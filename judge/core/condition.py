@@ -13,8 +13,10 @@ picture     real, as published · none, text only · blank, all grey · noise, e
 contract    letter, read out of whatever is said · json, one object by a schema · tool, a call of a function
 procedure   one call · cgr, content-guided refinement · var, visual attention refinement · cgr_var, both
 
-What results carry of it: `results.json` has `condition` (`Condition.to_json`); a verdict's `details` have `info`, the
-text that CGR's first call extracted, and `contract` (see `mmvu_tasks.contract`).
+What results carry of it: `results.json` has `condition` (`Condition.to_json`) and, where one was asked for, `contract`
+(`mmvu_tasks.contract_numbers`); `repeats.json` has `stability` (`mmvu_tasks.stability`). A verdict's `details` have
+`info`, the text that CGR's first call extracted, `refined`, the name of the picture that VAR made, and `contract`
+(`mmvu_tasks.contract`). Which picture was shown instead, `Benchmark.questions` under the same condition says.
 """
 
 from __future__ import annotations

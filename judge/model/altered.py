@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 from pathlib import Path
 
 from PIL import Image
@@ -20,6 +21,11 @@ from judge.core.condition import GREY, Altered
 from judge.core.request import Picture
 from judge.io.files import cannot_write, make_folder, write_bytes
 from judge.model.images import decode_image, read_image_size
+
+
+def picture_cache() -> Path:
+    """The folder for pictures that are made: `~/.cache/mmjudge/pictures`, or below $XDG_CACHE_HOME."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "mmjudge" / "pictures"
 
 
 def open_shown(picture: Picture) -> Image.Image:

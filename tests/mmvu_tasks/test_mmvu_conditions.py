@@ -96,8 +96,8 @@ RECORDED = {
     "json": "5dbfe844",
     "tool": "7357e830",
     "cgr": "011a16a8",
-    "var": "f53da80f",
-    "cgr_var": "c8f05a79",
+    "var": "fbd87daf",
+    "cgr_var": "b70e570f",
 }
 
 

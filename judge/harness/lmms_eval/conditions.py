@@ -88,7 +88,7 @@ def takes_conduct(condition: Condition) -> bool:
 
 
 def conduct_of(condition: Condition, run: Run, question: Callable[[Mapping[str, Any]], Question]) -> Conduct:
-    """How the requests of such a task are asked. Raises Refusal for a model that cannot be."""
+    """How the requests of such a task are asked. Raises UserError for a model that cannot be."""
     return Conduct(condition, run, question, refiner_for(condition, run.model))
 
 

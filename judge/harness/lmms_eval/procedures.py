@@ -115,7 +115,7 @@ class Asker:
         asked = {index: of.with_info(infos[index]) if index in infos else of for index, of in questions.items()}
         refined: dict[int, str] = {}
         if self._how.refiner is not None:
-            asked, refined = self._how.refiner.refine(self._lm, {i: q for i, q in asked.items() if i not in failed})
+            asked, refined = self._how.refiner.refine({i: q for i, q in asked.items() if i not in failed})
         whole = [position for position, index in enumerate(indices) if index not in failed]
         given = self._second([requests[position] for position in whole], asked)
         responses: list[Any] = [failed.get(index) for index in indices]

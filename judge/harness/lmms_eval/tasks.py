@@ -168,6 +168,7 @@ class Tasks:
             condition = condition_for(of.condition, run, name)
             wording = (condition.wording or self._benchmark.asked) if run.asks else None
             asked = dataclasses.replace(run.asked, wording=wording, condition=condition)
+            how = conduct_of(condition, run, self.question) if run.asks and takes_conduct(condition) else None
             session = Session(name, self._benchmark, of.load(run.asks), read, of.judge, asked)
             if not run.predict_only:
                 session.check()
@@ -177,8 +178,8 @@ class Tasks:
         _SESSIONS[name] = session
         self._questions = {key: question for key, question in self._questions.items() if key[0] != name}
         self._say_what_is_lost(session, run)
-        if run.asks and takes_conduct(condition):
-            conduct(run.model, name, conduct_of(condition, run, self.question))
+        if how is not None:
+            conduct(run.model, name, how)
         ids = [record.id for record in session.dataset.records]
         columns = {TASK_COLUMN: [name] * len(ids), "index": list(range(len(ids))), "id": ids}
         return datasets.Dataset.from_dict(columns)

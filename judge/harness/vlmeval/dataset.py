@@ -35,7 +35,7 @@ from judge.harness.vlmeval.loaded import LOADED
 from judge.harness.vlmeval.predictions import Prediction, read_predictions
 from judge.harness.vlmeval.two_calls import TwoCalls
 from judge.harness.vlmeval.wrappers import interleaving
-from judge.model.altered import keep_shown
+from judge.model.altered import keep_shown, picture_cache
 
 INJECTED = frozenset({"gpt-4o-mini", "exact_matching", "extract_matching"})
 """Judges that run.py names by itself (`get_judge_kwargs`)."""
@@ -141,7 +141,7 @@ def conditioned(benchmark: Benchmark) -> Mapping[str, tuple[str, Condition]]:
 
 def _written(question: Question) -> list[dict[str, str]]:
     """The message of a question. Blank and noisy pictures become files in a cache, since wrappers take paths."""
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "mmjudge" / "pictures"
+    folder = picture_cache()
     return [
         {"type": "text", "value": _as_no_file(part.text)}
         if isinstance(part, Text)

@@ -11,6 +11,7 @@ from condition_runs import ALWAYS_A, RIGHT, verdicts_of, write_letters, write_ru
 
 from judge.core.benchmark import Answer, find
 from judge.io.presentation import view_of
+from judge.model.altered import picture_cache
 from judge.report import build, charts
 from mmvu_tasks.demo import demo_dir
 
@@ -92,17 +93,20 @@ def test_names_that_are_given_stay(folders, tmp_path):
     assert browsed(build.build_report(given, tmp_path / "report.html"))["runs"] == ["seeing", "not seeing"]
 
 
-def test_the_refined_picture_stands_with_the_answer(tmp_path):
+def test_the_refined_picture_stands_with_the_answer(tmp_path, monkeypatch):
     dataset = find("mmvu").load(demo_dir())
-    (tmp_path / "refined.png").write_bytes(b"a picture")
-    said = json.dumps({"answer": "B", "refined": "refined.png", "info": "1. Text/Numbers: none."})
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    name = "0123456789abcdef.png"
+    picture_cache().mkdir(parents=True)
+    (picture_cache() / name).write_bytes(b"a picture")
+    said = json.dumps({"answer": "B", "refined": name, "info": "1. Text/Numbers: none."})
     record = dataset.records[0]
     reply = f'{{"mmjudge_reply": {said}}}'
     view = view_of(find("mmvu"))
     (sample,) = view.samples([Answer(record.id, 0, reply, tmp_path)], dataset)
     text, picture = sample.answer
     assert text.text == "B"
-    assert picture.path == tmp_path / "refined.png"
-    (sample,) = view.samples([Answer(record.id, 0, reply.replace("refined.png", "../away.png"), tmp_path)], dataset)
-    assert sample.answer[1].name == "../away.png"  # missing: no path of a file leads out of its folder
+    assert picture.path == picture_cache() / name
+    (sample,) = view.samples([Answer(record.id, 0, reply.replace(name, "../away.png"), tmp_path)], dataset)
+    assert sample.answer[1].name == "../away.png"  # missing: only names of pictures that were made are looked for
     assert not hasattr(sample.answer[1], "path")

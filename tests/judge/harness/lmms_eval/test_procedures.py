@@ -6,21 +6,32 @@ import asyncio
 import dataclasses
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import tiny_families
+from PIL import Image
 from surroundings import ABSENT
 
+from judge.attention.refinement import refine_picture
+from judge.core.benchmark import Answer
 from judge.core.condition import Condition
-from judge.core.reply import read_reply
+from judge.core.reply import read_reply, write_reply
+from judge.core.request import Picture, Text
+from judge.errors import UserError
 from judge.harness.lmms_eval.conditions import condition_for
 from judge.harness.lmms_eval.payloads import can_send, sending
 from judge.harness.lmms_eval.procedures import Conduct, conduct
 from judge.harness.lmms_eval.run import Refusal, Run
+from judge.harness.lmms_eval.visual_refinement import refiner_for
+from judge.io.samples import Missing
 from mmvu_tasks.benchmark import BENCHMARK
 from mmvu_tasks.conditions import CONDITIONS
 from mmvu_tasks.demo import demo_dir
+from mmvu_tasks.location import open_image
+from mmvu_tasks.presentation import VIEW
 
 pytestmark = pytest.mark.skipif("lmms_eval" in ABSENT, reason="lmms-eval is not installed")
 
@@ -145,6 +156,53 @@ def test_a_model_out_of_reach_is_refused() -> None:
         conduct(None, TASK, how())
 
 
+def test_var_asks_about_the_picture_that_the_model_itself_refines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("torch", reason="the hf extra is not installed")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    seen: list[Any] = []
+    model = Model(simple=False, says=lambda text, pictures: seen.append((text, pictures)) or "B")
+    model.model, model.processor = tiny_families.build_family("llava")  # type: ignore[attr-defined]
+    refiner = refiner_for(CONDITIONS["cgr_var"], model)
+    conduct(model, TASK, dataclasses.replace(how("cgr_var"), refiner=refiner))
+    (given,) = model.generate_until([request(model, 0)])
+    (_, first), (text, (shown,)) = seen
+    published = open_image(DATASET.image_root, DATASET.records[0])  # type: ignore[arg-type]
+    assert first[0].tobytes() == published.tobytes()
+    messages = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": text}]}]
+    expected = refine_picture(model.model, model.processor, published, messages).picture  # type: ignore[attr-defined]
+    assert shown.tobytes() == expected.tobytes() != published.tobytes()
+    answer, kept = read_reply(given.text)
+    assert (answer, kept["info"]) == ("B", "B")
+    with Image.open(tmp_path / "mmjudge" / "pictures" / kept["refined"]) as picture:
+        assert picture.tobytes() == expected.tobytes()
+    # a report shows it with the answer
+    (sample,) = VIEW.samples([Answer(DATASET.records[0].id, 0, given.text, tmp_path)], DATASET)
+    assert sample.answer == (Text("B"), Picture(tmp_path / "mmjudge" / "pictures" / kept["refined"], kept["refined"]))
+    (other,) = VIEW.samples([Answer(DATASET.records[0].id, 0, write_reply("B", refined="../x.png"), tmp_path)], DATASET)
+    assert other.answer == (Text("B"), Missing("../x.png"))
+
+
+@pytest.mark.parametrize(
+    ("lm", "message"),
+    [
+        (Model(False), "var looks into the model, and Model keeps none of transformers"),
+        (
+            SimpleNamespace(
+                model=SimpleNamespace(config=SimpleNamespace(model_type="mamba")),
+                processor=type("P", (), {"apply_chat_template": None, "__call__": print})(),
+            ),
+            "families that are known|mamba",
+        ),
+    ],
+)
+def test_var_refuses_a_model_it_cannot_look_into(lm: Any, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        refiner_for(CONDITIONS["var"], lm)
+    assert refiner_for(CONDITIONS["cgr"], lm) is None
+
+
 # Which form of a condition a class is asked under
 
 
@@ -156,8 +214,6 @@ def test_a_model_out_of_reach_is_refused() -> None:
     ],
 )
 def test_a_class_that_cannot_be_asked_so_is_refused(name: str, run: Run, message: str) -> None:
-    from judge.errors import UserError
-
     with pytest.raises(UserError, match=message) as caught:
         condition_for(CONDITIONS[name], run, f"mmvu_{name}")
     if name == "blind":

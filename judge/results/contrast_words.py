@@ -72,9 +72,11 @@ def _whether_it_looks(other: Against, line: Line, main: Metric) -> str:
 
 
 def _follows(other: Against) -> str:
-    alone = None if other.shift is None or other.asked.picture != "swapped" else other.shift.alone
     if other.shift is None or other.asked.picture != "swapped" or other.shift.same.value is None:
         return ""
+    if other.shift.same.value == 100:
+        return " None follow the other picture."
+    alone = other.shift.alone
     said = f" {100 - other.shift.same.value:.0f}% follow the other picture"
     if alone is not None and alone.value is not None:
         said += f", {alone.value:.0f}% that picture alone (they are not what it says without any either)"

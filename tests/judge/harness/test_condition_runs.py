@@ -18,6 +18,8 @@ from typing import Any
 import pytest
 from surroundings import ABSENT
 
+from judge.results.contrast import contrast, read_asked
+from judge.results.contrast_words import sentences
 from mmvu_tasks.demo import demo_dir
 
 HERE = Path(__file__).parent
@@ -246,3 +248,27 @@ def test_an_endpoint_is_sent_the_schema_and_the_function(model: str, tmp_path: P
         assert found["condition"]["enforced"]
         assert (found["contract"]["fits"]["value"], found["contract"]["problems"]) == (100.0, {})
         assert {row["details"].get("letter") for row in verdicts(out / name)} == {"B"}
+
+
+def test_the_contrast_tells_the_model_that_looks_from_the_one_that_does_not(by_vlmevalkit: Path) -> None:
+    found = {}
+    for model in ("looks", "guesses"):
+        names = ("MMVU_demo", "mmvu_demo_blind", "mmvu_demo_swapped")
+        folders = [of_vlmevalkit(by_vlmevalkit, model, name) for name in names]
+        found[model] = contrast([read_asked(folder) for folder in folders])
+        plain, blind, swapped = (
+            {row["index"]: row["details"].get("letter") for row in verdicts(folder)} for folder in folders
+        )
+        for other, letters in zip(found[model].against, (blind, swapped), strict=True):
+            assert other.shift is not None
+            same = sum(plain[index] == letter for index, letter in letters.items())
+            assert other.shift.same.value == pytest.approx(100 * same / 48)
+    # `guesses` is `looks` that is shown nothing: without its pictures `looks` says what `guesses` says with them
+    assert [other.line("RA").row.paired.difference.value for other in found["guesses"].against] == [0, 0]
+    assert all(said.startswith("It does not look: ") for said in sentences(found["guesses"]))
+    assert found["looks"].against[0].line("RA").row.second == found["guesses"].first.run.estimate("RA")
+    # shown another picture it answers no pair right: 12 of 24 are lost, McNemar's p 2 / 2^12, twice after Holm at most
+    swapped_line = found["looks"].against[1].line("RA")
+    assert swapped_line.row.paired.difference.value == -50
+    assert swapped_line.row.paired.p == pytest.approx(2 / 2**12)
+    assert sentences(found["looks"])[1].startswith("It looks: shown the picture of another question RA is 0.0")

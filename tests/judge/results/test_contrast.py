@@ -117,6 +117,9 @@ def test_the_sentence_of_a_model_that_looks_and_of_one_that_does_not(tmp_path):
         "It does not look: without the picture RA is 100.0 instead of 100.0 (+0.0 [−24.2, +24.2], p 1.000), and 100% "
         "of its answers stay the same."
     )
+    assert without_picture(tmp_path / "fixed", RIGHT, "swapped").endswith(
+        "100% of its answers stay the same. None follow the other picture."
+    )
     # every answer another one, and none of them right before or after
     wrong, other = ("".join("BCDA"["ABCD".index(t)] for t in TRUTHS), "".join("CDAB"["ABCD".index(t)] for t in TRUTHS))
     assert without_picture(tmp_path / "no gain", other, first=wrong).startswith(

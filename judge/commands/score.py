@@ -208,7 +208,10 @@ def _dry_run(benchmark: Benchmark, args: argparse.Namespace, how: ScoreOptions) 
         from judge.engines.cost import estimate_cost
 
         rubric = benchmark.rubric(args.rubric or default_rubric(judge))
-        cost = estimate_cost([Prompt(request, rubric.render(request)) for request in requests], how.engine.general)
+        # like requests are put to the judge once
+        distinct = {(each.category, each.question, each.answer, each.gt_answer): each for each in requests}
+        prompts = [Prompt(request, rubric.render(request)) for request in distinct.values()]
+        cost = estimate_cost(prompts, how.engine.general)
         print(f"{judge}: {cost.sentence(args.price)}, if nothing is judged yet")
     return 0
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import math
 import re
 
 import pytest
@@ -339,3 +340,20 @@ def test_faults_are_tried_again_as_with_every_server(prompts):
         found = completions(connected(fake), prompts)
         assert len(fake.asked) == len(prompts) + 2
     assert [one.unscored for one in found] == [None] * len(prompts)
+
+
+def test_probabilities_of_the_total_stand_beside_the_score(prompts):
+    def answer(text, pictures):
+        said = judge(text, pictures)
+        before, total, after = said["text"].rpartition('"total": ')
+        top = [{"token": "5", "logprob": math.log(0.25)}, {"token": after[0], "logprob": math.log(0.75)}]
+        tokens = [before + total, after[0], after[1:]]
+        content = [
+            {"token": token, "logprob": 0.0, "top_logprobs": top if token == after[0] else []} for token in tokens
+        ]
+        return {**said, "logprobs": {"content": content}}
+
+    with FakeEndpoint(answer) as fake:
+        found = completions(connected(fake), prompts)
+    assert [one.score_probs for one in found[:4]] == [(0.0, 0.0, 0.0, 0.0, 0.0, 0.25, 0.75)] * 4
+    assert found[4].score_probs == (0.0, 0.0, 0.0, 0.0, 0.75, 0.25, 0.0)

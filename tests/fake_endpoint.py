@@ -123,7 +123,7 @@ class FakeEndpoint:
                     self.close_connection = True
                     return
                 assert self.path == "/v1/chat/completions"
-                if body.get("max_tokens") == 1 or KNOWN in json.dumps(body["messages"]):
+                if body.get("max_tokens") == 1 or KNOWN in json.dumps(body.get("messages")):
                     fake.known_prompts.append(body)
                     self.post(fake.known_script(len(fake.known_prompts) - 1, body), body)
                     return

@@ -44,6 +44,9 @@ GROUPS = {
         "train": "fine-tune a judge on human scores",
         "convert": "a judge folder from the original layout to the native one, or back",
     },
+    "train": {
+        "mmvu-data": "paired training data in the manner of MMVU-Train: construct, filter, mix",
+    },
     "publish": {
         "publish": "a run's numbers onto its model's page on the Hugging Face Hub",
         "release": "a fine-tuned judge for others, if it is better than its base",

@@ -60,9 +60,11 @@ class Api:
         """key_variable: of the environment, whose value is the bearer token."""
         self._address, self._patience, self._key = only_address(address), patience, key_variable
         self._client = Client(self._address, patience.seconds, at_once, key_variable, MOST_BYTES)
+        self._closed = False
 
     def close(self) -> None:
         """End what is under way, and let the connections go."""
+        self._closed = True
         self._client.close()
 
     def post_json(self, page: str, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -81,6 +83,8 @@ class Api:
             except TooLarge as failed:
                 raise NoAnswer(str(failed), reason="image_undecodable") from None
             except Failed as failed:
+                if self._closed:  # nobody waits for it any more
+                    raise NoAnswer(str(failed)) from None
                 if attempt == self._patience.attempts:
                     if not failed.reached:
                         fix = "start it, then give the same command: it goes on from here"

@@ -3,6 +3,8 @@
     mmjudge publish out/mmvu --model ORG/NAME --details ORG/mmjudge-details           # shows all that would be sent
     mmjudge publish out/mmvu --model ORG/NAME --details ORG/mmjudge-details --push    # sends it
 
+    mmjudge publish out/train --dataset ORG/NAME           # training data of `mmjudge mmvu-data filter`
+
 What a reader would take for something else (replayed feedback, another judge, a part of the questions, …) is refused
 until `--allow REASON,…` says that it is meant. The numbers go to the model as a pull request, verdicts and responses to
 a dataset repository of yours. Sending twice changes nothing. Exit codes: 0; 2 for what may not be published, what is in
@@ -16,6 +18,7 @@ from pathlib import Path
 
 from judge.commands import options
 from judge.core.benchmark import find
+from judge.errors import UserError
 from judge.publish import details, plan
 from judge.publish.hub import Hub, Repo
 from judge.publish.ready import ALLOWABLE, refuse_unready
@@ -29,8 +32,10 @@ EXAMPLES = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("folder", type=Path, metavar="RESULTS", help="results folder of `mmjudge score`")
-    add("--model", required=True, metavar="ORG/NAME", help="the model that was measured, on the Hub")
+    add("folder", type=Path, metavar="RESULTS", help="results folder of `mmjudge score`, or training data")
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("--model", metavar="ORG/NAME", help="the model that was measured, on the Hub")
+    where.add_argument("--dataset", metavar="ORG/NAME", help="where training data goes (`mmjudge mmvu-data filter`)")
     add("--details", metavar="ORG/DATASET", help="dataset repository for verdicts, responses and report")
     add("--model-index", action="store_true", help="the numbers in the metadata of the model's README.md, too")
     add("--push", action="store_true", help="send it; without this, show what would be sent")
@@ -41,6 +46,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    return _publish_run(args) if args.dataset is None else _publish_dataset(args)
+
+
+def _publish_dataset(args: argparse.Namespace) -> int:
+    from judge.publish import dataset_folder
+
+    if given := [name for name in ("details", "model_index", "allow") if getattr(args, name)]:
+        raise UserError(f"--{given[0].replace('_', '-')} means nothing with --dataset", fix="leave it out")
+    hub, repo = Hub(), Repo("dataset", args.dataset)
+    hub.check(repo)
+    planned = dataset_folder.plan_dataset(hub, args.folder, repo, offline=not args.push)
+    print(hub.hide(dataset_folder.show_dataset(planned)))
+    print()
+    if args.push:
+        dataset_folder.push_dataset(hub, planned, lambda line: print(hub.hide(line)))
+    else:
+        print("nothing was sent; add --push to send it")
+    return 0
+
+
+def _publish_run(args: argparse.Namespace) -> int:
     measured = read_run(args.folder)
     benchmark = find(measured.results["benchmark"])
     overruled = refuse_unready(measured, benchmark, args.max_unscored, args.allow)

@@ -124,7 +124,7 @@ def make_plan(hub: Hub, run: Run, benchmark: Benchmark, target: Target, *, offli
         texts=_texts(hub, model, head, _merges(run, benchmark, url, target)),
         dataset=dataset,
         dataset_head=dataset_head,
-        details=[_detail(hub, dataset, dataset_head, file) for file in files] if dataset else [],
+        details=[compare_file(hub, dataset, dataset_head, file) for file in files] if dataset else [],
         reached=reached,
     )
 
@@ -138,11 +138,18 @@ def show_plan(plan: Plan) -> str:
         lines += diff(text.path, text.there, text.ours) if text.changed else [f"  unchanged  {text.path}"]
     if plan.dataset is not None:
         lines += ["", str(plan.dataset) + (", to be created" if plan.dataset_head is None else "")]
-        for detail in plan.details:
-            lines.append(f"  {detail.state:<10} {detail.file.path:<80} {_size(detail.size):>9}")
-            if detail.there is not None:
-                lines += diff(detail.file.path, detail.there, detail.file.data().decode("utf-8", "replace"))
+        lines += show_details(plan.details)
     return "\n".join(map(visible, lines))
+
+
+def show_details(details: Sequence[Detail]) -> list[str]:
+    """A line a file, with the diff where it is known."""
+    lines = []
+    for detail in details:
+        lines.append(f"  {detail.state:<10} {detail.file.path:<80} {_size(detail.size):>9}")
+        if detail.there is not None:
+            lines += diff(detail.file.path, detail.there, detail.file.data().decode("utf-8", "replace"))
+    return lines
 
 
 def push_plan(hub: Hub, plan: Plan, say: Callable[[str], None]) -> None:
@@ -154,7 +161,7 @@ def push_plan(hub: Hub, plan: Plan, say: Callable[[str], None]) -> None:
         raise UserError("publishing needs a login", fix=LOGIN)
     texts = [File(text.path, text.ours.encode("utf-8")) for text in plan.texts if text.changed]
     missing = [detail.file for detail in plan.details if detail.state != "unchanged"]
-    _refuse_token(hub, [*texts, *missing])
+    refuse_secrets(hub, [*texts, *missing])
     requests = hub.pull_requests(plan.model, plan.title) if texts else []
     same = next((request for request in requests if _brings(hub, plan, request)), None)
     if plan.dataset is not None:
@@ -211,7 +218,8 @@ def _texts(hub: Hub, model: Repo, head: Head | None, merges: Mapping[str, Merge]
     return texts
 
 
-def _detail(hub: Hub, dataset: Repo, head: Head | None, file: File) -> Detail:
+def compare_file(hub: Hub, dataset: Repo, head: Head | None, file: File) -> Detail:
+    """A file beside what is there. Raises UserError."""
     digests = Digests.of(file.data())
     if head is None or file.path not in head.files:
         return Detail(file, digests.size, "new")
@@ -234,8 +242,8 @@ def _brings(hub: Hub, plan: Plan, request: PullRequest) -> bool:
     return True
 
 
-def _refuse_token(hub: Hub, files: Sequence[File]) -> None:
-    """Harnesses are known to write tokens into their logs, and a run records its command; no secret is published."""
+def refuse_secrets(hub: Hub, files: Sequence[File]) -> None:
+    """Raise UserError for a file that holds a secret: harnesses write tokens into their logs, a run its command."""
     secrets = {name: os.fsencode(value).decode("latin-1") for name, value in known_secrets().items()}
     for file in files:
         text = file.data().decode("latin-1")

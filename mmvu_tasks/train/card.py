@@ -5,11 +5,11 @@
      "test_set": {"repo", "revision", "edition", "near"}, "files": {"trl.jsonl": {"sha256": "4c…", "bytes": 1204}}}
 
 The head of README.md is what the Hub and `datasets` read: `load_dataset(FOLDER, "trl")` gives the rows of that form.
+`mmjudge publish FOLDER --dataset ORG/NAME` sends what the card lists.
 """
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,8 +18,7 @@ from typing import Any
 import yaml
 
 from judge.core.version import __version__
-from judge.errors import UserError
-from judge.io.files import open_file, sha256, write_json, write_text
+from judge.io.files import sha256, write_json, write_text
 from mmvu_tasks.train.filter import pairs_of
 from mmvu_tasks.train.pairs import read_pairs
 from mmvu_tasks.train.wording import TYPES
@@ -59,23 +58,6 @@ def write_card(folder: Path, about: Mapping[str, Any], names: Sequence[str]) -> 
     return card
 
 
-def read_card(folder: Path) -> dict[str, Any]:
-    """The card of a folder, its files as it says. Raises UserError."""
-    file = folder / FILE
-    fix = "make it again with `mmjudge mmvu-data filter`"
-    try:
-        with open_file(file) as opened:
-            card = json.load(opened)
-        if card["kind"] != KIND:
-            raise ValueError(f"kind {card['kind']!r}")
-        for name, said in card["files"].items():
-            if Path(name).name != name or (folder / name).is_symlink() or sha256(folder / name) != said["sha256"]:
-                raise UserError("is not the file that card.json lists", file=folder / name, fix=fix)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"is no card of training data ({error!r})", file=file, fix=fix) from None
-    return dict(card)
-
-
 def _readme(card: Mapping[str, Any], names: Sequence[str]) -> str:
     counts, tests, dropped = card["counts"], card["test_set"], card["dropped"]
     configs = [{"config_name": Path(name).stem, "data_files": name} for name in names]
@@ -83,8 +65,8 @@ def _readme(card: Mapping[str, Any], names: Sequence[str]) -> str:
             "tags": ["mmvu", "mmjudge", "synthetic"], "configs": configs}  # fmt: skip
     leaks = (
         f"Questions and pictures of MMVU ({tests['repo']} @ {tests['revision']}, edition {tests['edition']}) were "
-        f"searched for: pictures by SHA-256 and by a perceptual hash (at most {tests['near']} of 64 bits differ), "
-        "questions by their words."
+        "searched for: pictures by SHA-256 and by two perceptual hashes (phash and dhash, of which at most "
+        f"{tests['near']} of 64 bits differ), questions by their words."
         if tests
         else "**It was not checked for questions and pictures of the MMVU test set.**"
     )

@@ -55,6 +55,8 @@ class _Record:
 def mix_data(wish: Wish, base: Path, new: Path, folder: Path) -> dict[str, Any]:
     """Write the mix; its manifest. Raises UserError."""
     there, coming = list(_records(base)), list(_records(new))
+    if not there:
+        raise UserError("holds no records", file=base, fix=MAKE_LLAVA)
     count = round(wish.amount * len(there)) if wish.amount < 1 else int(wish.amount)
     if not 0 < count <= len(coming):
         raise UserError(f"{count:,} records wanted, and there are {len(coming):,}", file=new, fix="ask for fewer")

@@ -31,7 +31,7 @@ REFUSALS = (
 
 TYPES = ("presence", "attribute", "number_position", "knowledge", "activity", "other")
 _TYPES = (
-    ("number_position", r"how many|number of|count|where|which side|\b(left|right|above|below|behind|under|beside|"
+    ("number_position", r"how many|number of|which side|\b(count|where|left|right|above|below|behind|under|beside|"
      r"between|position|located|next to|in front of|one|two|three|four|five|six|seven|eight|nine|ten|\d+)\b"),
     ("knowledge", r"\b(emotion|feel\w*|mood|symbol\w*|culture|cultural|famous|landmark|celebrity|brand|season|occasion|"
      r"event|purpose|used for|function|profession|occupation|sport|genre|holiday|century|country|city)\b"),

@@ -186,7 +186,7 @@ def _filter(args: argparse.Namespace) -> int:
         dropped = filter_pairs(source, target, rules, args.images or source.parent, tests)
         for form in args.form or FORMS:
             written = write_form(form, target, args.out, Shape(args.answers, args.seed))
-            names.append(written.name)
+            names += [written.name, *([INFO] if form == "llamafactory" else [])]
         counts = card.count_records(target)
         about = {
             "source": {"file": source.name, "sha256": sha256(source)}, "counts": counts, "dropped": dropped,
@@ -205,7 +205,7 @@ def _filter(args: argparse.Namespace) -> int:
         print(f"  {name:<16} {said['n']:>9,}  {said['share']:6.1%}")
     if tests is None:
         print("not compared with MMVU's test set (--no-leak-check)")
-    print(f"{args.out}: {', '.join([*names, *([INFO] if (args.out / INFO).exists() else []), DROPPED, card.FILE])}")
+    print(f"{args.out}: {', '.join([*names, DROPPED, card.FILE])}")
     return 0
 
 

@@ -20,6 +20,7 @@ import yaml
 from judge.core.version import __version__
 from judge.io.files import sha256, write_json, write_text
 from mmvu_tasks.train.filter import pairs_of
+from mmvu_tasks.train.forms import INFO
 from mmvu_tasks.train.pairs import read_pairs
 from mmvu_tasks.train.wording import TYPES
 
@@ -60,7 +61,7 @@ def write_card(folder: Path, about: Mapping[str, Any], names: Sequence[str]) -> 
 
 def _readme(card: Mapping[str, Any], names: Sequence[str]) -> str:
     counts, tests, dropped = card["counts"], card["test_set"], card["dropped"]
-    configs = [{"config_name": Path(name).stem, "data_files": name} for name in names]
+    configs = [{"config_name": Path(name).stem, "data_files": name} for name in names if name != INFO]
     head = {"pretty_name": "MMVU-Train", "task_categories": ["visual-question-answering"], "language": ["en"],
             "tags": ["mmvu", "mmjudge", "synthetic"], "configs": configs}  # fmt: skip
     leaks = (

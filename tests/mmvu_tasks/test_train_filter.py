@@ -313,8 +313,8 @@ def test_the_card_counts_and_hashes(tmp_path, run):
     assert {name: said["sha256"] for name, said in card["files"].items()} == {
         name: sha256((out / name).read_bytes()).hexdigest() for name in card["files"]
     }
-    assert set(card["files"]) == {"pairs.jsonl", "llava.json", "choice.jsonl", "trl.jsonl", "llamafactory.jsonl",
-                                  "README.md"}  # fmt: skip
+    forms = {"llava.json", "choice.jsonl", "trl.jsonl", "llamafactory.jsonl", "dataset_info.json"}
+    assert set(card["files"]) == {"pairs.jsonl", "README.md", *forms}
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,9 @@ FIRST_REFUSALS = 10
 OF_THE_SCHEMA = ("response_format", "json_schema", "structured", "guided", "schema")
 """Words by which servers say that they have no structured output."""
 
+MOST_CHARACTERS = 1_000_000
+"""Of a reply that are kept: no model writes so many to the point, and a journal is read line by line."""
+
 Structured = Literal["auto", "always", "never"]
 
 
@@ -219,18 +222,19 @@ class _Run:
                     self._structured = False
         try:
             choice = found["choices"][0]
-            text, finish = choice["message"].get("content"), str(choice.get("finish_reason"))
+            text, finish = choice["message"].get("content"), on_one_line(str(choice.get("finish_reason")), 40)
             usage = found.get("usage") or {}
-            tokens = tuple(int(usage.get(name) or 0) for name in ("prompt_tokens", "completion_tokens"))
+            tokens = (_count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens")))
         except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
             raise NoAnswer(f"not a chat completion ({error!r})") from None
         if isinstance(text, list):
             text = "".join(str(part.get("text") or "") for part in text if isinstance(part, dict))
         text = hide_known_secrets(text) if isinstance(text, str) else ""
-        if finish == "length":
-            problems: tuple[str, ...] = (
-                f"it was cut off at {tokens[1] or self._made.server.max_new_tokens:,} tokens: make it shorter",
-            )
+        if len(text) > MOST_CHARACTERS:
+            problems: tuple[str, ...] = (f"it has {len(text):,} characters, more than {MOST_CHARACTERS:,}",)
+            text = text[:MOST_CHARACTERS]
+        elif finish == "length":
+            problems = (f"it was cut off at {tokens[1] or self._made.server.max_new_tokens:,} tokens: make it shorter",)
         elif not text.strip():
             problems = (f"it is empty (finish_reason {finish!r})",)
         else:
@@ -317,6 +321,11 @@ def _about(construction: Construction, folder: Path) -> dict[str, Any]:
         raise UserError(f"these replies were made with another {names}", file=file,
                         fix="one folder is for one prompt and one model: give another --out")  # fmt: skip
     return dict(found)
+
+
+def _count(value: Any) -> int:
+    """A number of tokens, as a server gives it; 0 for what is none."""
+    return value if isinstance(value, int) and 0 <= value < 1 << 40 else 0
 
 
 def _write_about(folder: Path, about: Mapping[str, Any]) -> None:

@@ -69,7 +69,7 @@ def write_form(form: str, source: Path, folder: Path, shape: Shape) -> Path:
     with replacing(file) as opened:
         for record in records:
             for asked in questions_of(record, shape):
-                opened.write(json.dumps(make(asked), ensure_ascii=False) + "\n")
+                opened.write(json.dumps(make(asked)) + "\n")
     if form == "llamafactory":
         write_json(folder / INFO, llamafactory_info())
     return file
@@ -166,7 +166,9 @@ def _llamafactory_row(asked: Asked) -> dict[str, Any]:
 
 
 def _shuffled(turn: Turn, seed: str) -> list[str]:
-    return sorted(turn.options, key=lambda option: hashlib.sha256(f"{seed}|{option}".encode()).digest())
+    return sorted(
+        turn.options, key=lambda option: hashlib.sha256(f"{seed}|{option}".encode("utf-8", "backslashreplace")).digest()
+    )
 
 
 def _write_list(file: Path, rows: Iterable[dict[str, Any]]) -> None:
@@ -174,6 +176,6 @@ def _write_list(file: Path, rows: Iterable[dict[str, Any]]) -> None:
     with replacing(file) as opened:
         before = "[\n"
         for row in rows:
-            opened.write(before + json.dumps(row, ensure_ascii=False))
+            opened.write(before + json.dumps(row))
             before = ",\n"
         opened.write("\n]\n" if before != "[\n" else "[]\n")

@@ -182,7 +182,7 @@ def _write(folder: Path, lines: list[dict[str, Any]], files: Mapping[str, Path])
     for side, path in files.items():
         for _, row in _rows(path):
             if (digest := _of_row(row)) in wanted[side]:
-                texts[side, digest] = json.dumps(row, ensure_ascii=False)
+                texts[side, digest] = json.dumps(row)
     for side, path in files.items():
         missing = [digest for digest in wanted[side] if (side, digest) not in texts]
         if missing:

@@ -17,6 +17,7 @@ from typing import Any
 
 from judge.errors import UserError
 from judge.io.jsonl import read_objects
+from mmvu_tasks.records import LETTERS
 
 FILE = "pairs.jsonl"
 POS, NEG = "conversations-pos", "conversations-neg"
@@ -93,7 +94,11 @@ def record_of(row: dict[str, Any]) -> PairedRecord:
     found = []
     for field in (POS, NEG):
         try:
-            found.append(turns_of(row.get(field, [])))
+            turns = turns_of(row.get(field, []))
+            for turn in turns:
+                if turn.options and (len(turn.options) != len(LETTERS) or turn.answer not in turn.options):
+                    raise ValueError(f"{turn.question[:60]!r} has not four options with the answer among them")
+            found.append(turns)
         except ValueError as error:
             raise ValueError(f"{field}: {error}") from None
     return PairedRecord(row["id"], row["image"], found[0], found[1], row.get("unpaired") is not True)

@@ -22,6 +22,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from judge.io.jsonl import writable
 from mmvu_tasks.train.pairs import NEG, POS
 
 VERSIONS = ("v0", "v1", "v2", "v3")
@@ -78,7 +79,7 @@ class Version:
 
     def text(self, sample: Mapping[str, Any]) -> str:
         """What is asked about a sample; nothing stands between its JSON and the prompt, as it was run."""
-        return f"Input JSON:\n{json.dumps(sample, ensure_ascii=False)}{self._after}"
+        return f"Input JSON:\n{writable(json.dumps(sample, ensure_ascii=False))}{self._after}"
 
     def schema(self) -> dict[str, Any]:
         """JSON Schema of a reply, within what servers with structured output take (all fields required, no others)."""

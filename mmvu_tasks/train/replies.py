@@ -27,7 +27,6 @@ from mmvu_tasks.train.samples import Sample
 
 MOST_PROBLEMS = 12
 """Of one reply: a model that gets everything wrong need not hear all of it."""
-_FENCE = re.compile(r"```[a-zA-Z]*[ \t]*\n(.*?)\n[ \t]*```", re.DOTALL)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,8 +74,8 @@ def find_object(text: str) -> dict[str, Any]:
 
     Raises ValueError.
     """
-    fence = _FENCE.search(text)
-    candidates = [text, fence[1] if fence else "", text[text.find("{") : text.rfind("}") + 1] if "{" in text else ""]
+    fenced = text[text.find("```") : text.rfind("```")].partition("\n")[2]
+    candidates = (text, fenced, text[text.find("{") : text.rfind("}") + 1] if "{" in text else "")
     failure: ValueError | None = None
     for candidate in candidates:
         if not candidate.strip().startswith("{"):
@@ -130,5 +129,10 @@ def _unmatched(positives: tuple[Turn, ...], negatives: tuple[Turn, ...]) -> list
 
 def _cleaned(turn: Turn) -> Turn:
     """Without placeholders of the picture in the question, and without spaces around texts."""
-    question = turn.question.replace("<image>\n", "").replace("<image>", "").strip()
-    return Turn(question, turn.answer.strip(), tuple(option.strip() for option in turn.options))
+    question = turn.question.replace("<image>\n", "").replace("<image>", "")
+    return Turn(_tidy(question), _tidy(turn.answer), tuple(map(_tidy, turn.options)))
+
+
+def _tidy(text: str) -> str:
+    """As UTF-8 can hold it: JSON can spell half a surrogate pair."""
+    return writable(text).strip()

@@ -193,6 +193,7 @@ def test_no_type_has_more_than_its_share(tmp_path, run):
 
 
 def test_pictures_and_questions_of_the_test_set_are_not_written(tmp_path, run):
+    pytest.importorskip("imagehash")
     tests = read_records(demo_dir() / "MMR-benchmark.json")
     source = write(tmp_path / "made", *(record(id_) for id_ in ("same", "near", "asked", "clean")))
     published = demo_dir() / "MMR-benchmark-images" / tests[0].image

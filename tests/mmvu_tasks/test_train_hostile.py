@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import json
+import os
 
 import pytest
 from mutants import damage_bytes, damage_json, mutants, no_hang
@@ -13,6 +15,7 @@ from scripted_endpoint import ScriptedEndpoint, completion
 from benchmarks.killed_construction import reply_about
 from judge import cli
 from judge.errors import UserError
+from judge.io import files
 from mmvu_tasks.train import construct as construct_module
 from mmvu_tasks.train.forms import FORMS, Shape, write_form
 from mmvu_tasks.train.journal import Journal, Stored
@@ -134,3 +137,26 @@ def test_what_a_kill_leaves_of_a_last_line_is_cut_off(tmp_path, cut):
         assert journal.stored_at(journal.last("a", "p")).id == "a"
     with Journal(file) as journal:
         assert journal.usable == 1
+
+
+@pytest.mark.parametrize("step", ["filter", "mix"])
+def test_a_full_disk_leaves_what_was_there(tmp_path, monkeypatch, capfd, step):
+    reply = json.loads(reply_about({"id": "a"}).removeprefix("```json\n").removesuffix("\n```"))
+    (tmp_path / "pairs.jsonl").write_text(json.dumps({**reply, "image": "a.png"}) + "\n")
+    llava = [{"id": "a", "image": "a.png", "conversations": reply["conversations-pos"]}]
+    (tmp_path / "llava.json").write_text(json.dumps(llava))
+    words = {
+        "filter": ["filter", str(tmp_path / "pairs.jsonl"), "--no-leak-check", "--out", str(tmp_path / "out")],
+        "mix": ["mix", str(tmp_path / "llava.json"), "--new", str(tmp_path / "llava.json"), "--add", "1", "--out",
+                str(tmp_path / "out")],
+    }[step]  # fmt: skip
+    assert cli.main(["mmvu-data", *words]) == 0
+    before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(files, "_fsync", full)
+    assert cli.main(["mmvu-data", *words]) == 2
+    assert "cannot be written (No space left on device)" in capfd.readouterr().err
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before

@@ -17,6 +17,8 @@ from concurrent.futures import CancelledError, Future
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+AGAIN_SECONDS = 1.0
+"""After which a task that goes on though it was cancelled is cancelled again."""
 
 
 class EventLoop:
@@ -56,9 +58,11 @@ class EventLoop:
             self._loop.close()
 
     async def _end(self) -> None:
-        others = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
+        this = asyncio.current_task()
+        # more than once: up to Python 3.11 a `wait_for` that has just been answered swallows it
+        while others := asyncio.all_tasks() - {this}:
+            for task in others:
+                task.cancel()
+            await asyncio.wait(others, timeout=AGAIN_SECONDS)
         await self._loop.shutdown_asyncgens()
         await self._loop.shutdown_default_executor()

@@ -322,7 +322,8 @@ class _Run:
     async def _watch(self, endpoint: Endpoint) -> None:
         """End what is under way at a dead endpoint, so that it is asked again, elsewhere where another one is idle."""
         in_a_row, answered = 0, endpoint.answered
-        while endpoint.dropped is None:
+        # up to Python 3.11 a `wait_for` that has just been answered swallows that we are cancelled
+        while endpoint.dropped is None and not self._ended:
             await asyncio.sleep(self._pace.probe)
             quiet, answered = endpoint.working and endpoint.answered == answered, endpoint.answered
             endpoint.trouble = await endpoint.find_trouble(PROBE_SECONDS) if quiet else None

@@ -218,6 +218,24 @@ def test_a_single_endpoint_with_a_dead_engine_ends_the_run_with_what_it_says(mon
         assert capsys.readouterr().err.count(f"{dead.url} seems to be dead") == 1
 
 
+def test_a_probe_that_swallows_that_it_is_cancelled_does_not_hold_up_the_end(monkeypatch):
+    """As `asyncio.wait_for` does up to Python 3.11 where the answer has just come."""
+    asked = threading.Event()
+
+    async def find_trouble(endpoint, seconds) -> None:
+        asked.set()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(600)
+
+    def slow(number, body) -> None:
+        assert asked.wait(60)
+
+    monkeypatch.setattr(Endpoint, "find_trouble", find_trouble)
+    with FakeEndpoint(hashed, slow) as fake:
+        server = connect(fake.url, under_way=20, pace=Pace(patience=60, rest=0.01, probe=0.01))
+        assert texts(server, MANY) == WANTED
+
+
 @pytest.mark.parametrize("health", [200, 404])
 def test_a_long_request_at_a_server_that_lives_is_waited_for(health):
     """/health, or where there is no such page the list of models, says so while another one is idle."""

@@ -9,6 +9,7 @@ from concurrent.futures import CancelledError
 
 import pytest
 
+from judge.engines import event_loop
 from judge.engines.event_loop import EventLoop
 
 
@@ -50,3 +51,24 @@ def test_closing_ends_what_is_under_way_and_what_comes_later():
     with pytest.raises(CancelledError):
         loop.start(wait())
     loop.close()
+
+
+def test_closing_ends_what_swallows_that_it_is_cancelled(monkeypatch):
+    """As `asyncio.wait_for` does up to Python 3.11 where the answer has just come."""
+    monkeypatch.setattr(event_loop, "AGAIN_SECONDS", 0.01)
+    swallowed = []
+
+    async def wait() -> None:
+        while True:
+            try:
+                await asyncio.sleep(600)
+            except asyncio.CancelledError:
+                swallowed.append(True)
+                if len(swallowed) == 3:
+                    raise
+
+    loop = EventLoop()
+    loop.start(wait())
+    loop.start(asyncio.sleep(0)).result()
+    loop.close()
+    assert len(swallowed) == 3

@@ -16,7 +16,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -28,11 +27,7 @@ from judge.core import benchmark
 from judge.core.benchmark import Profile
 from judge.errors import UserError
 from judge.finetune.metric import Metric
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from judge.finetune.recipe_file import find_recipe, first_problem, read_values
 
 Given = Annotated[str, Field(min_length=1)]
 Count = Annotated[int, Field(ge=1, le=1 << 20)]
@@ -149,25 +144,8 @@ def read_recipe(file: str | Path, overrides: Sequence[str] = ()) -> Recipe:
 
     A file that is not there is looked for beside this package. Raises UserError that names file and field.
     """
-    path = find_recipe(file)
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:  # TOMLDecodeError and UnicodeDecodeError are ValueErrors
-        raise UserError(f"cannot be read as TOML: {error}", file=path) from None
-    for override in overrides:
-        _override(values, override)
-    return make_recipe(values, path)
-
-
-def find_recipe(file: str | Path) -> Path:
-    """The file as given, else the one of that name that comes with this package. Raises UserError."""
-    given = Path(file)
-    bundled = Path(__file__).parent
-    for path in (given, bundled / given, bundled / "recipes" / given):
-        if path.is_file():
-            return path
-    known = ", ".join(f"recipes/{path.name}" for path in sorted((bundled / "recipes").glob("*.toml")))
-    raise UserError("no such recipe", file=given, fix=f"give a TOML file, or one of {known}")
+    path = find_recipe(file, Path(__file__).parent)
+    return make_recipe(read_values(path, overrides), path)
 
 
 def make_recipe(values: Mapping[str, Any], path: Path) -> Recipe:
@@ -175,24 +153,10 @@ def make_recipe(values: Mapping[str, Any], path: Path) -> Recipe:
     try:
         recipe = Recipe(**values)
     except ValidationError as error:
-        raise _first_problem(error, path) from None
+        raise first_problem(error, path, [some.name for some in dataclasses.fields(Recipe)]) from None
     for field, problem in _conflicts(recipe):
         raise UserError(problem, file=path, field=field)
     return recipe
-
-
-def _first_problem(error: ValidationError, path: Path) -> UserError:
-    """One problem of those that pydantic found: a key that is none comes first, for another may be missing for it."""
-    problems = error.errors(include_url=False)
-    first = next((some for some in problems if some["type"] == "unexpected_keyword_argument"), problems[0])
-    field, kind = str(first["loc"][0]), first["type"]
-    if kind == "unexpected_keyword_argument":
-        keys = ", ".join(some.name for some in dataclasses.fields(Recipe))
-        return UserError("is not a key of a recipe", file=path, field=field, fix=f"keys are {keys}")
-    if kind in ("missing", "string_too_short") and first["loc"] == (field,):
-        return UserError("is missing", file=path, field=field)
-    said = first["msg"]
-    return UserError(f"is {first['input']!r}: {said[0].lower()}{said[1:]}", file=path, field=field)
 
 
 def _conflicts(recipe: Recipe) -> Iterator[tuple[str, str]]:
@@ -218,18 +182,3 @@ def _conflicts(recipe: Recipe) -> Iterator[tuple[str, str]]:
     for name in sorted(recipe.trainer.keys() & OWNED):
         yield f"trainer.{name}", "is set from the recipe's own keys"
 
-
-def _override(values: dict[str, Any], override: str) -> None:
-    """Put "key=value" or "table.key=value" into `values`: what TOML makes of the value, else the text itself."""
-    key, separator, text = override.partition("=")
-    if not separator:
-        raise UserError(f"{override!r} is not key=value", fix="for example --set lr=1e-4")
-    *tables, name = key.strip().split(".")
-    for table in tables:
-        values = values.setdefault(table, {})
-        if not isinstance(values, dict):
-            raise UserError(f"--set {override}: {table!r} is not a table")
-    try:
-        values[name] = tomllib.loads(f"value = {text.strip()}")["value"]
-    except ValueError:  # `--set out=out/b` needs no quotes
-        values[name] = text.strip()

@@ -8,7 +8,6 @@ Byte-exact resuming holds for one machine, one number of threads and kernels tha
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -26,7 +25,7 @@ from judge.errors import UserError
 from judge.finetune import dataset
 from judge.finetune.agreement import Measured
 from judge.finetune.base import Base, load_trainable
-from judge.finetune.checkpoints import find_checkpoints
+from judge.finetune.checkpoints import FINISHED, begin_run, first_process
 from judge.finetune.loss import Lesson
 from judge.finetune.recipe import Recipe
 from judge.finetune.trainer import JudgeTrainer, Setup
@@ -34,7 +33,9 @@ from judge.io import files
 from judge.model.weights import checkpoint
 from judge.scoring.pipeline import RUBRIC_FILE
 
-STARTED, FINISHED = "started.json", "training.json"
+SAME = ("recipe_sha256", "base_weights", "data_sha256", "rubric_sha256", "held_out")
+"""Of training.json: what a run must not change when it goes on."""
+
 COPIED = (
     "added_tokens.json", "generation_config.json", "preprocessor_config.json", "special_tokens_map.json",
     "tokenizer.model", "tokenizer_config.json",
@@ -56,10 +57,10 @@ def train_judge(recipe: Recipe, *, resume: bool = False, callbacks: Sequence[Tra
     base = Base.find(recipe.base)
     setup = Setup(recipe, base, bench.rubric(recipe.rubric), material)
     about = _about(setup)
-    last = _last_checkpoint(out, about, resume)
+    last = begin_run(out, {name: about[name] for name in SAME}, resume=resume)
     encoder = dataset.Encoder(base.tokenizer, setup.rubric, base.layout)
     rows, dropped = encoder.rows(material.train, recipe.objective)
-    if _first_process():
+    if first_process():
         print(dataset.describe_material(material, rows, dropped), flush=True)
     if not rows:
         raise UserError(
@@ -114,43 +115,6 @@ def _about(setup: Setup) -> dict[str, Any]:
     }
 
 
-def _last_checkpoint(out: Path, about: Mapping[str, Any], resume: bool) -> Path | None:
-    """Where to go on, or None for a start. Raises UserError rather than mix two runs in one folder."""
-    whole = find_checkpoints(out, whole=True)
-    same = ("recipe_sha256", "base_weights", "data_sha256", "rubric_sha256", "held_out")
-    if not resume:
-        _refuse_earlier(out)
-        if _first_process():
-            out.mkdir(parents=True, exist_ok=True)
-            files.write_json(out / STARTED, {name: about[name] for name in same}, indent=2)
-        return None
-    if (out / FINISHED).exists():
-        raise UserError("is finished", file=out / FINISHED, fix="give another out for another run")
-    if not (out / STARTED).exists():
-        raise UserError("holds no run to resume", file=out, fix="leave --resume out")
-    before = json.loads((out / STARTED).read_text(encoding="utf-8"))
-    changed = [name for name in same if before.get(name) != about[name]]
-    if changed:
-        raise UserError(
-            f"was started with another {', '.join(changed)}", file=out / STARTED, fix="give another out for another run"
-        )
-    if not whole and _first_process():
-        print(f"{out} has no whole checkpoint: the run begins again", flush=True)
-    return whole[max(whole)] if whole else None
-
-
-def _refuse_earlier(out: Path) -> None:
-    """Raise UserError where a run was here before; --resume is named only where there is something to go on from."""
-    if (out / FINISHED).exists():
-        raise UserError("holds an earlier run, which is finished", file=out, fix="give another out")
-    if find_checkpoints(out, whole=True):
-        raise UserError("holds an earlier run", file=out, fix="go on with --resume, or give another out")
-    if find_checkpoints(out, whole=False):
-        raise UserError(
-            "holds an earlier run without a whole checkpoint", file=out, fix="give another out, or delete this one"
-        )
-
-
 def _write_result(setup: Setup, trainer: JudgeTrainer, adapted: Any) -> Path:
     """Write adapter or judge; returns its folder."""
     folder = Path(setup.recipe.out) / ("model" if adapted is None else "adapter")
@@ -185,10 +149,6 @@ def _save_judge(model: Any, folder: Path, setup: Setup) -> None:
             shutil.copyfile(base.folder / name, folder / name)
     about = {"rubric": rubric.name, "rubric_sha256": rubric.sha256, "weights_sha256": checkpoint.weights_sha256(folder)}
     files.write_json(folder / RUBRIC_FILE, about, indent=2)
-
-
-def _first_process() -> bool:
-    return os.environ.get("RANK", "0") == "0"  # as `accelerate launch` sets it
 
 
 def _agreement_line(metrics: Mapping[str, Any] | None) -> str:

@@ -85,6 +85,15 @@ def replacing(path: str | Path, *, errors: str = "strict") -> Iterator[IO[str]]:
         _fsync(file.fileno())
 
 
+@contextlib.contextmanager
+def replacing_bytes(path: str | Path) -> Iterator[IO[bytes]]:
+    """As `replacing`, for bytes. Raises OSError."""
+    with _unfinished(Path(path)) as name, name.open("wb") as file:
+        yield file
+        file.flush()
+        _fsync(file.fileno())
+
+
 def link_or_copy(source: Path, target: Path) -> None:
     """Give `target` the bytes of `source`, whole or not at all: the file itself, a copy where it cannot be linked to.
 
@@ -105,10 +114,8 @@ def write_text(path: str | Path, text: str, *, errors: str = "strict") -> None:
 
 def write_bytes(path: str | Path, data: bytes) -> None:
     """Write `data` to `path`, whole or not at all. Raises OSError."""
-    with _unfinished(Path(path)) as name, name.open("wb") as file:
+    with replacing_bytes(path) as file:
         file.write(data)
-        file.flush()
-        _fsync(file.fileno())
 
 
 def write_json(path: str | Path, value: Any, *, indent: int = 1) -> None:

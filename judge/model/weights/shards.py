@@ -14,10 +14,12 @@ huggingface/safetensors, README, "Format".
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import math
 import struct
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from judge.errors import UserError
@@ -27,13 +29,29 @@ from judge.model.judge_files import MAX_JSON, Fields, list_some, parse_object, r
 ITEM_BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}
 """Number types of safetensors that weights may have, and bytes of one number."""
 
+INDEX = "model.safetensors.index.json"
+
+NO_WEIGHTS = {"I64": 8, "I32": 4, "BOOL": 1}
+"""Number types of what a model keeps beside its weights: positions, masks."""
+
 Headers = dict[str, tuple[Path, tuple[int, ...]]]
 """Original tensor name → (file, shape)."""
 
 
+@dataclasses.dataclass(frozen=True)
+class StoredTensor:
+    """Where a tensor's bytes lie. start: its first byte in `file`; dtype: as safetensors writes it, such as "BF16"."""
+
+    file: Path
+    dtype: str
+    shape: tuple[int, ...]
+    start: int
+    bytes: int
+
+
 def find_shards(folder: Path) -> list[Path]:
     """The safetensors files of a judge folder, in order of name. Raises UserError where there are none."""
-    index = folder / "model.safetensors.index.json"
+    index = folder / INDEX
     found = _indexed(index) if index.exists() else sorted(folder.glob("*.safetensors"))
     missing = [file.name for file in found if not file.exists()]
     if missing:
@@ -68,10 +86,19 @@ def _indexed(index: Path) -> list[Path]:
 def read_headers(folder: Path) -> Headers:
     """Original tensor name → (file, shape), from the headers alone. Raises UserError for what is no safetensors file of
     weights."""
-    found: Headers = {}
+    return {name: (stored.file, stored.shape) for name, stored in find_tensors(folder).items()}
+
+
+def find_tensors(folder: Path, also: Mapping[str, int] = MappingProxyType({})) -> dict[str, StoredTensor]:
+    """Tensor name → where its bytes are, file by file in the order of bytes, from the headers alone.
+
+    also: number types that are taken beside those of weights, with the bytes of a number. Raises UserError as
+    `read_headers` does.
+    """
+    found: dict[str, StoredTensor] = {}
     for file in find_shards(folder):
         try:
-            rows = _read_header(file)
+            rows = _read_header(file, {**ITEM_BYTES, **also})
         except (OSError, ValueError) as error:
             raise UserError(
                 f"is not a safetensors file of weights: {error}", file=file, fix="download it again"
@@ -79,7 +106,7 @@ def read_headers(folder: Path) -> Headers:
         twice = sorted(found.keys() & rows.keys())
         if twice:
             raise UserError(f"tensors given twice: {list_some(twice)}", file=file)
-        found |= {name: (file, shape) for name, shape in rows.items()}
+        found |= rows
     return found
 
 
@@ -95,8 +122,8 @@ def open_shard(file: Path) -> Iterator[Any]:
         raise UserError(f"is not a safetensors file of weights: {error}", file=file, fix="download it again") from None
 
 
-def _read_header(file: Path) -> dict[str, tuple[int, ...]]:
-    """Tensor name → shape of one file. Raises OSError, ValueError for what its bytes do not bear out."""
+def _read_header(file: Path, sizes: Mapping[str, int]) -> dict[str, StoredTensor]:
+    """The tensors of one file. Raises OSError, ValueError for what its bytes do not bear out."""
     size = file.stat().st_size
     with open_file(file) as stream:
         start = stream.read(8)
@@ -111,13 +138,18 @@ def _read_header(file: Path) -> dict[str, tuple[int, ...]]:
     entries.pop("__metadata__", None)
     for name, entry in entries.items():
         _check_entry(name, entry)
-    quantised = sorted({entry["dtype"] for entry in entries.values()} - ITEM_BYTES.keys())
+    quantised = sorted({entry["dtype"] for entry in entries.values()} - sizes.keys())
     if quantised:  # copied as they are, such numbers are not what was trained
-        raise ValueError(f"it holds {list_some(quantised)}, and only {', '.join(sorted(ITEM_BYTES))} can be read")
-    end = _check_offsets(entries)
+        raise ValueError(f"it holds {list_some(quantised)}, and only {', '.join(sorted(sizes))} can be read")
+    end = _check_offsets(entries, sizes)
     if size != 8 + length + end:
         raise ValueError(f"{size} bytes instead of {8 + length + end}")
-    return {name: tuple(entry["shape"]) for name, entry in entries.items()}
+    in_order = sorted(entries.items(), key=lambda item: item[1]["data_offsets"])
+    return {
+        name: StoredTensor(file, entry["dtype"], tuple(entry["shape"]), 8 + length + first, last - first)
+        for name, entry in in_order
+        for first, last in [entry["data_offsets"]]
+    }
 
 
 def _check_entry(name: str, entry: Any) -> None:
@@ -130,12 +162,12 @@ def _check_entry(name: str, entry: Any) -> None:
         raise ValueError(f"{list_some([name])} is given as {shown(entry)}, not by dtype, shape and data_offsets")
 
 
-def _check_offsets(entries: Mapping[str, Any]) -> int:
+def _check_offsets(entries: Mapping[str, Any], sizes: Mapping[str, int]) -> int:
     """Bytes of all tensors. Raises ValueError unless they lie one behind the other, each as long as its shape says."""
     end = 0
     for name, entry in sorted(entries.items(), key=lambda item: item[1]["data_offsets"]):
         first, last = entry["data_offsets"]
-        size = math.prod(entry["shape"]) * ITEM_BYTES[entry["dtype"]]
+        size = math.prod(entry["shape"]) * sizes[entry["dtype"]]
         if first != end or last != first + size:
             wanted = [end, end + size]
             raise ValueError(f"data_offsets of {list_some([name])} are {[first, last]} and should be {wanted}")

@@ -18,6 +18,8 @@ from judge.model.weights import checkpoint
 
 DESCRIPTION = ("*.json", "tokenizer.model")
 WEIGHTS = ("*.safetensors",)
+MODEL = ("*.json", "*.jinja", "*.txt", "*.model", "*.safetensors")
+"""All of a transformers model that is no code and no pickle."""
 
 _REPOSITORY = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?")
 
@@ -42,6 +44,14 @@ def resolve_judge(judge: str, *, weights: bool = True) -> Source:
         return Source(folder, folder.resolve().name, f"local-{checkpoint.description_sha256(folder)[:8]}")
     patterns = (*DESCRIPTION, *WEIGHTS) if weights else DESCRIPTION
     return fetch_repository(*split_repository(judge), patterns)
+
+
+def find_model(name: str) -> Path:
+    """The folder of a transformers model or an adapter: a folder here, else ORG/NAME[@REVISION], fetched.
+
+    Raises UserError.
+    """
+    return local_folder(name) or fetch_repository(*split_repository(name), MODEL).folder
 
 
 def check_judge_name(judge: str) -> None:

@@ -46,6 +46,8 @@ GROUPS = {
     },
     "train": {
         "mmvu-data": "paired training data in the manner of MMVU-Train: construct, filter, mix",
+        "mmvu-train": "tune a model on conversations about pictures",
+        "merge": "some of a tuned model's weights into its base",
     },
     "publish": {
         "publish": "a run's numbers onto its model's page on the Hugging Face Hub",

@@ -11,15 +11,15 @@ from collections.abc import Iterator
 
 from judge.errors import UserError
 
-PACKAGES = ("accelerate", "peft", "pydantic", "safetensors", "sentencepiece", "torch", "transformers")
+PACKAGES = ("accelerate", "datasets", "peft", "pydantic", "safetensors", "sentencepiece", "torch", "transformers", "trl")
 
 
 @contextlib.contextmanager
-def needs_finetune() -> Iterator[None]:
-    """Raises UserError with the command that installs what an import in the block did not find."""
+def needs_finetune(extra: str = "finetune") -> Iterator[None]:
+    """Raises UserError with the command that installs what an import in the block did not find, as an extra of ours."""
     try:
         yield
     except ModuleNotFoundError as error:
         if error.name not in PACKAGES:
             raise
-        raise UserError(f"{error.name} is not installed", fix="pip install 'mmjudge[finetune]'") from None
+        raise UserError(f"{error.name} is not installed", fix=f"pip install 'mmjudge[{extra}]'") from None

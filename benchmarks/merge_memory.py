@@ -82,7 +82,7 @@ def write_model(folder: Path, layers: int, *, seed: int) -> None:
     for number, half in enumerate(halves, 1):
         file = f"model-0000{number}-of-00002.safetensors"
         where |= dict.fromkeys(half, file)
-        write_tensors(folder / file, {name: (WIDTH, WIDTH) for name in half}, rng)
+        write_tensors(folder / file, dict.fromkeys(half, (WIDTH, WIDTH)), rng)
     index = {"metadata": {"total_size": layers * LAYER_BYTES}, "weight_map": where}
     (folder / "model.safetensors.index.json").write_text(json.dumps(index))
     (folder / "config.json").write_text('{"model_type": "llama"}')

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from judge.commands import options
@@ -50,7 +49,9 @@ def run(args: argparse.Namespace) -> int:
         return _choose(args, modules)
     for name in ("data", "share", "device", "batch_size"):
         if getattr(args, name) is not None:
-            raise UserError(f"--{name.replace('_', '-')} is for choosing a weight", fix="give --weights, or leave it out")
+            raise UserError(
+                f"--{name.replace('_', '-')} is for choosing a weight", fix="give --weights, or leave it out"
+            )
     about = merge_weights(find_model(args.base), find_model(args.tuned), args.out, Mixture(args.weight, modules))
     counts = about["tensors"]
     print(f"{args.out}: {counts['merged']} tensors merged with weight {args.weight:g}, {counts['copied']} copied")

@@ -204,8 +204,11 @@ def _declared_of_general() -> dict[str, dict[str, Any]]:
     }
 
 
-def add(parser: argparse.ArgumentParser, *options: str, **changes: Any) -> None:
-    """Add shared options to a subcommand's parser. changes: `required`, `default`, `metavar` or `help` of its own."""
+def add(parser: argparse._ActionsContainer, *options: str, **changes: Any) -> None:
+    """Add shared options to a subcommand's parser, or to a group of it.
+
+    changes: `required`, `default`, `metavar` or `help` of its own.
+    """
     declared = _declared()
     for option in options:
         parser.add_argument(option, **{**declared[option], **changes})

@@ -11,7 +11,17 @@ from collections.abc import Iterator
 
 from judge.errors import UserError
 
-PACKAGES = ("accelerate", "datasets", "peft", "pydantic", "safetensors", "sentencepiece", "torch", "transformers", "trl")
+PACKAGES = (
+    "accelerate",
+    "datasets",
+    "peft",
+    "pydantic",
+    "safetensors",
+    "sentencepiece",
+    "torch",
+    "transformers",
+    "trl",
+)
 
 
 @contextlib.contextmanager

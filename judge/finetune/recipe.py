@@ -181,4 +181,3 @@ def _conflicts(recipe: Recipe) -> Iterator[tuple[str, str]]:
         yield "save_every", "must equal eval_every where patience is set, so that the best weights are on disk"
     for name in sorted(recipe.trainer.keys() & OWNED):
         yield f"trainer.{name}", "is set from the recipe's own keys"
-

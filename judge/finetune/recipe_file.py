@@ -1,9 +1,9 @@
 """Reading a recipe: a TOML file of plain keys, other values from the command line, and what to say of a wrong one.
 
-    path = find_recipe("tiny.toml", Path(__file__).parent)           # the file as given, else one that comes along
-    values = read_values(path, ["lr=1e-4", "trainer.tf32=true"])     # {"lr": 0.0001, "trainer": {"tf32": True}, …}
-    try: Recipe(**values)
-    except ValidationError as error: raise first_problem(error, path, keys) from None
+path = find_recipe("tiny.toml", Path(__file__).parent)           # the file as given, else one that comes along
+values = read_values(path, ["lr=1e-4", "trainer.tf32=true"])     # {"lr": 0.0001, "trainer": {"tf32": True}, …}
+try: Recipe(**values)
+except ValidationError as error: raise first_problem(error, path, keys) from None
 """
 
 from __future__ import annotations

@@ -7,7 +7,6 @@ Byte-exact resuming holds for one machine, one number of threads and kernels tha
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 from collections.abc import Mapping, Sequence

@@ -7,9 +7,9 @@
     split   {"images": [Path], "prompt": [user], "completion": [assistant]}
             {"images": [Path], "prompt": [user, assistant, user], "completion": [assistant]}
 
-Both learn every answer once and nothing else. `read_conversations` takes LLaVA's form (a list or lines; `mmjudge mmvu-data
-mix` writes it) and trl.jsonl ({"images", "prompt", "completion"}); a picture that is gone or broken is an error before
-the first step. What a text spells of a picture's placeholder is broken up, so that it is none.
+Both learn every answer once and nothing else. `read_conversations` takes LLaVA's form (a list or lines;
+`mmjudge mmvu-data mix` writes it) and trl.jsonl ({"images", "prompt", "completion"}). A picture that is gone or broken
+is an error before the first step. What a text spells of a picture's placeholder is broken up, so that it is none.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ import shutil
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from judge.core.benchmark import Answer, Dataset
 from judge.core.verdict import Verdict
@@ -59,7 +59,7 @@ class Asking:
 
     dataset: Dataset
     device: str | None = None
-    dtype: str = "auto"
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     batch_size: int = 1
     say: Callable[[str], None] = print
 
@@ -161,7 +161,7 @@ def _part(dataset: Dataset, indices: Sequence[int]) -> dict[str, Any]:
 
 def _compared(first: Sequence[Verdict], second: Sequence[Verdict]) -> dict[str, Any]:
     """Second minus first by metric, paired."""
-    found = {}
+    found: dict[str, Any] = {}
     for metric in SHOWN:
         joint = join_units(metric.units(first), metric.units(second), len(metric.ratio.numerator))
         overall, _ = differences(joint, {metric.name: metric.ratio})

@@ -2,14 +2,15 @@
 
     about = tune_model(read_tuning_recipe("recipes/mmvu_stage2.toml", [], {"base": …, "data": …, "out": "out/stage2"}))
 
-trl's `SFTTrainer` does the loop, the batches and the loss; peft the adapters. What is here is what they leave open: which
-modules learn, that only answers are learned whatever the chat template is, and that a run is never mixed with another.
+trl's `SFTTrainer` does the loop, the batches and the loss; peft the adapters. What is here is what they leave open:
+which modules learn, that only answers are learned whatever the chat template is, and that no run is mixed with another.
 
     out/adapter/        "lora", "connector+lora": peft's format; `mmjudge merge BASE out/adapter` makes a model of it
     out/model/          "connector", "all": the whole model with its processor
     out/checkpoint-N/   every `save_every` steps, the last two; `resume` goes on from the last one
-    out/training.json   written last: {"recipe": {…}, "recipe_sha256", "base", "data_sha256", "rows", "learned": "turns",
-                        "trainable": 1234, "parameters": 56789, "steps": 250, "loss": 0.71, "versions": {…}}
+    out/training.json   written last: {"recipe": {…}, "recipe_sha256", "base", "data_sha256", "rows",
+                        "learned": "turns", "trainable": 1234, "parameters": 56789, "steps": 250, "loss": 0.71,
+                        "versions": {…}}
 """
 
 from __future__ import annotations
@@ -168,7 +169,13 @@ def find_targets(model: Any, named: Iterable[str]) -> list[str]:
 def check_first_batch(trainer: Any) -> str:
     """What of the first rows is learned, in words. Raises UserError where a row has nothing, or answers never end."""
     rows = [trainer.train_dataset[n] for n in range(min(trainer.args.train_batch_size, len(trainer.train_dataset)))]
-    batch = trainer.data_collator(rows)
+    try:
+        batch = trainer.data_collator(rows)
+    except ValueError as error:  # of transformers, which says which tokens are missing
+        length = trainer.args.max_length
+        raise UserError(
+            f"is {length}, and a picture is cut off: {error}", field="max_length", fix="0 never cuts"
+        ) from None
     labels = batch["labels"]
     learned = labels != IGNORED
     if not learned.any(dim=1).all():
@@ -190,7 +197,7 @@ def _as_list(value: Any) -> list[Any]:
 def _arguments(recipe: TuningRecipe) -> Any:
     """trl's arguments. Raises UserError for one that it refuses."""
     devices = int(os.environ.get("WORLD_SIZE", "1"))  # as `accelerate launch` sets it
-    given = {
+    given: dict[str, Any] = {
         "output_dir": recipe.out,
         "max_steps": recipe.max_steps or -1,
         "num_train_epochs": recipe.epochs,

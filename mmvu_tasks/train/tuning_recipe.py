@@ -102,7 +102,7 @@ OWNED = frozenset(
         *("completion_only_loss", "assistant_only_loss", "packing", "remove_unused_columns", "model_init_kwargs"),
     }
 )
-"""Trainer arguments that follow from a recipe's own keys, or without which the loss would not be the responses' alone."""
+"""Trainer arguments that follow from a recipe's own keys, or that decide what is learned."""
 
 
 def read_tuning_recipe(file: str | Path, overrides: Sequence[str], given: Mapping[str, str]) -> TuningRecipe:

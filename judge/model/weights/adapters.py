@@ -1,8 +1,9 @@
-"""LoRA adapters as peft saves them: what each adds to which weight of the base, made row by row when it is asked for.
+"""LoRA adapters as peft saves them: what each adds to which weight of the base, read weight by weight.
 
     adapter = read_adapter(Path("out/stage2/adapter"))
-    adapter.changes["model.language_model.layers.0.self_attn.q_proj.weight"].rows(0, 512)   (512, inputs), float32
-    adapter.replaced["model.multi_modal_projector.linear_1.weight"]                         modules_to_save: whole tensors
+    left, right = adapter.changes["model.language_model.layers.0.self_attn.q_proj.weight"].read_factors()
+    left[:512] @ right                                                 what its first 512 rows gain, float32
+    adapter.replaced["model.multi_modal_projector.linear_1.weight"]    modules_to_save: whole tensors
 
 Names are those of the model that was adapted, in memory; `judge.model.weights.module_names` says how they are spelt in
 files. What is not plain LoRA is refused: peft itself merges it.
@@ -35,18 +36,28 @@ _LOW_RANK = re.compile(r"(.+)\.lora_([AB])\.weight")
 
 @dataclasses.dataclass(frozen=True)
 class LowRank:
-    """left (outputs, rank) @ right (rank, inputs) is what a weight of that shape gains."""
+    """What a weight gains, in its files until it is wanted: lora_B (outputs, rank) @ lora_A (rank, inputs) * scale.
 
-    left: np.ndarray
-    right: np.ndarray
+    transposed: the weight is stored (inputs, outputs).
+    """
+
+    lora_a: StoredTensor
+    lora_b: StoredTensor
+    scale: float
+    transposed: bool = False
 
     @property
     def shape(self) -> tuple[int, int]:
-        return self.left.shape[0], self.right.shape[1]
+        """Of the weight."""
+        outputs, inputs = self.lora_b.shape[0], self.lora_a.shape[1]
+        return (inputs, outputs) if self.transposed else (outputs, inputs)
 
-    def rows(self, first: int, last: int) -> np.ndarray:
-        """Rows first to last - 1 of the product, float32."""
-        return np.asarray(self.left[first:last] @ self.right, np.float32)
+    def read_factors(self) -> tuple[np.ndarray, np.ndarray]:
+        """(rows of the weight, rank), scaled, and (rank, columns), float32; the gain is their product."""
+        right, left = read_matrix(self.lora_a), read_matrix(self.lora_b)
+        if self.transposed:
+            left, right = right.T, left.T
+        return np.asarray(left, np.float32) * np.float32(self.scale), np.asarray(right, np.float32)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,17 +79,17 @@ def is_adapter(folder: Path) -> bool:
 
 
 def read_adapter(folder: Path) -> Adapter:
-    """The adapter in a folder; its low-rank matrices are read, whole tensors are not. Raises UserError."""
+    """The adapter in a folder, from its headers; no tensor is read. Raises UserError."""
     config = read_object(folder / CONFIG)
     _refuse_others(config, folder)
     stored = find_tensors(folder)
-    halves: dict[str, dict[str, np.ndarray]] = {}
+    halves: dict[str, dict[str, StoredTensor]] = {}
     replaced: dict[str, StoredTensor] = {}
     strange = []
     for full, tensor in stored.items():
         name = full.removeprefix(PREFIX)
         if match := _LOW_RANK.fullmatch(name):
-            halves.setdefault(match[1], {})[match[2]] = read_matrix(tensor)
+            halves.setdefault(match[1], {})[match[2]] = tensor
         elif ".lora_" in name or not full.startswith(PREFIX):
             strange.append(full)
         else:
@@ -100,26 +111,26 @@ def read_matrix(tensor: StoredTensor) -> np.ndarray:
 def _refuse_others(config: Mapping[str, Any], folder: Path) -> None:
     kind = config.get("peft_type")
     if kind != "LORA":
-        raise UserError(f"is {kind!r}, and only LORA is merged here", file=folder / CONFIG, field="peft_type", fix=BY_PEFT)
+        raise UserError(
+            f"is {kind!r}, and only LORA is merged here", file=folder / CONFIG, field="peft_type", fix=BY_PEFT
+        )
     for field in ("use_dora", "lora_bias", "trainable_token_indices"):
         if config.get(field):
             raise UserError("is not merged here", file=folder / CONFIG, field=field, fix=BY_PEFT)
 
 
-def _low_rank(module: str, pair: Mapping[str, np.ndarray], config: Mapping[str, Any], folder: Path) -> LowRank:
-    right, left = pair["A"], pair["B"]
-    if left.ndim != 2 or right.ndim != 2 or left.shape[1] != right.shape[0]:
+def _low_rank(module: str, pair: Mapping[str, StoredTensor], config: Mapping[str, Any], folder: Path) -> LowRank:
+    lora_a, lora_b = pair["A"], pair["B"]
+    if len(lora_a.shape) != 2 or len(lora_b.shape) != 2 or lora_b.shape[1] != lora_a.shape[0]:
         raise UserError(
-            f"{module}: lora_B {list(left.shape)} and lora_A {list(right.shape)} do not make a matrix",
+            f"{module}: lora_B {list(lora_b.shape)} and lora_A {list(lora_a.shape)} do not make a matrix",
             file=folder,
             fix=BY_PEFT,
         )
-    rank = right.shape[0]
+    rank = lora_a.shape[0]
     alpha = float(_of_module(config.get("alpha_pattern") or {}, module, config.get("lora_alpha", rank)))
     scale = alpha / (math.sqrt(rank) if config.get("use_rslora") else rank)
-    if config.get("fan_in_fan_out"):  # the weight is stored (inputs, outputs)
-        left, right = right.T, left.T
-    return LowRank(np.asarray(left, np.float32) * np.float32(scale), np.asarray(right, np.float32))
+    return LowRank(lora_a, lora_b, scale, bool(config.get("fan_in_fan_out")))
 
 
 def _of_module(patterns: Mapping[str, Any], module: str, default: Any) -> Any:

@@ -27,9 +27,9 @@ import numpy as np
 
 from judge.errors import UserError
 from judge.io import files
-from judge.model.judge_files import list_some
+from judge.model.judge_files import list_some, read_object
 from judge.model.weights import checkpoint, convert, shards
-from judge.model.weights.adapters import Adapter, LowRank, is_adapter, read_adapter
+from judge.model.weights.adapters import CONFIG, Adapter, LowRank, is_adapter, read_adapter
 from judge.model.weights.module_names import stored_names
 from judge.model.weights.number_types import decode_numbers, encode_numbers
 from judge.model.weights.shards import ITEM_BYTES, NO_WEIGHTS, StoredTensor
@@ -118,7 +118,9 @@ def _partners(base: Path, ours: Tensors, tuned: Path) -> dict[str, Partner]:
     theirs = shards.find_tensors(tuned, NO_WEIGHTS)
     missing, extra = sorted(ours.keys() - theirs.keys()), sorted(theirs.keys() - ours.keys())
     if missing or extra:
-        found = [(f"{len(names)} tensors {what}", names) for what, names in (("missing", missing), ("more", extra)) if names]
+        found = [
+            (f"{len(names)} tensors {what}", names) for what, names in (("missing", missing), ("more", extra)) if names
+        ]
         raise UserError(
             "is no tuned form of the base: " + "; ".join(f"{what}: {list_some(names)}" for what, names in found),
             file=tuned,
@@ -130,7 +132,9 @@ def _partners(base: Path, ours: Tensors, tuned: Path) -> dict[str, Partner]:
         if theirs[name].shape != tensor.shape
     ]
     if other:
-        raise UserError(f"tensors of other shapes: {list_some(other)}", file=tuned, fix="give the base it was tuned from")
+        raise UserError(
+            f"tensors of other shapes: {list_some(other)}", file=tuned, fix="give the base it was tuned from"
+        )
     whole = [name for name, one in ours.items() if (one.dtype in NO_WEIGHTS) != (theirs[name].dtype in NO_WEIGHTS)]
     if whole:
         raise UserError(f"whole numbers on one side only: {list_some(whole)}", file=tuned)
@@ -158,16 +162,16 @@ def _of_adapter(base: Path, ours: Tensors, adapter: Adapter) -> dict[str, Partne
 
 
 def _named_base(folder: Path) -> str:
-    from judge.model.judge_files import read_object
-
-    name = read_object(folder / "adapter_config.json").get("base_model_name_or_path")
+    name = read_object(folder / CONFIG).get("base_model_name_or_path")
     return f"it says it was made for {name}" if isinstance(name, str) and name else "give the base it was made for"
 
 
 def _require_room(ours: Tensors, folder: Path, out: Path) -> None:
     needed, free = sum(tensor.bytes for tensor in ours.values()), shutil.disk_usage(folder).free
     if needed > free:
-        raise UserError(f"needs {needed:,} bytes, and {free:,} are free", file=out, fix="make room, or give another --out")
+        raise UserError(
+            f"needs {needed:,} bytes, and {free:,} are free", file=out, fix="make room, or give another --out"
+        )
 
 
 def _copy_description(base: Path, folder: Path) -> None:
@@ -212,7 +216,8 @@ def _merged_pieces(
     """The merged tensor's bytes, some rows at a time. Raises UserError for numbers that are not finite."""
     file, tensor = ours
     other, partner = theirs
-    width = int(np.prod(tensor.shape[1:], dtype=np.int64)) if partner.gain is not None else 1
+    factors = None if partner.gain is None else partner.gain.read_factors()
+    width = 1 if factors is None else tensor.shape[1]
     for first, last in _pieces(tensor, width):
         base = decode_numbers(_bytes(file, tensor, first, last, width), tensor.dtype)
         if partner.tensor is not None and other is not None:
@@ -220,14 +225,13 @@ def _merged_pieces(
             tuned = decode_numbers(data, partner.tensor.dtype)
         else:
             tuned = base
-        if partner.gain is not None:
-            tuned = tuned + partner.gain.rows(first, last).ravel()
+        if factors is not None:
+            tuned = tuned + (factors[0][first:last] @ factors[1]).ravel()
         mixed = base.dtype.type(1 - weight) * base + base.dtype.type(weight) * tuned
         if not np.isfinite(mixed).all():
-            raise UserError(
-                f"{name} holds numbers that are not finite", file=partner.tensor.file if partner.tensor else tensor.file,
-                fix="see whether training diverged",
-            )  # fmt: skip
+            where = tensor.file if partner.tensor is None else partner.tensor.file
+            fix = "see whether training diverged"
+            raise UserError(f"{name} holds numbers that are not finite", file=where, fix=fix)
         yield encode_numbers(mixed, tensor.dtype)
 
 

@@ -215,7 +215,7 @@ Q = "base_model.model.model.language_model.layers.0.self_attn.q_proj"
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (config(peft_type="IA3"), 'field "peft_type": is \'IA3\', and only LORA is merged here'),
+        (config(peft_type="IA3"), "field \"peft_type\": is 'IA3', and only LORA is merged here"),
         (config(use_dora=True), 'field "use_dora": is not merged here'),
         (retensored(lambda old: {**old, f"{Q}.lora_magnitude_vector": torch.ones(2)}), "holds what is no plain LoRA"),
         (retensored(lambda old: {k: v for k, v in old.items() if k != f"{Q}.lora_B.weight"}), "what is no plain LoRA"),

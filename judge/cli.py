@@ -48,6 +48,7 @@ GROUPS = {
         "mmvu-data": "paired training data in the manner of MMVU-Train: construct, filter, mix",
         "mmvu-train": "tune a model on conversations about pictures",
         "merge": "some of a tuned model's weights into its base",
+        "mmvu-suite": "MMVU beside general benchmarks, and the paper's rows",
     },
     "publish": {
         "publish": "a run's numbers onto its model's page on the Hugging Face Hub",

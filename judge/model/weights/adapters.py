@@ -70,6 +70,7 @@ class Adapter:
 
     @property
     def names(self) -> set[str]:
+        """Of all tensors that it changes, as they are called in memory."""
         return {*self.changes, *self.replaced}
 
 

@@ -9,6 +9,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from judge.commands import options
 from judge.commands.train import INTERRUPTED
 from judge.finetune.checkpoints import find_checkpoints
 from judge.finetune.extra import needs_finetune
@@ -23,10 +24,10 @@ KEYS = ("base", "data", "out", "image_root")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("recipe", metavar="RECIPE", help="TOML file, or one that comes along: recipes/mmvu_stage2.toml")
-    add("--data", metavar="FILE", help="mixed.json or trl.jsonl of `mmjudge mmvu-data`")
+    options.add(parser, "--data", metavar="FILE", help="mixed.json or trl.jsonl of `mmjudge mmvu-data`")
     add("--base", metavar="MODEL", help="folder, or ORG/NAME[@REVISION], of an image-text-to-text model")
-    add("--out", metavar="DIR", help="folder for checkpoints, the tuned model or adapter, and training.json")
-    add("--image-root", metavar="DIR", help="folder that names of pictures are relative to (default: that of FILE)")
+    options.add(parser, "--out", help="folder for checkpoints, the tuned model or adapter, and training.json")
+    options.add(parser, "--image-root", help="folder that names of pictures are relative to (default: that of FILE)")
     add(
         "--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides",
         help="a key of the recipe with another value; may be repeated",
@@ -38,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     with needs_finetune("train"):
         from mmvu_tasks.train.tuning_recipe import read_tuning_recipe
 
-        given = {name: value for name in KEYS if (value := getattr(args, name)) is not None}
+        given = {name: str(value) for name in KEYS if (value := getattr(args, name)) is not None}
         recipe = read_tuning_recipe(args.recipe, args.overrides, given)
         try:
             from mmvu_tasks.train.tuning import tune_model

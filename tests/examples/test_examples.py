@@ -24,7 +24,7 @@ from mmvu_tasks.demo import demo_dir as mmvu_demo_dir
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
-TASKS = {"mmie", "mmvu", "mmie_score", "mmvu_robust", "mmie_demo", "mmvu_demo"}
+TASKS = {"mmie", "mmie_1k", "mmvu", "mmie_score", "mmvu_robust", "mmie_demo", "mmvu_demo"}
 TAGS = {"mmjudge", "mmjudge_demo", "mmjudge_all"}
 
 

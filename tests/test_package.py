@@ -10,10 +10,17 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import yaml
+
+from judge.core.benchmark import find, names
+from judge.core.version import __version__
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("judge", "mmie_tasks", "mmvu_tasks")
-HEAVY = ("torch", "torchvision", "transformers", "datasets", "lmms_eval", "vlmeval", "matplotlib", "scipy")
+HEAVY = (
+    *("torch", "torchvision", "transformers", "datasets", "lmms_eval", "vlmeval", "matplotlib", "scipy"),
+    *("ray", "diffusers", "trl", "peft", "imagehash"),
+)
 
 
 @pytest.mark.parametrize(
@@ -120,3 +127,11 @@ def test_the_wheels_tasks_are_what_lmms_eval_finds(installed):
     assert done.returncode == 0, done.stdout + done.stderr
     for name in ("mmie", "mmvu"):
         assert f"{name}       ours     {installed / f'{name}_tasks' / 'lmms_eval' / f'{name}.yaml'}" in done.stdout
+
+
+def test_the_citation_is_of_this_version():
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert (cited["cff-version"], cited["title"], cited["version"]) == ("1.2.0", "mmjudge", __version__)
+    papers = {identifier["value"] for paper in cited["references"] for identifier in paper["identifiers"]}
+    cites = {find(name).citation.rpartition("arXiv:")[2] for name in names()}
+    assert papers == {f"arXiv:{number}" for number in cites}

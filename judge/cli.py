@@ -94,8 +94,9 @@ def _nearest_choice(message: str) -> list[str]:
 
 def make_parser(argv: Sequence[str]) -> Parser:
     """The parser of all subcommands, with the options of the one that `argv` names: the others are not imported."""
+    width = max(len(name) for commands in GROUPS.values() for name in commands)
     groups = (
-        "\n".join([f"{title}:", *(f"  {name:<10} {line}" for name, line in commands.items())])
+        "\n".join([f"{title}:", *(f"  {name:<{width}} {line}" for name, line in commands.items())])
         for title, commands in GROUPS.items()
     )
     parser = Parser(

@@ -73,6 +73,6 @@ def decode_base64(text: str, most: int = MOST_PICTURE_BYTES) -> bytes:
         raise TooLarge(f"a picture of about {len(text) // 4 * 3:,} bytes; at most {most:,} are kept")
     packed = re.sub(r"\s+", "", text).rstrip("=").replace("-", "+").replace("_", "/")
     try:
-        return binascii.a2b_base64(packed + "=" * (-len(packed) % 4), strict_mode=False)
+        return binascii.a2b_base64(packed + "=" * (-len(packed) % 4))
     except (binascii.Error, ValueError):
         return b""

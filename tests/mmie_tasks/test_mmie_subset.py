@@ -221,7 +221,7 @@ def test_ranks_of_runs_in_a_subset():
 
 
 def test_the_tasks_of_both_harnesses_ask_the_subset(data, whole, monkeypatch):
-    pytest.importorskip("vlmeval", reason="the vlmeval extra is not installed")
+    pytest.importorskip("vlmeval.dataset", reason="the vlmeval extra is not installed")
     from mmie_tasks.lmms_eval import task
     from mmie_tasks.vlmeval_dataset import MMIE
 

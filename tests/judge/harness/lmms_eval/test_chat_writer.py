@@ -10,7 +10,7 @@ from judge.systems import Failed
 from judge.systems.plugged import LmmsEvalSettings
 from judge.systems.transformers_writer import TransformersSettings
 
-pytest.importorskip("lmms_eval")
+pytest.importorskip("lmms_eval.tasks")
 torch = pytest.importorskip("torch")
 
 

@@ -60,7 +60,7 @@ def asked_and_scored(name: str = "mine") -> list[str]:
 
 
 def test_lmms_eval(system):
-    pytest.importorskip("lmms_eval", reason="lmms-eval is not installed")
+    pytest.importorskip("lmms_eval.tasks", reason="lmms-eval is not installed")
     given = ("--model", "mmjudge_system", "--model_args", "config=mine.toml,out=out", "--output_path", "results")
     done = ran("-m", "lmms_eval", *given, "--tasks", "mmie_demo")
     results = Path("results/mmjudge/mmjudge_system/mmie_demo")
@@ -80,7 +80,7 @@ def test_lmms_eval(system):
 
 
 def test_a_writer_and_a_painter_in_lmms_eval(system):
-    pytest.importorskip("lmms_eval", reason="lmms-eval is not installed")
+    pytest.importorskip("lmms_eval.tasks", reason="lmms-eval is not installed")
     pytest.importorskip("diffusers", reason="diffusers is not installed")
     painter = tiny_painter.build(system / "painter")
 
@@ -106,7 +106,7 @@ def test_a_writer_and_a_painter_in_lmms_eval(system):
 
 
 def test_a_system_that_cannot_be_asked_ends_lmms_eval(system):
-    pytest.importorskip("lmms_eval", reason="lmms-eval is not installed")
+    pytest.importorskip("lmms_eval.tasks", reason="lmms-eval is not installed")
     done = ran(
         "-m", "lmms_eval", "--model", "mmjudge_system", "--model_args", "config=none.toml", "--tasks", "mmie_demo"
     )
@@ -115,7 +115,7 @@ def test_a_system_that_cannot_be_asked_ends_lmms_eval(system):
 
 
 def test_vlmevalkit(system):
-    pytest.importorskip("vlmeval", reason="VLMEvalKit is not installed")
+    pytest.importorskip("vlmeval.dataset", reason="VLMEvalKit is not installed")
     config = {"model": {"mine": {"class": "MMJudgeSystem", "config": "mine.toml", "out": "out"}},
               "data": {"MMIE_demo": {"class": "MMIE", "dataset": "MMIE_demo"}}}  # fmt: skip
     Path("vlmeval.json").write_text(json.dumps(config))

@@ -171,13 +171,13 @@ def test_a_name_relative_to_the_working_directory_is_taken_where_it_leads_into_t
         ((Part("clip.mov", None),), True),
         ((Part("Step 1", "clip.mp4"),), True),
         ((Part("made/frames", None),), True),  # below the root
-        ((Part("./root/made/frames/", None),), True),  # as the model names it, from the working directory
+        ((Part("./mine/made/frames/", None),), True),  # as the model names it, from the working directory
         ((Part("ROOT/made/frames", None),), True),
         ((Part("ffmpeg -i in.mov out.mp4", None),), False),
         ((Part("made", None),), False),  # a word
         ((Part("and/or", None),), False),
         ((Part("/usr/bin", None),), False),
-        ((Part("../root/made", None),), False),
+        ((Part("../mine/made", None),), False),
         ((Part("a/\0", None),), False),
         ((Part("See made/frames", None),), False),
         ((Part("clip.mp4", None), Part("Step 2", None)), False),
@@ -185,7 +185,7 @@ def test_a_name_relative_to_the_working_directory_is_taken_where_it_leads_into_t
 )
 def test_a_video_or_a_folder_is_no_answer(tmp_path, monkeypatch, answer, failed):
     monkeypatch.chdir(tmp_path)
-    root = tmp_path / "root"
+    root = tmp_path / "mine"
     (root / "made" / "frames").mkdir(parents=True)
     answer = tuple(Part(part.text and part.text.replace("ROOT", str(root)), part.image) for part in answer)
     record = Record("SA-1", "SA", "Literature", (Part("Q", None),), ())

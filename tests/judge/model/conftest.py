@@ -101,3 +101,16 @@ def second_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def second(second_folder: Path) -> Judge:
     return load(second_folder)
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four pictures of noise and a broken one."""
+    from PIL import Image
+
+    folder = tmp_path_factory.mktemp("pictures")
+    shapes = {"wide.png": (200, 60), "tall.png": (40, 120), "square.png": (50, 50), "dot.png": (1, 1)}
+    for seed, (name, size) in enumerate(shapes.items()):
+        Image.effect_noise(size, 80 + seed).convert("RGB").save(folder / name)
+    (folder / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nnothing more")
+    return folder

@@ -10,49 +10,26 @@ import threading
 import time
 from collections.abc import Callable
 from operator import itemgetter
-from pathlib import Path
 
 import pytest
-from toy import RUBRIC, HashJudge, Toy
+from toy import RUBRIC, HashJudge
+from toy_runs import SOURCE, TEXTS, TOY, answers, scored
 
-from judge import __version__
-from judge.core.benchmark import Answer, Source
 from judge.core.request import Picture, Request, Text
-from judge.core.rubric import Rubric
-from judge.core.signature import Signature
 from judge.core.verdict import Verdict
 from judge.engines import Completion
-from judge.engines.replay import Replay
 from judge.errors import UserError
 from judge.scoring import grader as grader_module
 from judge.scoring.background_keys import BackgroundKeys, request_keys
 from judge.scoring.grader import Grader
 from judge.scoring.journal import Journal
 from judge.scoring.keys import request_key
-from judge.scoring.pipeline import default_judge, default_rubric, judge_answers, judge_requests, make_signature
-
-TOY = Toy()
-SOURCE = Source("toy/toy", "abc", "v1")
-
-
-def answers(texts, root=Path()):
-    return [Answer(f"q{n}", None, text, root) for n, text in enumerate(texts)]
-
-
-def scored(path, given, engine, *, rubric=RUBRIC, profile="strict", **options):
-    signature = make_signature(TOY, SOURCE, profile, rubric if engine.reads else None, engine.identity)
-    grader = Grader(engine, rubric, profile, signature)
-    with Journal(path) as journal:
-        assessed = TOY.assess(given, None, profile, bare=grader.needs_no_questions)
-        return judge_answers(assessed, grader, journal, progress=False, **options)
+from judge.scoring.pipeline import judge_answers, judge_requests, make_signature
 
 
 @pytest.fixture
 def path(tmp_path):
     return tmp_path / "verdicts.jsonl"
-
-
-TEXTS = [f"answer {n}" for n in range(23)]
 
 
 @pytest.mark.parametrize("batch", [1, 2, 7, 23, 64])
@@ -396,145 +373,6 @@ def test_files_of_the_same_bytes_share_one_verdict(path, tmp_path):
     engine = HashJudge()
     assert scored(path, given, engine) == first
     assert engine.asked == []
-
-
-# Signature ---------------------------------------------------------------------------------------------------------
-
-
-def test_the_signature_names_everything_in_order():
-    identity = {"judge": "a/b@c|d", "weights": "12ab", "dtype": "float32"}
-    signature = make_signature(TOY, SOURCE, "strict", RUBRIC, identity)
-    assert str(signature) == (
-        f"benchmark:toy|edition:v1|data:toy/toy@abc|profile:strict|rubric:toy@{RUBRIC.sha256[:8]}"
-        f"|judge:a/b@c_d|weights:12ab|dtype:float32|parse:1|failures:1|responses:1|asked:unknown|version:{__version__}"
-    )
-
-
-IDENTITY = {
-    "judge": "a/b@c0ffee",
-    "weights": "12ab",
-    "tiles": "12x448",
-    "decoding": "greedy-1024",
-    "dtype": "float32",
-    "rope": "reference",
-    "engine": "transformers",
-}
-
-
-@pytest.mark.parametrize(
-    ("part", "change"),
-    [
-        ("benchmark", {"benchmark": dataclasses.replace(TOY, name="other")}),
-        ("edition", {"source": dataclasses.replace(SOURCE, edition="CVPR")}),
-        ("data", {"source": dataclasses.replace(SOURCE, revision="abd")}),
-        ("profile", {"profile": "reference"}),
-        ("rubric", {"rubric": Rubric("toy", {"T": RUBRIC.templates["T"] + " "})}),
-        *((name, {"identity": {**IDENTITY, name: f"{value}!"}}) for name, value in IDENTITY.items()),
-        ("parse", {"judge.core.score_text.VERSION": "2"}),
-        ("responses", {"toy.Toy.signature_parts": lambda self, profile: {"responses": "2"}}),
-        ("failures", {"judge.core.failure.VERSION": "2"}),
-        ("version", {"judge.scoring.pipeline.__version__": "9.9"}),
-    ],
-)
-def test_every_part_of_a_measurement_changes_the_line_and_is_named(monkeypatch, part, change):
-    given = {"benchmark": TOY, "source": SOURCE, "profile": "strict", "rubric": RUBRIC, "identity": IDENTITY}
-    before = make_signature(**given)
-    for name, value in change.items():
-        if "." in name:
-            monkeypatch.setattr(name, value)
-    after = make_signature(**{**given, **{name: value for name, value in change.items() if name in given}})
-    assert str(before) != str(after)
-    assert before.digest != after.digest
-    assert list(before.differences(Signature.parse(str(after)))) == [part]  # what `mmjudge compare` says
-    assert part in before.parts
-
-
-def test_a_rule_has_no_judge_in_its_signature():
-    signature = make_signature(dataclasses.replace(TOY, judged=False), SOURCE, "strict", RUBRIC, {"judge": "a"})
-    assert (
-        str(signature)
-        == f"benchmark:toy|edition:v1|data:toy/toy@abc|failures:1|responses:1|asked:unknown|version:{__version__}"
-    )
-
-
-def test_a_replay_has_neither_data_nor_rubric(tmp_path):
-    file = tmp_path / "f.jsonl"
-    file.write_text('{"id": "q0", "feedback": "### Score\\n4"}\n')
-    signature = make_signature(TOY, None, "strict", None, Replay(file).identity)
-    # f9c31dfd: printf '{"id": "q0", "feedback": "### Score\\\\n4"}\\n' | sha256sum
-    expected = "benchmark:toy|profile:strict|judge:replay|feedback:f9c31dfd|parse:1|failures:1|responses:1"
-    assert str(signature) == f"{expected}|asked:unknown|version:{__version__}"
-    file.write_text('{"id": "q0", "feedback": "### Score\\n5"}\n')
-    other = make_signature(TOY, None, "strict", None, Replay(file).identity)
-    assert other.digest != signature.digest  # other feedback is another key …
-    assert other.differences(signature) == {}  # … but not another way to measure
-
-
-def test_default_judge_and_its_rubric(tmp_path, monkeypatch):
-    monkeypatch.delenv("MMJUDGE_JUDGE", raising=False)
-    assert default_judge() == "MMIE/MMIE-Score"
-    monkeypatch.setenv("MMJUDGE_JUDGE", str(tmp_path))
-    assert default_judge() == str(tmp_path)
-    assert default_rubric("MMIE/MMIE-Score") == default_rubric(str(tmp_path)) == "official"
-    (tmp_path / "mmjudge.json").write_text('{"rubric": "mmjudge"}')
-    assert default_rubric(str(tmp_path)) == "mmjudge"
-    for text in ("{}", "[" * 100_000, '{"rubric": ["mmjudge"]}', '{"rubric": "a", "rubric": "b"}', "[]", "\xff"):
-        (tmp_path / "mmjudge.json").write_text(text, encoding="latin-1")
-        with pytest.raises(UserError, match=r"mmjudge\.json"):
-            default_rubric(str(tmp_path))
-
-
-# Replay ------------------------------------------------------------------------------------------------------------
-
-
-def test_replay_answers_by_id_without_data(path, tmp_path):
-    file = tmp_path / "feedback.jsonl"
-    rows = [
-        {"id": "q0", "feedback": "### Feedback\nGood.\n### Score\n4"},
-        {"id": "q1", "feedback": "no score here"},
-        {"id": "q3", "feedback": None},
-        {"id": "q9", "feedback": "### Score\n1"},  # an id that nobody asks for
-    ]
-    file.write_text("\ufeff" + "\r\n".join(map(json.dumps, rows)) + "\n\n")
-    verdicts = scored(path, answers(["same", "same", "same", "same"]), Replay(file), rubric=None)
-    assert [(v.score, v.unscored) for v in verdicts] == [
-        (4, None),
-        (None, "no_score_line"),
-        (None, "no_feedback"),
-        (None, "no_feedback"),
-    ]
-
-
-def test_a_run_can_be_replayed_from_its_verdicts(tmp_path):
-    given = answers([*TEXTS, None])
-    first = scored(tmp_path / "a.jsonl", given, HashJudge())
-    replayed = scored(tmp_path / "b.jsonl", given, Replay(tmp_path / "a.jsonl"), rubric=None)
-    assert [(v.id, v.score, v.unscored, v.feedback) for v in replayed] == [
-        (v.id, v.score, v.unscored, v.feedback) for v in first
-    ]
-
-
-@pytest.mark.parametrize(
-    ("line", "message"),
-    [
-        ("{", "line 1: "),
-        ("[]", "line 1: "),
-        ('{"feedback": "x"}', 'record line 1: field "id"'),
-        ('{"id": 4, "feedback": "x"}', "line 1"),
-        ('{"id": "q0"}', r'record q0 \(line 1\): field "feedback"'),
-        ('{"id": "q0", "feedback": 4}', r'record q0 \(line 1\): field "feedback"'),
-        ("[" * 100_000, "line 1"),
-    ],
-)
-def test_a_broken_replay_file_is_named(tmp_path, line, message):
-    (tmp_path / "f.jsonl").write_text(line + "\n")
-    with pytest.raises(UserError, match=message):
-        Replay(tmp_path / "f.jsonl")
-
-
-def test_a_missing_replay_file_is_named(tmp_path):
-    with pytest.raises(UserError, match=r"none\.jsonl: cannot be read"):
-        Replay(tmp_path / "none.jsonl")
 
 
 def test_no_judge_for_answers_that_need_one(path):

@@ -66,16 +66,46 @@ _STATED = re.compile(
 )
 _WHOLE = r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|\.\d+"
 _POWER = r"(?:\s?[×x*·]\s?10\s?\^?\s?\{?([-+]?\d{1,3})\}?|[eE]([-+]?\d{1,3}))?"
-_NUMBER = re.compile(rf"(?<![\w.,^/])([-+]?)[$€£¥]?({_WHOLE}){_POWER}(?:\s?/\s?(\d+(?:\.\d+)?)(?![\d/]))?(?!\d)")
-_ONLY_A_NUMBER = re.compile(rf"{_NUMBER.pattern}\s*(?:%|°|[^\W\d_]|[/²³^·$€£ ()\-\d](?=[^\d]|\Z)){{0,20}}")
+_GOES_ON = r"[.,]?\d|[eE][-+]?\d|\s?(?:[√π]|\^\s?\{?[-+]?\d)"  # 1,2,3 and 5.5.5 and 2√3 and 5^2: no number of its own
+_NUMBER = re.compile(
+    rf"(?<![\w.,^/√])([-+]?)[$€£¥]?({_WHOLE}){_POWER}(?:\s?/\s?(\d+(?:\.\d+)?)(?![\d/]))?(?!{_GOES_ON})"
+)
+_ONLY_A_NUMBER = re.compile(rf"{_NUMBER.pattern}\s*(?:%|°|m\^?[23](?!\w)|[^\W\d_](?!\d)|[/·$€£ ()\-](?!\d)){{0,20}}")
+_TEX = (  # what LaTeX says of a number and would be lost with its backslashes
+    (re.compile(r"\s?\^\s?\{?\s?\\circ\s?\}?"), "°"),
+    (re.compile(r"\{,\}"), ","),
+    (re.compile(r"\\pi(?![a-zA-Z])"), "π"),
+    (re.compile(r"\\sqrt\s?\{([^{}]{0,40})\}"), r"√\1"),
+    (re.compile(r"\\[dtc]?frac\s?\{([^{}]{0,40})\}\s?\{([^{}]{0,40})\}"), r"\1/\2"),
+    (re.compile(r"\\[dtc]?frac\s?(\d)\s?(\d)"), r"\1/\2"),
+)
 _COUNTED = {
     word: float(number)
     for number, word in enumerate(
         ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
     )
 }
+_LARGER = re.compile(
+    r"\b(?:(?:twen|thir|for|fif|six|seven|eigh|nine)ty|hundreds?|thousands?|millions?|billions?|dozens?)\b",
+    re.IGNORECASE,
+)
+_NOBODY = re.compile(
+    r"\b(?:no|any|some|every|each|which|that|this|the|other|another) one\b"
+    r"|\bone (?:of|can\w*|could|would|should|may|might|must)\b",
+    re.IGNORECASE,
+)
+"""Where "one" counts nothing."""
 _BRACKETED = re.compile(r"[(\[{]([^()\[\]{}\n]{1,200})[)\]}]")
-_DENIED = re.compile(r"\b(?:not|no|never|neither|nor|than|without|isn't|aren't|wasn't|cannot|can't)\b(?: \w+){0,2} ?\Z")
+_DENIED = re.compile(
+    r"\b(?:not|no|never|neither|nor|than|without|isn't|aren't|wasn't|cannot|can't)\b"
+    r"(?: (?!but\b)\w+){0,2} ?\Z",
+    re.IGNORECASE,
+)
+_ARTICLES = re.compile(
+    # "a" and "A" may be a name: group A, (a, b), A and B
+    r"\b(?:[Tt]he|THE|[Aa]n|AN)\b|\ba(?=\s+\w\w)"
+    r"|(?:\A|(?<=[.!?:\n]))\s*A(?=\s+(?!(?:and|or|is|to|then|but|has|was|plus|minus)\b)[a-z]{2})"
+)
 
 
 def check_exact(record: Record, said: str) -> Exact:
@@ -84,7 +114,8 @@ def check_exact(record: Record, said: str) -> Exact:
     if record.category != "MSR" or any(part.image for part in record.answer):
         return NO_RULE
     options = read_options("\n".join(part.text for part in record.question if part.text))
-    rule, expected = _rule_of(_tidied(reference), options)
+    said = _with_plain_numbers(said)
+    rule, expected = _rule_of(_tidied(_with_plain_numbers(reference)), options)
     if rule is None:
         return NO_RULE
     if rule == "letter":
@@ -106,17 +137,25 @@ def read_options(question: str) -> list[str]:
     """The texts of the options A, B, … of a question, [] where it lists none: "A. …" a line, or "(A) … (B) …"."""
     for pattern in (_AS_LINES, _IN_BRACKETS):
         found = list(pattern.finditer(question))
-        starts = [number for number, match in enumerate(found) if match[1] == "A"]
-        for start in reversed(starts):  # what stands last is the list; before it a text may mention letters
-            run = [found[start]]
-            for match in found[start + 1 :]:
-                if match[1] == LETTERS[min(len(run), len(LETTERS) - 1)] and len(run) < len(LETTERS):
-                    run.append(match)
-            if len(run) > 1:
-                ends = [match.start() for match in run[1:]] + [len(question)]
-                texts = [question[match.end() : end].strip(" \t\n,;") for match, end in zip(run, ends, strict=True)]
-                return [*texts[:-1], texts[-1].split("\n")[0].strip()]
+        letters = "".join(match[1] for match in found)
+        start = letters.rfind("A", 0, max(letters.rfind("B"), 0))
+        if start < 0:
+            continue
+        run = [found[start]]  # what stands last is the list; before it a text may mention letters
+        for match in found[start + 1 :]:
+            if len(run) < len(LETTERS) and match[1] == LETTERS[len(run)]:
+                run.append(match)
+        ends = [match.start() for match in run[1:]] + [len(question)]
+        texts = [question[match.end() : end].strip(" \t\n,;") for match, end in zip(run, ends, strict=True)]
+        return [*texts[:-1], texts[-1].split("\n")[0].strip()]
     return []
+
+
+def _with_plain_numbers(text: str) -> str:
+    r"""\frac{1}{2} as 1/2, 90^\circ as 90°: what says more than the digits in it."""
+    for pattern, plain in _TEX:
+        text = pattern.sub(plain, text)
+    return text
 
 
 def _tidied(reference: str) -> str:
@@ -184,19 +223,26 @@ def _number_alone(text: str) -> float | None:
 
 
 def _numbers(text: str) -> list[tuple[float, str]]:
-    """(value, as written) of every number in a text, words for small ones where there are no digits."""
-    found = [(value, match[0].strip()) for match in _NUMBER.finditer(text) if (value := _value(match)) is not None]
-    return found or [(_COUNTED[word], word) for word in re.findall(r"[a-z]+", text.lower()) if word in _COUNTED]
+    """(value, as written) of the numbers that a text does not deny, small ones in words where none is in digits."""
+    digits = list(_NUMBER.finditer(text))
+    found = [
+        (value, match[0].strip())
+        for match in digits
+        if (value := _value(match)) is not None and not _DENIED.search(text[max(match.start() - 60, 0) : match.start()])
+    ]
+    if digits or _LARGER.search(text):
+        return found
+    return [(_COUNTED[word], word) for word in re.findall(r"[a-z]+", _NOBODY.sub("", text).lower()) if word in _COUNTED]
 
 
 def _same_number(value: float, expected: str) -> bool:
-    """MathVista's comparison; a fraction is met by itself and by its decimals, two or more."""
+    """MathVista's comparison; a fraction is met by itself and by its decimals, two or more of them not zero."""
     match = _NUMBER.search(expected)
     wanted = None if match is None else _value(match)
     if match is None or wanted is None:
         return False
     if match[5]:
-        return math.isclose(value, wanted, abs_tol=0.005)
+        return math.isclose(value, wanted, abs_tol=0.005) and bool(value) == bool(wanted)
     decimals = len(match[2].partition(".")[2])
     if not decimals and not (match[3] or match[4]):
         return math.trunc(value) == wanted
@@ -246,6 +292,6 @@ _COMPARED = {"number": _compare_number, "tuple": _compare_tuple, "text": _compar
 
 def _normal(text: str) -> str:
     """Without case, markup, articles, quotes and punctuation; signs and points of numbers stay."""
-    low = unicodedata.normalize("NFKC", text).casefold().replace("−", "-").replace("’", "'")
-    low = re.sub(r"(?<!\w)-(?!\d)|(?<=\w)-(?=\D)|[^\w\s.%°+/'-]|\.(?!\d)|'(?!\w)|(?<!\w)'", " ", low)
-    return " ".join(word for word in low.split() if word not in ("a", "an", "the"))
+    low = _ARTICLES.sub(" ", unicodedata.normalize("NFKC", text)).casefold().replace("−", "-").replace("’", "'")
+    low = re.sub(r"(?<!\w)-(?!\d)|(?<=\w)-(?=\D)|[^\w\s.%°√+/'-]|\.(?!\d)|'(?!\w)|(?<!\w)'", " ", low)
+    return " ".join(low.split())

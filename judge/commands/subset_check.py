@@ -75,6 +75,11 @@ def _refuse(each: Run) -> None:
         raise UserError("has no scores on a scale: only judged benchmarks are checked", file=each.folder)
     if given := [name for name in ("part", "subset") if name in each.signature.parts]:
         raise UserError(f"is itself a {given[0]} of the questions", file=each.folder, fix="give a run of all questions")
+    if "data" not in each.signature.parts:
+        raise UserError(
+            "was scored without the questions: how many there are, and in which fields, it does not say",
+            file=each.folder, fix="mmjudge score … --data FOLDER, into another --out",
+        )  # fmt: skip
 
 
 def _row(verdict: Verdict) -> Row:

@@ -200,6 +200,14 @@ def test_subset_check_by_hand(runs, whole, tmp_path, capfd):
     assert "is itself a subset of the questions" in capfd.readouterr().err
 
 
+def test_a_run_that_does_not_know_the_questions_is_not_checked(files, tmp_path, capfd):
+    """Its answers may be some of all, and its strata have no fields: another subset than 1k would stand for it."""
+    words = ("--benchmark", "mmie", "--judge", f"replay:{files[1]}", "--out", tmp_path / "bare")
+    assert mmjudge("score", files[0], *words) == 0
+    assert mmjudge("subset-check", tmp_path / "bare", "--draws", "2") == 2
+    assert "was scored without the questions" in capfd.readouterr().err
+
+
 def test_ranks_of_runs_in_a_subset():
     rows = [(f"q{n}", ("T", str(n % 3))) for n in range(600)]
     runs = {

@@ -15,6 +15,7 @@ import argparse
 import shlex
 import sys
 import textwrap
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ from judge.results.run_info import versions
 from judge.validity.baselines import ClipScore
 from judge.validity.pairing import read_verdicts_with_signature, split_model
 from judge.validity.preference_report import Said, report_preferences
-from judge.validity.preferences import ScoredAnswers, match_verdicts
+from judge.validity.preferences import ScoredAnswers, compare_scores, match_verdicts
 from judge.validity.resampling import Resampling
 
 FILE = "preferences.json"
@@ -127,17 +128,35 @@ def _judges(words: list[str], given: Pairs, *, partial: bool) -> tuple[dict[str,
         before = signatures.setdefault(name, own)
         if name in pairwise or (before is not None and own is not None and before.differences(own)):
             raise UserError(f"a second judge called {name!r}", file=path, fix="give it another name: NAME=VERDICTS")
-        verdicts.setdefault(name, []).extend(some)
+        before_these = {verdict.id for verdict in verdicts.setdefault(name, [])}
+        if twice := [verdict.id for verdict in some if verdict.id in before_these]:
+            raise UserError(
+                f"{len(twice)} answers have another verdict by {name!r} already: {_some(twice)}",
+                file=path,
+                fix="give a second judge another name: NAME=VERDICTS",
+            )
+        verdicts[name].extend(some)
     scored = {name: match_verdicts(given.pairs, some, signatures[name]) for name, some in verdicts.items()}
     for name, judge in scored.items():
-        judged = len(judge.scores) + len(judge.unscored)
-        if judge.missing and (not partial or not judged):
-            raise UserError(
-                f"{name}: {len(judge.missing)} of {judged + len(judge.missing)} answers of the pairs have no verdict: "
-                f"{_some(judge.missing)}",
-                fix="judge all that --write-answers writes, or add --partial to leave their pairs out",
-            )
+        _refuse_undecided(name, judge, given, partial=partial)
     return scored, pairwise
+
+
+def _refuse_undecided(name: str, judge: ScoredAnswers, given: Pairs, *, partial: bool) -> None:
+    """Raise UserError where answers have no verdict, `partial` aside, and where no pair has two scores."""
+    judged = len(judge.scores) + len(judge.unscored)
+    if judge.missing and (not partial or not judged):
+        raise UserError(
+            f"{name}: {len(judge.missing)} of {judged + len(judge.missing)} answers of the pairs have no verdict: "
+            f"{_some(judge.missing)}",
+            fix="judge all that --write-answers writes, or add --partial to leave their pairs out",
+        )
+    if all(one is None for one in compare_scores(given.pairs, judge.scores)):
+        reasons = ", ".join(f"{count} {reason}" for reason, count in Counter(judge.unscored.values()).items())
+        raise UserError(
+            f"{name}: no pair has two answers with a score{f'; without one: {reasons}' if reasons else ''}",
+            fix="mmjudge score … --retry-unscored judges those answers again",
+        )
 
 
 def _judgements(path: Path, given: Pairs, *, partial: bool) -> Said:

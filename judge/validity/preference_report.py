@@ -192,6 +192,11 @@ def state_findings(content: Mapping[str, Any]) -> list[str]:
                     sentences.append(f"{name} is WORSE than {other!r} ({baseline['about']}): {shift}.")
     for name, judge in content["pairwise"].items():
         sentences += _against_coin(name, judge["accuracy"])
+        if judge["missing"]:
+            asked = judge["judgements"] + judge["missing"]
+            sentences.append(
+                f"{name}: {judge['missing']} of {asked} judgements are missing or unreadable, and left out."
+            )
         shown = judge["first_shown"]
         if shown["value"] is not None and not shown["ci_low"] <= COIN <= shown["ci_high"]:
             side = "first" if shown["value"] > COIN else "second"

@@ -279,11 +279,12 @@ def judge_both_orders(
     pairs: Sequence[PreferencePair], judgements: Mapping[tuple[str, Order], Literal["A", "B", "tie"]]
 ) -> dict[str, Any]:
     """A judge that saw both answers at once, in one order or in both: {"accuracy", "forward", "reverse", "consistency",
-    "first_shown", "judgements"}, estimates in percent.
+    "first_shown", "judgements", "missing"}, estimates in percent.
 
     accuracy: right judgements of all in either order, as in MMRB2's compute_accuracy.py; a tie, which is wrong there,
     counts half. consistency: pairs judged in both orders with the same choice. first_shown: of the judgements that
-    chose, those that chose what was shown first. judgements: whether a pair has them is for the caller to ask.
+    chose, those that chose what was shown first. judgements, missing: how many there are, and how many pairs have none
+    in an order that others have; they are left out.
     """
     right: dict[Order, list[float | None]] = {}
     orders: tuple[Order, Order] = ("forward", "reverse")
@@ -306,6 +307,7 @@ def judge_both_orders(
                 first.setdefault(pair.question, []).append(float(choice == shown))
     return {
         "judgements": sum(map(len, clusters.values())),
+        "missing": sum(outcome is None for order in {order for _, order in judgements} for outcome in right[order]),
         "accuracy": share_right(list(clusters.values())),
         **{order: accuracy(pairs, right[order]) for order in orders},
         "consistency": share_right(list(consistent.values())),

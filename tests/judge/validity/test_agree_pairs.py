@@ -108,6 +108,9 @@ def test_the_same_files_give_the_same_bytes(judged, tmp_path):
         (["mine=OUT", "mine=OTHER"], "a second judge called 'mine'"),
         (["FEW"], "2 of 8 answers of the pairs have no verdict"),
         (["NONE", "--partial"], "8 of 8 answers of the pairs have no verdict"),
+        (["mine=OUT", "mine=FEW"], "6 answers have another verdict by 'mine' already: "),
+        (["UNSCORED"], "unscored: no pair has two answers with a score; without one: 8 no_score_line"),
+        (["ONE", "--partial"], "one: no pair has two answers with a score"),
         (["UNKNOWN"], "1 pairs are not among the pairs: p9"),
         (["SOME"], "3 pairs have no judgement: p2, p3, p4"),
     ],
@@ -122,14 +125,27 @@ def test_what_is_refused(judged, tmp_path, capfd, words, problem):
     for file in ("results.json", "verdicts.jsonl"):
         text = (results / file).read_text()
         (other / file).write_text(text.replace("|parse:1|", "|parse:0|"))
+    unscored = [{**row, "score": None, "unscored": "no_score_line", "text": "", "score_probs": None} for row in rows]
     unknown = lines(tmp_path / "unknown.jsonl", [{"id": f"p{n}", "judgement": "A"} for n in (1, 2, 3, 4, 9)])
     some = lines(tmp_path / "some.jsonl", [{"id": "p1", "judgement": "A"}])
     names = {
         "OUT": results, "mine=OUT": f"mine={results}", "mine=OTHER": f"mine={other}", "x=OUT": f"x={results}",
-        "DIR": tmp_path / "dir", "FEW": few, "NONE": none, "UNKNOWN": unknown, "SOME": some,
+        "DIR": tmp_path / "dir", "FEW": few, "NONE": none, "UNKNOWN": unknown, "mine=FEW": f"mine={few}",
+        "UNSCORED": f"unscored={lines(tmp_path / 'unscored.jsonl', unscored)}",
+        "ONE": f"one={lines(tmp_path / 'one.jsonl', rows[:1])}", "SOME": some,
     }  # fmt: skip
     assert mmjudge("agree", "--pairs", pairs, *(names.get(word, word) for word in words)) == 2
     assert problem in capfd.readouterr().err
+
+
+def test_judgements_that_are_missing_are_said(judged, tmp_path, capfd):
+    pairs, _ = judged
+    said = {f"p{n}": {order: [{"judgement": "A"}] for order in ("forward", "reverse")} for n in range(1, 5)}
+    said["p1"]["forward"] = [{"judgement": None}]  # what MMRB2's scripts write where they could not read the judge
+    del said["p2"]["reverse"]
+    (tmp_path / "both.json").write_text(json.dumps(said))
+    assert mmjudge("agree", "--pairs", pairs, tmp_path / "both.json", "--resamples", 200) == 0
+    assert "both: 2 of 8 judgements are missing or unreadable, and left out." in capfd.readouterr().out
 
 
 def test_partial_leaves_pairs_out(judged, tmp_path, capfd):

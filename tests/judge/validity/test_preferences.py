@@ -174,6 +174,8 @@ def test_both_orders_by_hand():
     # of five choices p1 forward, p2 forward and p2 reverse are of what was shown first
     assert (found["first_shown"].value, found["first_shown"].n) == (60.0, 5)
     assert judge_both_orders(rows, {})["accuracy"].n == 0
+    assert found["missing"] == 1  # p4 in reverse
+    assert judge_both_orders(rows, {})["missing"] == 0
 
 
 class Clip:

@@ -161,15 +161,15 @@ class _Sieve:
 
     def _why(self, pair: Pair, before: Sequence[Pair], name: str) -> _Why | None:
         signed = [(sign, turn) for sign, turn in (("POS", pair.positive), ("NEG", pair.negative)) if turn]
+        for _, turn in signed:  # before refusals, of which the authors' way leaves the partner
+            if self._tests is not None and (found := self._tests.leak_of_question(turn.question)):
+                return _Why("leak", found)
         for sign, turn in signed:
             phrases = AUTHORS if self._rules.authors else REFUSALS
             if found := refusal(turn.answer, phrases, any_case=not self._rules.authors):
                 alone = sign if self._rules.authors and len(signed) == 2 else None
                 both = alone and refusal(signed[1][1].answer, phrases, any_case=False) and sign == "POS"
                 return _Why("refusal", f'the answer says "{found}"', None if both else alone)
-        for _, turn in signed:
-            if self._tests is not None and (found := self._tests.leak_of_question(turn.question)):
-                return _Why("leak", found)
         if self._rules.authors:
             return None
         for earlier in before:

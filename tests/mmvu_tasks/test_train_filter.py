@@ -223,6 +223,24 @@ def test_pictures_and_questions_of_the_test_set_are_not_written(tmp_path, run):
         assert "same" not in (tmp_path / "out" / name).read_text()
 
 
+@pytest.mark.parametrize("more", [[], ["--authors"]])
+def test_a_question_of_the_test_set_does_not_stay_as_the_partner_of_a_refusal(tmp_path, run, more):
+    pytest.importorskip("imagehash")
+    stem = parse_question(read_records(demo_dir() / "MMR-benchmark.json")[0].question)[0]
+    mine = record("asked")
+    refused = Turn(mine.positives[0].question, "Sorry, I cannot tell.")
+    leaking = PairedRecord("asked", "asked.png", (refused, mine.positives[1]),
+                           (Turn(stem, "It is red.", OPTIONS), mine.negatives[1]))  # fmt: skip
+    source = write(tmp_path / "made", leaking)
+    code, _, err = run(source, "--data", demo_dir(), *more)
+    assert code == 0, err
+    assert [(row["number"], row["reason"], row["sign"]) for row in rows(tmp_path / "out" / "dropped.jsonl")] == [
+        (0, "leak", None)
+    ]
+    (kept,) = read_pairs(tmp_path / "out" / "pairs.jsonl")
+    assert kept.negatives == mine.negatives[1:]
+
+
 def test_without_the_test_set_nothing_is_written_unless_that_is_wanted(tmp_path, run):
     source = write(tmp_path / "made", record("a"))
     code, _, err = run(source, "--data", tmp_path / "nothing")

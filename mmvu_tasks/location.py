@@ -63,7 +63,7 @@ def find_image(root: Path, record: Record) -> Path:
         path = below(root, record.image)
         read_image_size(path)
     except ImageRefused as refused:
-        raise _refused(refused, root, record) from None
+        raise broken_image(refused, root, record) from None
     return path
 
 
@@ -72,7 +72,7 @@ def open_image(root: Path, record: Record) -> Image.Image:
     try:
         return decode_image(below(root, record.image))
     except ImageRefused as refused:
-        raise _refused(refused, root, record) from None
+        raise broken_image(refused, root, record) from None
 
 
 def _images(located: Located, found: Sequence[Record]) -> Path:
@@ -104,7 +104,8 @@ def _holds(folder: Path, name: str) -> bool:
     return True
 
 
-def _refused(refused: ImageRefused, root: Path, record: Record) -> UserError:
+def broken_image(refused: ImageRefused, root: Path, record: Record) -> UserError:
+    """The error for a picture that cannot be used."""
     return UserError(
         refused.message, file=root, record=f"{record.id} (index {record.index})", field="image",
         fix=f"fetch {HUB.archive} again from {HUB.page}, or mend the file",

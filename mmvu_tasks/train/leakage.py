@@ -19,7 +19,8 @@ import numpy.typing as npt
 
 from judge.core.benchmark import Source
 from judge.errors import UserError
-from mmvu_tasks.location import load_dataset
+from judge.io.image_paths import ImageRefused
+from mmvu_tasks.location import broken_image, load_dataset
 from mmvu_tasks.records import parse_question
 from mmvu_tasks.train.pictures import NEAR, Seen, nearest, see_picture
 from mmvu_tasks.train.wording import words
@@ -63,7 +64,10 @@ def read_tests(data: Path | None, near: int = NEAR) -> Tests:
         parsed = parse_question(record.question)
         questions.setdefault(words(parsed[0] if parsed else record.question), record.id)
         if record.image not in pictures:
-            pictures[record.image] = record.id, see_picture(dataset.image_root, record.image)
+            try:
+                pictures[record.image] = record.id, see_picture(dataset.image_root, record.image)
+            except ImageRefused as refused:  # behind a whole header
+                raise broken_image(refused, dataset.image_root, record) from None
     hashes = np.array([seen.perceptual for _, seen in pictures.values()], np.uint64)
     exact = {seen.exact: id_ for id_, seen in pictures.values()}
     return Tests(dataset.source, questions, exact, hashes, tuple(id_ for id_, _ in pictures.values()), near)

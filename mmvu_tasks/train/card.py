@@ -64,13 +64,14 @@ def _readme(card: Mapping[str, Any], names: Sequence[str]) -> str:
     configs = [{"config_name": Path(name).stem, "data_files": name} for name in names if name != INFO]
     head = {"pretty_name": "MMVU-Train", "task_categories": ["visual-question-answering"], "language": ["en"],
             "tags": ["mmvu", "mmjudge", "synthetic"], "configs": configs}  # fmt: skip
-    leaks = (
-        f"Questions and pictures of MMVU ({tests['repo']} @ {tests['revision']}, edition {tests['edition']}) were "
-        "searched for: pictures by SHA-256 and by two perceptual hashes (phash and dhash, of which at most "
-        f"{tests['near']} of 64 bits differ), questions by their words."
-        if tests
-        else "**It was not checked for questions and pictures of the MMVU test set.**"
-    )
+    leaks = "**It was not checked for questions and pictures of the MMVU test set.**"
+    if tests:
+        hashes = f"two perceptual hashes (phash and dhash, of which at most {tests['near']} of 64 bits differ)"
+        leaks = (
+            f"Questions and pictures of MMVU ({tests['repo']} @ {tests['revision']}, edition {tests['edition']}) were "
+            f"searched for: pictures by SHA-256{' alone' if tests['near'] < 0 else f' and by {hashes}'}, questions by "
+            "their words."
+        )
     rows = [
         ("records", counts["records"]), ("pictures", counts["pictures"]), ("positive questions", counts["POS"]),
         ("negative questions", counts["NEG"]),

@@ -14,7 +14,6 @@ import argparse
 import json
 import os
 import sys
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +82,8 @@ def _add_filter(parser: argparse.ArgumentParser) -> None:
     add("--most", type=_most, action="append", default=[], metavar="TYPE=SHARE", help="the most of a type of question")
     add("--seed", type=options.seed, default=0, metavar="N", help="of the order of options and of --most (default: 0)")
     options.add(parser, "--data", help="MMVU's test set, which must not be in it (default: $MMVU_DATA, else the Hub's)")
-    add("--hash-distance", type=int, default=None, metavar="BITS", help="of 64, up to which pictures are one")
+    add("--hash-distance", type=int, default=None, metavar="BITS", help="of 64, up to which pictures are one "
+        "(default: 6; -1: only those of the same bytes)")  # fmt: skip
     add("--no-leak-check", action="store_true", help="do not compare with the test set; the card says so")
 
 
@@ -199,19 +199,19 @@ def _filter(args: argparse.Namespace) -> int:
         card.write_card(args.out, about, names)
     except OSError as error:
         raise cannot_write(args.out, error) from error
+    left_out = ", ".join(f"{reason} {n:,}" for reason, n in dropped.most_common())
+    if not counts["records"]:
+        raise UserError(f"nothing is left of it ({left_out or 'it is empty'})", file=source,
+                        fix=f"{args.out / DROPPED} says why, pair by pair")  # fmt: skip
     print(f"{counts['records']:,} records: {counts['POS']:,} positive and {counts['NEG']:,} negative questions")
-    _print_counts("left out", dropped)
+    if left_out:
+        print(f"left out: {left_out}")
     for name, said in counts["types"].items():
         print(f"  {name:<16} {said['n']:>9,}  {said['share']:6.1%}")
     if tests is None:
         print("not compared with MMVU's test set (--no-leak-check)")
     print(f"{args.out}: {', '.join([*names, DROPPED, card.FILE])}")
     return 0
-
-
-def _print_counts(what: str, counts: Counter[str]) -> None:
-    if counts:
-        print(f"{what}: {', '.join(f'{name} {n:,}' for name, n in counts.most_common())}")
 
 
 def _mix(args: argparse.Namespace) -> int:

@@ -241,6 +241,39 @@ def test_a_question_of_the_test_set_does_not_stay_as_the_partner_of_a_refusal(tm
     assert kept.negatives == mine.negatives[1:]
 
 
+def test_a_broken_picture_of_the_test_set_is_an_error_that_names_it(tmp_path, run):
+    pytest.importorskip("imagehash")
+    shutil.copytree(demo_dir(), tmp_path / "tests")
+    test = read_records(demo_dir() / "MMR-benchmark.json")[0]
+    picture = tmp_path / "tests" / "MMR-benchmark-images" / test.image
+    picture.write_bytes(picture.read_bytes()[: picture.stat().st_size // 2])
+    code, _, err = run(write(tmp_path / "made", record("a")), "--data", tmp_path / "tests")
+    assert code == 2
+    assert f"{test.id} (index {test.index})" in err
+    assert not (tmp_path / "out").exists()
+
+
+def test_pictures_that_are_compared_by_bytes_alone(tmp_path, run):
+    pytest.importorskip("imagehash")
+    source = write(tmp_path / "made", record("same"), record("near"))
+    first, second = (demo_dir() / "MMR-benchmark-images" / test.image
+                     for test in read_records(demo_dir() / "MMR-benchmark.json")[:20:10])  # fmt: skip
+    shutil.copy(first, source / "same.png")
+    with Image.open(second) as picture:
+        picture.convert("RGB").save(source / "near.png", "JPEG", quality=95)
+    assert run(source, "--data", demo_dir(), "--hash-distance", -1)[0] == 0
+    assert [found.id for found in read_pairs(tmp_path / "out" / "pairs.jsonl")] == ["near"]
+    assert "pictures by SHA-256 alone, questions" in (tmp_path / "out" / "README.md").read_text()
+
+
+def test_nothing_left_is_no_success(tmp_path, run):
+    source = write(tmp_path / "made", record("a", answer="Sorry."))
+    code, _, err = run(source)
+    assert code == 2
+    assert "pairs.jsonl: nothing is left of it (refusal 2)" in err
+    assert "dropped.jsonl says why" in err
+
+
 def test_without_the_test_set_nothing_is_written_unless_that_is_wanted(tmp_path, run):
     source = write(tmp_path / "made", record("a"))
     code, _, err = run(source, "--data", tmp_path / "nothing")

@@ -188,7 +188,7 @@ def _notes(shown: Shown, by: str | None) -> Iterator[str]:
     if by is None and not found.baselines and not found.benchmark.judged:
         yield "No baselines: not all questions are in the folders' samples.jsonl; score again with this version."
     for other in found.against:
-        wordings = [_wording(asked) for asked in (found.first, other.asked)]
+        wordings = [asked.wording for asked in (found.first, other.asked)]
         if other.asked.picture != found.first.picture and None not in wordings and wordings[0] != wordings[1]:
             said = " and ".join(map(str, wordings))
             yield f"{other.asked.name} differs from {found.first.name} in its wording as well: {said}."
@@ -201,10 +201,6 @@ def _notes(shown: Shown, by: str | None) -> Iterator[str]:
         yield "PARTIAL: only some of the questions were asked."
     if any(FEEDBACK in asked.run.signature.parts for asked in found.all):
         yield "Replayed feedback: nothing here says that one and the same judge wrote it for all conditions."
-
-
-def _wording(asked: Asked) -> str | None:
-    return asked.run.signature.parts.get("asked")
 
 
 def _records(shown: Shown) -> Iterator[dict[str, Any]]:

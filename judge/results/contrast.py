@@ -75,6 +75,11 @@ class Asked:
         return found
 
     @property
+    def wording(self) -> str | None:
+        """Name and hash of the wording, None where it is not known."""
+        return self.run.signature.parts.get("asked")
+
+    @property
     def picture(self) -> str:
         """What was shown: "real", "none", "blank", "noise" or "swapped"."""
         return str(self.said.get("picture", "real"))
@@ -96,12 +101,14 @@ class Shift:
 
     same: the answer is the same. kept: of answers that were right, those that still are; None where there is no right
     and wrong. alone: neither the answer with the question's own picture nor the one without any; None where that was
-    not asked or this is no swapped picture.
+    not asked or this is no swapped picture. named: `same` of the questions to which one run at least named an answer,
+    None where that is all of them.
     """
 
     same: Estimate
     kept: Estimate | None = None
     alone: Estimate | None = None
+    named: Estimate | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -278,6 +285,11 @@ def _shift(benchmark: Benchmark, first: Asked, other: Asked, blind: Asked | None
     if not both:
         return None
     kept = alone = None
+    named = [verdict for verdict in both if there[_key(verdict)] or here[_key(verdict)]]
+
+    def stays(key: Question) -> bool:
+        return there[key] == here[key]
+
     if not benchmark.judged:
         scores = {_key(verdict): verdict.score for verdict in other.run.verdicts}
         kept = _share([v for v in both if v.score], lambda key: bool(scores[key]))
@@ -285,7 +297,7 @@ def _shift(benchmark: Benchmark, first: Asked, other: Asked, blind: Asked | None
         without = _answers(benchmark, blind)
         known = [verdict for verdict in both if _key(verdict) in without]
         alone = _share(known, lambda key: here[key] not in (there[key], without[key]))
-    return Shift(_share(both, lambda key: there[key] == here[key]), kept, alone)
+    return Shift(_share(both, stays), kept, alone, None if len(named) == len(both) else _share(named, stays))
 
 
 def _answers(benchmark: Benchmark, asked: Asked) -> Mapping[Question, Hashable]:

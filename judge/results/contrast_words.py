@@ -6,19 +6,22 @@
          "It does not look: shown the picture of another question, RA is …"]
 
 What is said follows from two numbers: whether the first metric differs significantly (5%, adjusted), and how many
-answers stay the same. Where nothing differs, that may also be for want of questions: how large a difference so few of
-them would show is said then.
+answers stay the same. Neither is said of too few: the interval of the answers must lie on one side of `MOSTLY`, and
+answers of which none can be read count for nothing. Where nothing differs, that may also be for want of questions: how
+large a difference so few of them would show is said then.
 """
 
 from __future__ import annotations
 
 from judge.core.metric import Metric
 from judge.results.component import Component
-from judge.results.contrast import Against, Asked, Contrast, Line
+from judge.results.contrast import Against, Asked, Contrast, Line, Shift
 
 ALPHA = 0.05
 MOSTLY = 75.0
 """Percent of answers that stay the same, from which on a model is said not to look, or hardly."""
+UNALTERED = {"contract": "letter", "procedure": "one call"}
+"""What a condition leaves as it is where it alters the picture alone."""
 COARSE = 5.0
 """Points; where only a greater difference than this would show, that is said."""
 SHOWN = {
@@ -40,7 +43,7 @@ def sentence(found: Contrast, other: Against) -> str:
     line = other.line(main.name)
     if line.row.paired.difference.value is None:
         return f"{other.asked.name}: no {main.unit} that both have scored."
-    if found.first.picture == "real" and other.asked.picture in SHOWN:
+    if _differ_in_the_picture(found.first, other.asked):
         said = f"{_whether_it_looks(other, line, main)}{_follows(other)}"
     else:
         said = _what_it_does(found.first, other, line, main)
@@ -57,18 +60,41 @@ def better(line: Line, metric: Metric) -> bool | None:
     return (value > 0) == metric.higher_is_better
 
 
+def _differ_in_the_picture(first: Asked, other: Asked) -> bool:
+    """Whether the picture was altered and, as far as is known, nothing else."""
+    alike = all(first.said.get(part, plain) == other.said.get(part, plain) for part, plain in UNALTERED.items())
+    worded_alike = None in (first.wording, other.wording) or first.wording == other.wording
+    return first.picture == "real" and other.picture in SHOWN and alike and worded_alike
+
+
 def _whether_it_looks(other: Against, line: Line, main: Metric) -> str:
-    same = None if other.shift is None else other.shift.same.value
-    mostly = same is not None and same >= MOSTLY
+    stay = _most_stay(other.shift)
     verdict = {
-        False: "It hardly looks" if mostly else "It looks",
+        False: "It hardly looks" if stay else "It looks",
         True: "The picture misleads it",
-        None: "Whether it looks cannot be told" if same is None
-        else "It does not look" if mostly
+        None: "Whether it looks cannot be told" if stay is None
+        else "It does not look" if stay
         else "It looks, but whether it gains by it is not certain",
     }[better(line, main)]  # fmt: skip
-    stays = "" if same is None else f", and {same:.0f}% of its answers stay the same"
-    return f"{verdict}: {SHOWN[other.asked.picture]} {_values(line)}{stays}."
+    return f"{verdict}: {SHOWN[other.asked.picture]} {_values(line)}{_stays(other.shift)}."
+
+
+def _most_stay(shift: Shift | None) -> bool | None:
+    """Whether most answers stay the same, of those that can be read; None where that is not certain."""
+    told = None if shift is None else shift.named or shift.same
+    if told is None or told.ci_low is None or told.ci_high is None:
+        return None
+    return True if told.ci_low >= MOSTLY else False if told.ci_high < MOSTLY else None
+
+
+def _stays(shift: Shift | None) -> str:
+    if shift is None or shift.same.value is None:
+        return ""
+    said = f", and {shift.same.value:.0f}% of its answers stay the same"
+    if shift.named is None:
+        return said
+    read = shift.named.value
+    return f"{said}, of which none can be read" if read is None else f"{said}, {read:.0f}% of those that can be read"
 
 
 def _follows(other: Against) -> str:
@@ -107,10 +133,11 @@ def _number(value: float | None) -> str:
 
 
 def _too_few(line: Line, main: Metric) -> str:
-    least = line.row.paired.detectable
+    least, value, n = line.row.paired.detectable, line.row.paired.difference.value, line.row.paired.difference.n
     if line.adjusted is None or line.adjusted < ALPHA or least is None or least < COARSE * main.top / 100:
         return ""
-    n = line.row.paired.difference.n
+    if value is not None and abs(value) >= least:  # great enough but for the adjustment
+        return ""
     return f" {n} {main.unit} would only show a difference of about {least:.1f} points or more."
 
 

@@ -130,6 +130,40 @@ def test_the_sentence_of_a_model_that_looks_and_of_one_that_does_not(tmp_path):
     )
 
 
+@pytest.mark.parametrize(
+    ("first", "letters", "said"),
+    [
+        # one pair: of 1 cluster of answers that stay, Wilson's interval begins at 1 / 4.84 = 21 percent
+        ("AB", "AB", "100% of its answers stay the same."),
+        ("AB", "AC", "50% of its answers stay the same."),
+        ("-" * 24, "-" * 24, "100% of its answers stay the same, of which none can be read."),
+        (RIGHT, "!" * 22 + "CD", "100% of its answers stay the same."),
+        # 20 of 24 name nothing twice, the last two pairs say something else in 3 of 4 questions, or in none
+        ("-" * 20 + "ABCD", "-" * 20 + "ABCD", "100% of its answers stay the same, 100% of those that can be read."),
+    ],
+    ids=["one pair", "one pair, half", "none can be read", "most failed", "two pairs can be read"],
+)
+def test_of_too_few_answers_nothing_is_said(tmp_path, first, letters, said):
+    found = without_picture(tmp_path, letters, first=first)
+    assert found.startswith("Whether it looks cannot be told: without the picture RA is ")
+    assert said in found
+
+
+def test_answers_that_cannot_be_read_do_not_hide_those_that_can(tmp_path):
+    # pairs 4 to 11 answer, and say another letter each time; the 8 questions before them name nothing, twice
+    other = "".join("BCDA"["ABCD".index(truth)] for truth in TRUTHS)
+    said = without_picture(tmp_path, "-" * 8 + other[8:], first="-" * 8 + RIGHT[8:])
+    assert said.startswith("It looks: ")
+    assert "33% of its answers stay the same, 0% of those that can be read." in said
+
+
+def test_whether_it_looks_is_only_said_where_nothing_but_the_picture_differs(tmp_path):
+    plain, blind = write_letters(tmp_path / "a", RIGHT, "json"), write_letters(tmp_path / "b", ALWAYS_A, "blind")
+    assert sentences(contrast([read_asked(plain), read_asked(blind)]))[0].startswith("blind is worse than json: RA is")
+    worded = write_letters(tmp_path / "c", RIGHT, asked="another@5a1f0c33")
+    assert sentences(contrast([read_asked(worded), read_asked(blind)]))[0].startswith("blind is worse than plain: RA")
+
+
 def test_the_sentence_of_other_conditions(tmp_path):
     assert without_picture(tmp_path, ALWAYS_A, "instruction").startswith(
         "instruction is worse than plain: RA is 0.0 instead of 100.0"
@@ -142,6 +176,14 @@ def test_where_few_pairs_show_little_that_is_said(tmp_path):
     # both in Number, which is resampled on its own: sqrt(6 · 1/3 · 2/3) / 12 = 9.62 points, times 1.96 + 0.84
     (least,) = re.findall(r"12 pairs would only show a difference of about (\S+) points or more", said)
     assert float(least) == pytest.approx(26.95, rel=0.02)
+
+
+def test_a_difference_that_only_the_adjustment_hides_is_not_called_too_small(tmp_path):
+    # 5 of 12 pairs are lost: McNemar's p is 2 / 32 = 0.0625. 42 points are more than would show: the five are
+    # of the six in Number, which is resampled on its own, sqrt(6 · 5/6 · 1/6) / 12 = 7.6 points, times 2.8 is 21
+    found = without_picture(tmp_path, "AAAAAAAAAA" + RIGHT[10:], "cgr")
+    assert found.startswith("cgr cannot be told apart from plain: RA is 58.3 instead of 100.0")
+    assert "would only show" not in found
 
 
 def contract(index):
@@ -280,7 +322,8 @@ def test_a_judged_benchmark_compares_whole_answers(tmp_path):
     assert blind.line("mean").row.paired.difference.value == -9 / 4  # -3, -6, 0, 0
     assert estimate(blind.shift.same) == (50, 4)
     assert (blind.shift.kept, blind.shift.alone, found.baselines) == (None, None, {})
-    assert sentences(found)[0].startswith("It looks, but whether it gains by it is not certain: without the picture")
+    # Wilson's interval for 2 of 4 is 15 to 85 percent: three quarters or fewer, nobody knows
+    assert sentences(found)[0].startswith("Whether it looks cannot be told: without the picture score is 50.0")
     (first / "samples.jsonl").unlink()
     found = contrast([read_asked(first), read_asked(other)])
     assert found.against[0].shift is None

@@ -9,7 +9,7 @@ from judge.core.request import Text
 from judge.core.verdict import Verdict
 from judge.io.samples import Sample
 from mmvu_tasks.baselines import baselines
-from mmvu_tasks.records import read_records
+from mmvu_tasks.records import Record, read_records
 
 FILE = SHARED / "data" / "mmr-v1" / "MMR-benchmark.json"
 
@@ -33,8 +33,8 @@ def test_published_v1():
     assert values["always B"] == [7.0, 72.73]
     assert values["always C"] == [10.0, 60.0]
     assert values["always D"] == [8.67, 63.89]
-    # above all published text-only rows (9.76 to 17.33); 55 of 300 pairs, 34 of 89 lost, the first of equal lengths
-    assert values["longest option"] == [18.33, 38.2]
+    # facts: 19.0/37.4, above all published text-only rows (9.76 to 17.33); 57 of 300 pairs, 34 of 91 lost
+    assert values["longest option"] == [19.0, 37.36]
     assert found["longest option"]["RA"].n == 300
 
 
@@ -58,6 +58,19 @@ def test_of_equal_lengths_the_first_is_taken(two):
     assert {name: one.value for name, one in baselines(*two)["longest option"].items()} == {
         "RA": 0, "MR": 100, "POS": 100, "NEG": 0,
     }  # fmt: skip
+
+
+def longest_is_a(question):
+    """Whether the baseline answers A."""
+    record = Record(0, "attribute/number/01", "a.jpg", question, (), "A", "POS", "Number", "attribute")
+    return baselines(*asked([record]))["longest option"]["POS"].value == 100
+
+
+def test_the_longest_option_is_a_line():
+    assert not longest_is_a("Which?\nB. one\nA. two\nC. six\nD. x")  # of equals the first as printed: B
+    assert longest_is_a("Which?\n A.three  \nB. four\nC. six   \nD. x")  # spaces count for nothing
+    assert not longest_is_a("Which?\nA) one\nB) three\nC) two\nD) x")
+    assert longest_is_a("Which? A. x B. longer C. y D. z")  # no option has a line of its own
 
 
 def test_there_are_none_where_a_question_is_not_known(two):

@@ -81,10 +81,10 @@ def _whether_it_looks(other: Against, line: Line, main: Metric) -> str:
 
 def _most_stay(shift: Shift | None) -> bool | None:
     """Whether most answers stay the same, of those that can be read; None where that is not certain."""
-    told = None if shift is None else shift.named or shift.same
-    if told is None or told.ci_low is None or told.ci_high is None:
+    readable = None if shift is None else shift.named or shift.same
+    if readable is None or readable.ci_low is None or readable.ci_high is None:
         return None
-    return True if told.ci_low >= MOSTLY else False if told.ci_high < MOSTLY else None
+    return True if readable.ci_low >= MOSTLY else False if readable.ci_high < MOSTLY else None
 
 
 def _stays(shift: Shift | None) -> str:

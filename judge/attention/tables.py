@@ -8,7 +8,8 @@
 A drop is plain minus leading, over pairs. Intervals are percentile bootstraps of whole pairs; p is that of the
 permutation test in which the two questions of each pair may be swapped (Efron and Tibshirani 1993, ch. 15), adjusted
 over all measures by Holm. Whether attention foretells being misled: Spearman's correlation, over the pairs whose plain
-question is right, of the leading question's attention with whether it is answered wrong (1) or not (0).
+question is right, of the leading question's attention with whether it is answered wrong (1) or not (0); p is that of
+the permutation test in which any outcome may belong to any pair (same source), adjusted over all measures of attention.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ from judge.validity.resampling import DEFAULT, Resampling, estimate_coefficients
 
 PERMUTATIONS = 10_000
 BLOCK = 1000
+LEVEL = 0.05
+"""An adjusted p-value below this is significant."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,9 +91,12 @@ class Drop:
 @dataclasses.dataclass(frozen=True)
 class Prediction:
     """Spearman's correlations of a measure of attention. misled: of the leading question's with whether it is answered
-    wrong, over pairs whose plain question is right; drops: of its drop with that of the right letter's probability."""
+    wrong, over pairs whose plain question is right, with p two-sided and after Holm's correction, None with the value;
+    drops: of its drop with that of the right letter's probability."""
 
     misled: Estimate
+    p: float | None
+    adjusted: float | None
     drops: Estimate
 
 
@@ -111,13 +117,15 @@ class Summary:
 
     def sentence(self) -> str:
         """What follows, in words: does attention to the picture foretell being misled?"""
-        shown = [name for name, found in self.predictions.items() if _sign(found.misled)]
+        shown = [
+            name for name, found in self.predictions.items() if found.adjusted is not None and found.adjusted < LEVEL
+        ]
         lost, of = self.misled
         said = f"{lost} of {of} pairs whose plain question is right are lost to the leading one."
         if not shown:
             return f"{said} No measure of attention to the picture is shown to foretell which."
         named = " and ".join(
-            f"{'less' if _sign(self.predictions[name].misled) < 0 else 'more'} {MEASURES[name].full_title}"
+            f"{'less' if (self.predictions[name].misled.value or 0) < 0 else 'more'} {MEASURES[name].full_title}"
             for name in shown
         )
         return f"{said} They go with {named}."
@@ -141,15 +149,54 @@ def summarise_questions(measured: Sequence[Measured], resampling: Resampling = D
             for kind, of in by_kind.items()
         },
         {name: Drop(_mean_of(of, None, resampling), p_values[name], adjusted[name]) for name, of in drops.items()},
-        {
-            name: Prediction(
-                _correlation([(measure.of(leading), not leading.is_right) for _, leading in held], resampling),
-                _correlation(_gaps(values[name], values["p_right"]), resampling),
-            )
-            for name, measure in MEASURES.items()
-            if measure.attention
-        },
+        _predictions(values, held, resampling),
     )
+
+
+def _predictions(
+    values: Mapping[str, Sequence[tuple[float, float] | None]],
+    held: Sequence[tuple[Measured, Measured]],
+    resampling: Resampling,
+) -> dict[str, Prediction]:
+    """Of every measure of attention. values: by measure, of every pair; held: pairs whose plain question is right."""
+    names = [name for name, measure in MEASURES.items() if measure.attention]
+    points = {
+        name: [
+            (value, not leading.is_right) for _, leading in held if (value := MEASURES[name].of(leading)) is not None
+        ]
+        for name in names
+    }
+    p_values = [shuffled(np.array(points[name], dtype=float), seed=resampling.seed) for name in names]
+    return {
+        name: Prediction(
+            _correlation(points[name], resampling), p, adjusted,
+            _correlation(_gaps(values[name], values["p_right"]), resampling),
+        )
+        for name, p, adjusted in zip(names, p_values, holm(p_values), strict=True)
+    }  # fmt: skip
+
+
+def shuffled(points: np.ndarray, *, seed: int = 0) -> float | None:
+    """Two-sided p of Spearman's correlation of points [pairs, 2] under the permutation test; None where it has none.
+
+    (permutations at least as extreme + 1) / (permutations + 1), as in `sign_flip`.
+    """
+    one, other = (_centred_ranks(column) for column in points.reshape(-1, 2).T)
+    if not one.any() or not other.any():
+        return None
+    rng = np.random.default_rng(seed)
+    observed, extreme = abs(one @ other), 0
+    for start in range(0, PERMUTATIONS, BLOCK):
+        drawn = rng.permuted(np.tile(other, (min(BLOCK, PERMUTATIONS - start), 1)), axis=1)
+        extreme += int(np.count_nonzero(np.abs(drawn @ one) >= observed - 1e-9))
+    return (extreme + 1) / (PERMUTATIONS + 1)
+
+
+def _centred_ranks(values: np.ndarray) -> np.ndarray:
+    """Ranks of values [n], equal ones with the mean of theirs, from which the mean rank is taken away."""
+    _, which, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ranks: np.ndarray = (np.cumsum(counts) - (counts - 1) / 2)[which] - (len(values) + 1) / 2
+    return ranks
 
 
 def sign_flip(differences: np.ndarray, *, seed: int = 0) -> float | None:
@@ -200,17 +247,10 @@ def _weighted_mean(weights: np.ndarray, points: np.ndarray) -> dict[str, np.ndar
     return {"mean": weights @ points[:, 0] / weights.sum(axis=1)}
 
 
-def _correlation(points: Sequence[tuple[float | None, float]], resampling: Resampling) -> Estimate:
-    known = np.array([point for point in points if point[0] is not None], dtype=float).reshape(-1, 2)
+def _correlation(points: Sequence[tuple[float, float]], resampling: Resampling) -> Estimate:
+    known = np.array(points, dtype=float).reshape(-1, 2)
     return estimate_coefficients(known, None, _paired, ["spearman"], resampling)["spearman"]
 
 
 def _paired(weights: np.ndarray, points: np.ndarray) -> Mapping[str, np.ndarray]:
     return paired_coefficients(weights, points[:, 0], points[:, 1])
-
-
-def _sign(estimate: Estimate) -> int:
-    """1 or -1 where the interval lies on one side of 0, else 0."""
-    if estimate.ci_low is None or estimate.ci_high is None:
-        return 0
-    return int(estimate.ci_low > 0) - int(estimate.ci_high < 0)

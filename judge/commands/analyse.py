@@ -123,13 +123,14 @@ def table(summary: Summary, title: str, parts: Mapping[str, str]) -> str:
         lines.append(f"{measure.title:<28}{plain:>21}{leading:>21}{_cells(drop.difference):>21}{_p(drop.adjusted):>8}")
     lines += [
         "",
-        f"{'correlation (Spearman)':<28}{'with being misled':>31}{'of drops, with the first':>31}",
+        f"{'correlation (Spearman)':<28}{'with being misled':>31}{'p':>8}{'of drops, with the first':>31}",
     ]
     for name, found in summary.predictions.items():
-        lines.append(f"{MEASURES[name].title:<28}{_coefficient(found.misled):>31}{_coefficient(found.drops):>31}")
+        misled = f"{_coefficient(found.misled):>31}{_p(found.adjusted):>8}"
+        lines.append(f"{MEASURES[name].title:<28}{misled}{_coefficient(found.drops):>31}")
     notes = (
         "first, last: layer; peaks: mean over the picture's tokens of the most that a question's token attends to each;"
-        " of before: the picture's share of what goes to all before the question. p: sign-flip permutation test,"
+        " of before: the picture's share of what goes to all before the question. p: permutation tests,"
         " Holm-adjusted. Misled: the leading question is wrong, of the pairs whose plain one is right; right: the most"
         " probable letter is the right one."
     )

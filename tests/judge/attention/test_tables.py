@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from judge.attention.measure import Measured
-from judge.attention.tables import MEASURES, sign_flip, summarise_questions
+from judge.attention.tables import MEASURES, shuffled, sign_flip, summarise_questions
 from judge.validity.resampling import Resampling
 
 
@@ -91,6 +91,8 @@ def test_correlations_are_those_of_scipy():
     assert prediction.drops.ci_low < expected < prediction.drops.ci_high
     # every measure of the question's attention is the same number here; the answer's is constant
     assert summary.predictions["answer_last"].misled.value is None
+    assert summary.predictions["answer_last"].p is None
+    assert prediction.p <= prediction.adjusted < 0.05
     lost = sum(misled)
     assert summary.sentence().startswith(f"{lost} of 60 pairs whose plain question is right are lost")
     assert "less attention from question to picture, last layer" in summary.sentence()
@@ -101,6 +103,30 @@ def test_what_is_not_shown_is_said_to_be_not_shown():
         "2 of 3 pairs whose plain question is right are lost to the leading one. No measure of attention to the picture"
         " is shown to foretell which."
     )
+
+
+def test_that_all_of_six_pairs_go_one_way_foretells_nothing():
+    # the three with least attention are lost: 2 of the 20 ways to choose three are so clear, p is 0.1; the interval of
+    # the correlation, all of whose resamples have one sign, is no proof
+    rows = [((0.9, 0.4), (0.2 if number < 3 else 0.9, 0.1 + number / 20)) for number in range(6)]
+    summary = summarise_questions(pairs(rows))
+    prediction = summary.predictions["picture_last"]
+    assert prediction.misled.ci_high < 0
+    assert prediction.p == pytest.approx(0.1, abs=0.015)
+    assert summary.sentence().endswith("No measure of attention to the picture is shown to foretell which.")
+
+
+def test_the_permutation_test_of_a_correlation_counts_all_orders():
+    """Against all 7! of them, with ties on both sides."""
+    points = np.array([[0.3, 1], [0.1, 0], [0.5, 1], [0.3, 0], [0.9, 1], [0.2, 0], [0.4, 0]])
+    observed = stats.spearmanr(*points.T).statistic
+    orders = itertools.permutations(points[:, 1])
+    exact = np.mean([abs(stats.pearsonr(stats.rankdata(points[:, 0]), order).statistic) for order in orders]
+                    >= abs(observed) - 1e-9)  # fmt: skip
+    assert shuffled(points) == pytest.approx(exact, abs=0.015)
+    assert shuffled(points) == shuffled(points)
+    assert shuffled(np.array([[1.0, 0], [1.0, 1]])) is None
+    assert shuffled(np.array([])) is None
 
 
 def test_the_permutation_test_counts_all_sign_flips():

@@ -43,6 +43,8 @@ MOST_NAMES = 20
 """Of models in a message."""
 TOO_LONG = ("maximum context length", "context_length_exceeded", "max_model_len", "is longer than the maximum")
 """What servers say of a prompt that does not fit (vLLM, OpenAI)."""
+NO_QUOTA = "insufficient_quota"
+"""Code of an error 429 by which OpenAI says that the money is spent, not that there is too much to do."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,13 +127,13 @@ class Reply:
 
 
 class Refused(Exception):  # noqa: N818 - an answer, not a fault
-    """The server will not take this request (4xx): sending it again changes nothing."""
+    """The server will not take this request (4xx; of 429 `NO_QUOTA` alone): sending it again changes nothing."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(f"{status}: {on_one_line(message, MOST_OF_A_NOTE)}")
         self.status = status
-        # no such key, no such model, no such page: every other request would be refused alike
-        self.of_the_endpoint = status in (401, 403, 404, 405)
+        # no such key, no money, no such model, no such page: every other request would be refused alike
+        self.of_the_endpoint = status in (401, 402, 403, 404, 405, 429)
         self.too_long = any(words in message for words in TOO_LONG)
 
 
@@ -286,8 +288,9 @@ class Endpoint:
 
     async def _json(self, url: str, body: bytes | None, seconds: float) -> dict[str, Any]:
         status, headers, data = await self._exchange(url, body, seconds)
-        if status in (408, 409, 425, 429) or status >= 500:
-            wait = _wait(headers.get("retry-after"))
+        wait = _wait(headers.get("retry-after"))
+        spent = status == 429 and wait is None and _has_no_quota(data)
+        if (status in (408, 409, 425, 429) and not spent) or status >= 500:
             # what stands in front of a server says 502 to 504 when the server does not answer
             reached, busy = status not in (502, 503, 504), status == 429 or wait is not None
             raise Failed(self._said(status, data), wait=wait, busy=busy, status=status, reached=reached)
@@ -356,6 +359,15 @@ class Client:
     def close(self) -> None:
         """Ends what is under way, too."""
         self._loop.close()
+
+
+def _has_no_quota(data: bytes) -> bool:
+    """Whether an error has `NO_QUOTA` as its code or its type."""
+    try:
+        error = json.loads(data)["error"]
+        return NO_QUOTA in (error.get("code"), error.get("type"))
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return False
 
 
 def _encoding(headers: httpx.Headers) -> str:

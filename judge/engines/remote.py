@@ -17,6 +17,7 @@ All endpoints draw from one list, longest prompts first, and each prompt gets it
   jitter, or what Retry-After says) and is then tried with one request until one succeeds
 - an endpoint that has only failed for `patience` is dropped and its work done by the others; where nobody is left for
   a request, everything else is finished first and then UserError raised
+- 401 and its like, and a 429 that says that the money is spent: the endpoint is dropped at once
 - a request that fails `ATTEMPTS` times, or is refused (4xx), is unscored with a reason; the run goes on
 - an endpoint that answers nothing while requests are under way is asked whether it is alive; where it is not, time and
   again, they end there as failures (a process that was killed may leave its connections open behind it)
@@ -236,7 +237,7 @@ class _Run:
         why = "; ".join(f"{endpoint.address}: {endpoint.dropped}" for endpoint in self._endpoints if endpoint.dropped)
         return UserError(
             f"no endpoint is left{of}, and {self._left} answers are not judged{f' ({why})' if why else ''}",
-            fix="start the servers again, then give the same command: it goes on from here",
+            fix="mend what they say or start them again, then give the same command: it goes on from here",
         )
 
     async def _work(self, task: _Task, endpoint: Endpoint) -> None:

@@ -87,6 +87,8 @@ def _explained(refused: Refused, endpoint: Endpoint, key_variable: str) -> str:
     if status in (401, 403):
         known = "refuses the key in" if os.environ.get(key_variable) else "wants a key, and none is in"
         return f"{known} ${key_variable} ({words})"
+    if status in (402, 429):
+        return f"has nothing left for ${key_variable} to spend ({words})"
     if "temperature" in words.lower():
         return f"refuses the temperature ({words}): --temperature default sends none"
     served = getattr(endpoint, "served", None)

@@ -207,6 +207,38 @@ def test_the_command_says_at_its_end_what_failed_most_often(tmp_path, capsys):
     assert len(re.findall(line, capsys.readouterr().err)) == 1
 
 
+NO_MONEY = b'{"error": {"message": "You have spent it.", "type": "insufficient_quota", "code": null}}'
+"""What OpenAI says with status 429."""
+
+
+@pytest.mark.parametrize(("status", "body"), [(429, NO_MONEY), (402, b'{"error": {"message": "You have spent it."}}')])
+def test_a_server_that_wants_money_ends_the_run_at_once(status, body):
+    def script(number, _):
+        return Fault(status=status, body=body) if number >= 3 else None
+
+    judged = []
+    with FakeEndpoint(hashed, script) as fake:
+        server = connected(fake, under_way=1, pace=dataclasses.replace(PACE, patience=60))
+        with pytest.raises(UserError, match=f"37 answers are not judged .*: {status}: You have spent it"):
+            judged.extend(server.complete(MANY))
+        assert (len(judged), len(fake.asked)) == (3, 4)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault(status=429, headers={"retry-after": "0"}, body=NO_MONEY),  # it will have something left again
+        Fault(status=429, body=b'{"error": {"message": "insufficient_quota", "code": 7}}'),
+        Fault(status=429, body=b'{"error": "insufficient_quota"}'),
+        Fault(status=429, body=b"[" * 100_000),
+    ],
+)
+def test_a_server_that_has_too_much_to_do_is_asked_again(fault):
+    with FakeEndpoint(hashed, lambda number, _: fault if number == 1 else None) as fake:
+        right(results(connected(fake), MANY), MANY)
+        assert len(fake.asked) == len(MANY) + 1
+
+
 def test_the_server_says_when_to_come_again():
     times = []
 

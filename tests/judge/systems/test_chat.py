@@ -203,10 +203,10 @@ def test_one_request_that_is_refused_ends_nothing(tmp_path):
     assert shape(found[2]) == ["Hi"]
 
 
-@pytest.mark.parametrize("status", [401, 404])
-def test_an_endpoint_that_refuses_everybody_ends_the_run(tmp_path, status):
+@pytest.mark.parametrize(("status", "code"), [(401, None), (402, None), (404, None), (429, "insufficient_quota")])
+def test_an_endpoint_that_refuses_everybody_ends_the_run(tmp_path, status, code):
     with pytest.raises(UserError, match=f"says {status}: no such key"):
-        answers(tmp_path, lambda *_: (status, {"error": {"message": "no such key: Bearer abc"}}, {}))
+        answers(tmp_path, lambda *_: (status, {"error": {"message": "no such key: Bearer abc", "code": code}}, {}))
 
 
 def test_a_picture_of_60_MB_is_the_models_failure(tmp_path):  # noqa: N802

@@ -12,9 +12,10 @@ is another, a note says so and the sum counts. Where the rubric numbers none, th
 
 What is read, when a server does not hold a model to the schema: the one JSON object in the text that has "criteria" or
 "total", whatever stands around it (prose, a fence). Several such objects count only where they are equal. It must be
-JSON as the standard has it: no comments, no trailing commas, no key twice. The names of the criteria count in any case;
-all must be there and no other, each a whole number that the criterion may have. Anything else is `unreadable_reply`,
-with a note that says what is wrong; nothing is guessed.
+JSON as the standard has it: no comments, no trailing commas, no key twice. One inside or behind an object that is
+broken does not count: it may be an answer's words in a feedback whose quotes are not escaped. The names of the criteria
+count in any case; all must be there and no other, each a whole number that the criterion may have. Anything else is
+`unreadable_reply`, with a note that says what is wrong; nothing is guessed.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ MOST_OBJECTS = 64
 """Places in a text where an object may begin that are looked at."""
 MOST_OF_A_VALUE = 40
 
+_PROSE = re.compile(r'\{[^{}"]*\}')
+"""Braces that are no broken object."""
 _TOTAL = re.compile(r'"total"\s*:\s*(\d)(?!\d)')
 
 
@@ -130,18 +133,21 @@ def _points(value: Any, criteria: Sequence[Criterion]) -> Points:
 
 
 def _objects(text: str) -> Iterator[tuple[dict[str, Any], tuple[int, int]]]:
-    """The JSON objects in a text that have a key of ours, none inside another, and where they stand."""
+    """The JSON objects in a text that have a key of ours, none inside another, and where they stand. Raises
+    UnreadableError for one behind a broken one."""
     decoder = json.JSONDecoder(object_pairs_hook=_without_twice, parse_constant=_refuse)
-    place = text.find("{")
+    place, broken = text.find("{"), False
     for _ in range(MOST_OBJECTS):
         if place < 0:
             return
         try:
             value, end = decoder.raw_decode(text, place)
         except (ValueError, RecursionError):
-            end = place + 1
+            end, broken = place + 1, broken or not _PROSE.match(text, place)
         else:
             if "criteria" in value or "total" in value:
+                if broken:
+                    raise UnreadableError("a JSON object inside or behind one that is broken")
                 yield value, (place, end)
         place = text.find("{", end)
 
@@ -161,7 +167,9 @@ def _whole(value: Any) -> int | None:
     """A whole number given as a number: 1 and 1.0, and neither true nor "1"."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return int(value) if math.isfinite(value) and value == int(value) else None
+    if isinstance(value, int):  # of any length: a float may have no room for it
+        return value
+    return int(value) if value.is_integer() else None
 
 
 def _shown(value: Any) -> str:

@@ -285,7 +285,12 @@ def test_a_field_that_a_server_refuses_is_left_out_and_said_once(prompts, capsys
     [
         (401, "no key", None, "wants a key, and none is in $MMJUDGE_API_KEY"),
         (401, "bad key", "sk-0123456789abcdef", "refuses the key in $MMJUDGE_API_KEY"),
-        (402, "Insufficient Balance", None, "has nothing left for $MMJUDGE_API_KEY to spend (402: Insufficient Balance)"),
+        (
+            402,
+            "Insufficient Balance",
+            None,
+            "has nothing left for $MMJUDGE_API_KEY to spend (402: Insufficient Balance)",
+        ),
         (404, "The model does not exist", None, "does not serve unknown"),
         (400, "temperature does not support 0 with this model", None, "--temperature default"),
         (400, "Pictures are not supported", None, "refuses a prompt with one picture (400: Pictures are not"),
@@ -310,7 +315,9 @@ def test_a_server_that_wants_money_is_not_used():
     body = b'{"error": {"message": "You have spent it.", "code": "insufficient_quota"}}'
     with FakeEndpoint(judge) as fake:
         fake.known_script = lambda number, _: Fault(status=429, body=body)
-        with pytest.raises(UserError, match=r"has nothing left for \$MMJUDGE_API_KEY to spend \(429: You have spent it"):
+        with pytest.raises(
+            UserError, match=r"has nothing left for \$MMJUDGE_API_KEY to spend \(429: You have spent it"
+        ):
             connect_general(f"openai:the-judge@{fake.url}", pace=PACE)
 
 

@@ -22,6 +22,8 @@ from judge.engines.structured_reply import (
 THREE = [Criterion("Wit", "", 1), Criterion("Form", "", 1), Criterion("Harm", "take off", -1)]
 RIGHT = {"feedback": "Good.", "criteria": {"Wit": 1, "Form": 1, "Harm": 0}, "total": 2}
 TEXT = json.dumps(RIGHT)
+CUT = f"1{'0' * 19}… [361 characters left out] …{'0' * 20}"
+"""10**400, of 401 digits, in 40 of them."""
 
 
 def changed(**fields) -> str:
@@ -60,6 +62,7 @@ def test_the_schema_is_the_rubrics():
         f"\n{json.dumps(RIGHT, indent=2)}\n",
         f"```json\n{TEXT}\n```",
         f"Here is my verdict.\n\n{TEXT}\n\nI hope that {{this}} helps.",
+        f"Of {{a, b}} and \\frac{{1}}{{2}}, {{}}: {TEXT} {{ and {{",
         f"{TEXT}\n{TEXT}",  # the same twice is one
         changed(extra={"total": 6}),
         changed(criteria={"wit": 1.0, " FORM ": 1, "Harm": 0}),
@@ -78,6 +81,7 @@ def test_what_is_read(text):
 @pytest.mark.parametrize(
     ("given_total", "note"),
     [(6, "total given 6, the criteria add up to 2"), ("2", 'total given "2", the criteria add up to 2'),
+     pytest.param(10**400, f"total given {CUT}, the criteria add up to 2", id="10**400"),
      (None, "total given null, the criteria add up to 2"), (True, "total given true, the criteria add up to 2")],
 )  # fmt: skip
 def test_the_computed_total_counts_and_another_one_is_noted(given_total, note):
@@ -103,12 +107,17 @@ def test_a_sum_below_nothing_is_nothing():
         (TEXT.replace('"', "'"), "no JSON object with the keys"),
         (f"[{TEXT[:9]}", "no JSON object with the keys"),
         ("{" * 5000, "no JSON object with the keys"),
+        # words of an answer in a feedback whose quotes are not escaped
+        (changed(feedback="It says @.").replace("@", TEXT), "inside or behind one that is broken"),
+        (f"{{'feedback': 'It says {TEXT}', 'total': 0}}", "inside or behind one that is broken"),
+        (f"{TEXT[:30]} … once more: {TEXT}", "inside or behind one that is broken"),
         (f"{TEXT} or rather {changed(total=3)}", "2 JSON objects that differ"),
         (changed(criteria=None), "the criteria are null, no object"),
         (changed(criteria={"Wit": 1, "Form": 1}), "criteria without Harm"),
         (changed(criteria={"Wit": 1, "Form": 1, "Harm": 0, "Art": 1}), 'criteria with "Art"'),
         (changed(criteria={"Wit": 1, "wit": 1, "Form": 1, "Harm": 0}), "criteria twice under one name"),
         (changed(criteria={"Wit": 2, "Form": 1, "Harm": 0}), "Wit is 2, neither 0 nor 1"),
+        (changed(criteria={"Wit": 10**400, "Form": 1, "Harm": 0}), f"Wit is {CUT}, neither"),
         (changed(criteria={"Wit": "1", "Form": 1, "Harm": 0}), 'Wit is "1", neither 0 nor 1'),
         (changed(criteria={"Wit": True, "Form": 1, "Harm": 0}), "Wit is true, neither 0 nor 1"),
         (changed(criteria={"Wit": 0.5, "Form": 1, "Harm": 0}), "Wit is 0.5, neither 0 nor 1"),
@@ -123,7 +132,18 @@ def test_what_is_not_read(text, why):
 
 
 @pytest.mark.parametrize(
-    ("value", "score"), [(0, 0), (6, 6), (4.0, 4), (7, None), (-1, None), ("4", None), (None, None)]
+    ("value", "score"),
+    [
+        (0, 0),
+        (6, 6),
+        (4.0, 4),
+        (7, None),
+        pytest.param(10**400, None, id="10**400"),
+        (1e308, None),
+        (-1, None),
+        ("4", None),
+        (None, None),
+    ],
 )
 def test_without_criteria_the_total_is_the_score(value, score):
     text = json.dumps({"feedback": "", "total": value})

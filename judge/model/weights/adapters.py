@@ -136,4 +136,4 @@ def _low_rank(module: str, pair: Mapping[str, StoredTensor], config: Mapping[str
 
 def _of_module(patterns: Mapping[str, Any], module: str, default: Any) -> Any:
     """The value whose pattern ends the module's name, as peft finds it (`get_pattern_key`)."""
-    return next((value for key, value in patterns.items() if re.fullmatch(rf"(?:.*\.)?{key}", module)), default)
+    return next((value for key, value in patterns.items() if re.fullmatch(rf"(?:.*\.)?(?:{key})", module)), default)

@@ -129,7 +129,7 @@ def llava(tmp_path_factory):
     model = AutoModelForImageTextToText.from_pretrained(base)
     config = peft.LoraConfig(
         r=4, lora_alpha=8, target_modules=r".*language_model.*_proj", modules_to_save=["multi_modal_projector"],
-        use_rslora=True, alpha_pattern={"q_proj": 3}, rank_pattern={"down_proj": 2},
+        use_rslora=True, alpha_pattern={"k_proj|q_proj": 3}, rank_pattern={"down_proj": 2},
     )  # fmt: skip
     adapted = peft.get_peft_model(model, config)
     generator = torch.Generator().manual_seed(0)

@@ -76,6 +76,8 @@ def parse_general_judge(judge: str) -> GeneralJudge:
     own = match["address"] is None
     url = match["address"] or os.environ.get(OPENAI_BASE_VARIABLE) or BASE_URL
     found = addresses(url)
+    if not found:
+        raise UserError(f"${OPENAI_BASE_VARIABLE} holds no address", fix="set it to http://HOST:PORT/v1, or unset it")
     if any(address.kind or address.model for address in found):
         raise UserError(f"{hide_secrets(judge)}: an address with a # in it", fix="the model stands before the @")
     named = tuple(dataclasses.replace(address, model=match["model"]) for address in found)

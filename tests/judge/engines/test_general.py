@@ -71,6 +71,9 @@ def test_the_base_address_of_openai_can_be_another(monkeypatch):
     found = parse_general_judge("openai:gpt-4o")
     assert (found.addresses[0].url, found.key_variable) == ("http://gateway/v1", "OPENAI_API_KEY")
     assert parse_general_judge("openai:m@http://a/v1").addresses[0].url == "http://a/v1"
+    monkeypatch.setenv("OPENAI_BASE_URL", " ,")
+    with pytest.raises(UserError, match="OPENAI_BASE_URL holds no address"):
+        parse_general_judge("openai:gpt-4o")
 
 
 @pytest.mark.parametrize(

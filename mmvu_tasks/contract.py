@@ -13,7 +13,8 @@ Where it does not fit, the letter is still read if there is one: an object amid 
 fence alone; "text", words), arguments under another name. An answer that holds no such object is read as any other.
 
 problem, of json: "not_json", "fluff" (it would fit without what is around it), "schema". Of tool: "no_call",
-"wrong_tool", "invalid_arguments", "several_calls", "fluff" (where the prompt alone asks for the call).
+"wrong_tool", "invalid_arguments", "several_calls", "fluff" (where the prompt alone asks for the call). JSON is what a
+strict reader takes for it: NaN is none, and a name that stands twice in an object has no value.
 
 The schema is `answer_schema.json`. Where a class of the harness can send it (`Condition.payload`) an endpoint gets it
 as `response_format`, or the function as `tools` with `tool_choice` "auto"; calls come back as the text in the third
@@ -25,7 +26,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -74,8 +76,10 @@ def tool_payload() -> Mapping[str, Any]:
 
 def read_contract(answer: str, contract: str, *, called: bool = False) -> Kept:
     """contract: "json" or "tool". called: an endpoint could be called, so that words are no call. Thoughts are not part
-    of the answer."""
-    said = "".join(spoken(answer)).strip()
+    of the answer; marks of them inside its JSON, as in what was said beside a call, end nothing."""
+    said = answer.strip()
+    if _parsed(said) is None:
+        said = "".join(spoken(answer)).strip()
     return _read_tool(said, called) if contract == "tool" else _read_json(said)
 
 
@@ -124,9 +128,22 @@ def _read_tool(said: str, called: bool) -> Kept:
     return Kept(letters.pop() if len(letters) == 1 else None, details)
 
 
+def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """An object; None for what stands in it twice, since readers differ in which they take."""
+    counts = Counter(name for name, _ in pairs)
+    return {name: value if counts[name] == 1 else None for name, value in pairs}
+
+
+def _no_number(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_no_number)
+
+
 def _parsed(text: str) -> Any:
     try:
-        return json.loads(text)
+        return _DECODER.decode(text)
     except (ValueError, RecursionError):
         return None
 
@@ -141,13 +158,13 @@ def _inside(said: str) -> tuple[Mapping[str, Any] | None, str | None]:
 
 
 def _objects(said: str) -> Iterator[Mapping[str, Any]]:
-    decoder, position = json.JSONDecoder(), 0
+    position = 0
     for _ in range(_MOST_OBJECTS):
         position = said.find("{", position)
         if position < 0:
             return
         try:
-            found, position = decoder.raw_decode(said, position)
+            found, position = _DECODER.raw_decode(said, position)
         except (ValueError, RecursionError):
             position += 1
             continue

@@ -12,8 +12,8 @@ WHOLE = '{"letter": "B", "evidence": "It is round."}'
 CALL = json.dumps({"name": "submit_answer", "arguments": json.loads(WHOLE)})
 
 
-def native(*calls: tuple[str, str]) -> str:
-    return json.dumps({"content": None, "tool_calls": [{"name": n, "arguments": a} for n, a in calls]})
+def native(*calls: tuple[str, str], content: str | None = None) -> str:
+    return json.dumps({"content": content, "tool_calls": [{"name": n, "arguments": a} for n, a in calls]})
 
 
 @pytest.mark.parametrize(
@@ -36,6 +36,12 @@ def native(*calls: tuple[str, str]) -> str:
         ("[]", None, True, False, None, "schema"),
         ("B", None, False, False, None, "not_json"),
         ('{"letter": "B", "evidence": "It', None, False, False, None, "not_json"),
+        ("", None, False, False, None, "not_json"),
+        # readers differ in which of two values they take
+        ('{"letter": "A", "letter": "B", "evidence": ""}', None, True, False, None, "schema"),
+        ('{"letter": "B", "evidence": "", "evidence": ""}', "B", True, False, None, "schema"),
+        ("NaN", None, False, False, None, "not_json"),
+        ('{"letter": "B", "evidence": "It says <think>."}', "B", True, True, None, None),
         ("{" * 5000, None, False, False, None, "not_json"),
         ("[" * 5000, None, False, False, None, "not_json"),
     ],
@@ -56,6 +62,11 @@ def test_json(answer, letter, parses, fits, fluff, problem) -> None:
         (native(("submit_answer", WHOLE), ("submit_answer", WHOLE)), True, "B", 2, "several_calls"),
         (native(("submit_answer", WHOLE), ("look", "{}")), True, "B", 2, "several_calls"),
         (native(("submit_answer", WHOLE), ("submit_answer", WHOLE.replace("B", "C"))), True, None, 2, "several_calls"),
+        # servers without a parser of thoughts leave marks of them in what stands beside the call
+        (native(("submit_answer", WHOLE), content="B or C?</think>\n\n"), True, "B", 1, None),
+        (native(("submit_answer", WHOLE), content="<think>B or C?"), True, "B", 1, None),
+        (native(("submit_answer", '{"letter": "A", "letter": "B"}')), True, None, 1, "invalid_arguments"),
+        ("", True, None, 0, "no_call"),
         ("The answer is B.", True, None, 0, "no_call"),
         (CALL, True, None, 0, "no_call"),  # words of a call where it could have called
         (CALL, False, "B", 1, None),

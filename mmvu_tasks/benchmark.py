@@ -156,6 +156,7 @@ def verdict(record: Record, response: str | Sequence[object] | None, condition: 
     score, failure = None, None
     if unscored is None and not text.strip():
         score, failure = 0, "empty_answer"
+        _read_contract(text, condition, details)
     elif unscored is None:
         letter, rule = _letter(text, record, condition, details)
         details |= {"letter": letter, "rule": rule}
@@ -174,13 +175,20 @@ def _letter(
     text: str, record: Record, condition: Condition, details: dict[str, object]
 ) -> tuple[str | None, str | None]:
     """The letter of an answer, and the rule that found it; says in `details` whether a contract was kept."""
-    if condition.contract != "letter":
-        kept = read_contract(text, condition.contract, called=bool(condition.payload))
-        details["contract"] = dict(kept.details)
-        if kept.letter is not None:
-            return kept.letter, "contract"
+    letter = _read_contract(text, condition, details)
+    if letter is not None:
+        return letter, "contract"
     found = option_letter.careful(text, record.options)
     return found.letter, found.rule
+
+
+def _read_contract(text: str, condition: Condition, details: dict[str, object]) -> str | None:
+    """The letter that an answer says by the contract, if one was asked for; says in `details` whether it is kept."""
+    if condition.contract == "letter":
+        return None
+    kept = read_contract(text, condition.contract, called=bool(condition.payload))
+    details["contract"] = dict(kept.details)
+    return kept.letter
 
 
 def _texts(response: object) -> Iterator[str]:

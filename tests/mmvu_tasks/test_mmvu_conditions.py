@@ -111,7 +111,9 @@ def test_a_verdict_under_a_contract_says_whether_it_is_kept_and_reads_the_letter
     words = verdict(RECORD, f"The answer is {right}.", as_json)
     assert (words.score, words.details["contract"]["problem"]) == (1, "not_json")
     assert "contract" not in verdict(RECORD, whole).details
-    assert "contract" not in verdict(RECORD, "", as_json).details
+    empty = verdict(RECORD, " ", as_json)
+    assert (empty.score, empty.failure, empty.details["contract"]["problem"]) == (0, "empty_answer", "not_json")
+    assert "contract" not in verdict(RECORD, "").details
     assert verdict(RECORD, "[GENERATION_FAILED]", as_json).unscored == "call_failed"
 
 
@@ -145,6 +147,17 @@ def test_the_numbers_of_a_contract() -> None:
     right = {name: (contract[name]["value"], contract[name]["n"]) for name in ("RA", "RA_fits", "RA_kept")}
     assert right == {"RA": (100.0, 2), "RA_fits": (100.0, 1), "RA_kept": (50.0, 2)}
     assert "contract" not in BENCHMARK.summarise([verdict(RECORD, "A")], DATASET).extra
+    # an empty answer keeps no contract either; a call that failed is no answer: 2 of 3 fit, and 1 pair is whole
+    answers[2:] = [dataclasses.replace(answers[2], response=""), dataclasses.replace(last, response="[ERROR]")]
+    verdicts = BENCHMARK.assess(answers, DATASET, "strict", condition=CONDITIONS["json"])
+    contract = BENCHMARK.summarise(verdicts, DATASET).extra["contract"]
+    assert (contract["n"], contract["problems"]) == (3, {"not_json": 1})
+    assert contract["fits"]["value"] == pytest.approx(100 * 2 / 3)
+    # of two pairs whose answers are both there, the first fits
+    answers[3] = last
+    verdicts = BENCHMARK.assess(answers, DATASET, "strict", condition=CONDITIONS["json"])
+    contract = BENCHMARK.summarise(verdicts, DATASET).extra["contract"]
+    assert (contract["RA_fits"]["value"], contract["RA_fits"]["n"], contract["RA"]["n"]) == (100.0, 1, 2)
 
 
 def repeated(letters: list[str]) -> list[Verdict]:

@@ -8,6 +8,9 @@ lmms-eval's endpoint classes build their calls themselves and read texts only. T
 calls functions comes back as a text that says which:
 
     {"content": null, "tool_calls": [{"name": "submit_answer", "arguments": "{\\"letter\\": \\"B\\", …}"}]}
+
+A server that does not know the arguments answers 400 or the like to every call. The classes try again and then give
+failure texts, so the answers are unscored; a line on stderr says at the first of them what the server said.
 """
 
 from __future__ import annotations
@@ -15,9 +18,23 @@ from __future__ import annotations
 import contextlib
 import inspect
 import json
+import re
 import sys
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Awaitable, Iterator, Mapping
 from typing import Any
+
+from judge.harness.session import say
+
+NAMED = {
+    "response_format": re.compile(r"response_?format|schema|structured|guided|grammar", re.IGNORECASE),
+    "tools": re.compile(r"tool|function", re.IGNORECASE),
+}
+"""What is sent → the words by which servers say that it is this that they do not take."""
+MENDED = {
+    "response_format": "start it with structured outputs",
+    "tools": "start it with calls of functions (vLLM: --enable-auto-tool-choice --tool-call-parser …)",
+}
 
 
 def can_send(lm: object) -> bool:
@@ -32,11 +49,12 @@ def sending(lm: object, payload: Mapping[str, Any]) -> Iterator[None]:
     if not payload or completions is None:
         yield
         return
-    original = completions.create
+    original, unsaid = completions.create, threading.Lock()
 
     def create(*args: Any, **kwargs: Any) -> Any:
-        reply = original(*args, **{**kwargs, **payload})
-        return _awaited(reply) if inspect.isawaitable(reply) else calls_as_text(reply)
+        with _refusals_said(payload, unsaid):
+            reply = original(*args, **{**kwargs, **payload})
+        return _awaited(reply, payload, unsaid) if inspect.isawaitable(reply) else calls_as_text(reply)
 
     completions.create = create
     try:
@@ -67,8 +85,24 @@ def calls_as_text(reply: Any) -> Any:
     return reply
 
 
-async def _awaited(reply: Any) -> Any:
-    return calls_as_text(await reply)
+async def _awaited(reply: Awaitable[Any], payload: Mapping[str, Any], unsaid: threading.Lock) -> Any:
+    with _refusals_said(payload, unsaid):
+        return calls_as_text(await reply)
+
+
+@contextlib.contextmanager
+def _refusals_said(payload: Mapping[str, Any], unsaid: threading.Lock) -> Iterator[None]:
+    """Say, once for all calls that share `unsaid`, that the server does not take the payload. The error goes on."""
+    try:
+        yield
+    except Exception as error:
+        status = getattr(error, "status_code", None)
+        named = [name for name, words in NAMED.items() if name in payload and words.search(str(error))]
+        if isinstance(status, int) and named and status not in (401, 403, 408, 429) and unsaid.acquire(blocking=False):
+            message = " ".join(str(error).split())[:300]
+            say(f"mmjudge: the model's server answers {status} to a call with {named[0]}: {message}")
+            say(f"→ {MENDED[named[0]]}, or take a model class without an endpoint: then the prompt alone asks for it")
+        raise
 
 
 def _completions(lm: object) -> Any:

@@ -276,6 +276,51 @@ def test_a_payload_goes_with_every_call_and_calls_come_back_as_text(later: bool)
     assert log[1:] == [{"model": "m"}, {"model": "m"}]
 
 
+class RefusedError(Exception):
+    """An error as the `openai` client has it."""
+
+    def __init__(self, status_code: int | None, message: str) -> None:
+        super().__init__(message)
+        self.status_code = status_code
+
+
+@pytest.mark.parametrize("later", [False, True])
+@pytest.mark.parametrize(
+    ("name", "error", "said"),
+    [
+        ("json", RefusedError(400, "unknown field\n'response_format'"), "to a call with response_format: "),
+        ("tool", RefusedError(400, '"auto" tool choice requires --enable-auto-tool-choice'), "to a call with tools: "),
+        ("tool", RefusedError(400, "the prompt is longer than the window"), None),
+        ("tool", RefusedError(429, "too many calls with tools"), None),
+        ("tool", RefusedError(None, "Connection error. tools"), None),
+    ],
+)
+def test_a_server_that_does_not_take_the_payload_is_said_once(
+    name: str, error: Exception, said: str | None, later: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(**_: Any) -> Any:
+        async def awaited() -> Any:
+            raise error
+
+        if later:
+            return awaited()
+        raise error
+
+    completions = type("Completions", (), {"create": staticmethod(fail)})()
+    lm = SimpleNamespace(client=SimpleNamespace(chat=SimpleNamespace(completions=completions)))
+    with sending(lm, CONDITIONS[name].by_endpoint.payload):  # type: ignore[union-attr]
+        for _ in range(3):
+            with pytest.raises(RefusedError):
+                asyncio.run(completions.create()) if later else completions.create()
+    lines = capsys.readouterr().err.splitlines()
+    if said is None:
+        assert lines == []
+    else:
+        first, second = lines
+        assert first == f"mmjudge: the model's server answers 400 {said}{' '.join(str(error).split())}"
+        assert second.startswith("→ start it with ")
+
+
 def test_words_come_back_as_they_are_and_other_classes_cannot_send() -> None:
     found, _ = client([])
     lm = SimpleNamespace(client=found)

@@ -59,10 +59,11 @@ def _shown(dataset: Dataset, record: Record, seed: str, name: str, condition: Co
 
 
 def _other(records: Sequence[Record], record: Record, seed: str) -> str:
-    """The name of the picture that is shown instead: the first of a question of another category."""
+    """The name of the picture that is shown instead: the first of a question of another category, none of its own."""
+    own = {None, *record.images}
 
     def suits(number: int) -> bool:
-        return records[number].category != record.category and _first_picture(records[number]) is not None
+        return records[number].category != record.category and _first_picture(records[number]) not in own
 
     number = pick(seed, len(records), suits)
     found = None if number is None else _first_picture(records[number])

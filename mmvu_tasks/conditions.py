@@ -23,16 +23,13 @@ import dataclasses
 from collections.abc import Mapping
 
 from judge.attention.refinement import VAR
-from judge.core.condition import Condition
+from judge.core.condition import FIRST_TOKENS, Condition
 from mmvu_tasks import contract, prompts
-
-EXTRACTED_TOKENS = 512
-"""How long what it extracts may be."""
 
 
 def _conditions() -> tuple[Condition, ...]:
     direct, cgr = prompts.identity(), prompts.identity("cgr")
-    first = (f"first:{prompts.identity(prompts.FIRST)}", f"tokens:{EXTRACTED_TOKENS}")
+    first = (f"first:{prompts.identity(prompts.FIRST)}", f"tokens:{FIRST_TOKENS}")
     enforced = Condition("tool", prompts.identity("tool"), contract="tool", payload=contract.tool_payload())
     as_json = Condition("json", prompts.identity("json"), contract="json")
     return (

@@ -38,6 +38,9 @@ Alteration = Literal["blank", "noise"]
 
 GREY = 128
 """The level of a blank picture in all three channels: about the middle, which most processors make about 0."""
+FIRST_TOKENS = 512
+"""How long the answer of a first call may be where a harness lets us say so; a choice of the conditions that have one.
+"""
 ALTERED = f"altered1-grey{GREY}-shake256"
 """How blank and noisy pictures are made (`judge.model.altered`); part of the hash of the conditions that show them."""
 

@@ -25,7 +25,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from judge.core.condition import Condition
+from judge.core.condition import FIRST_TOKENS, Condition
 from judge.core.failure import failed_call
 from judge.core.question import Question
 from judge.core.reply import write_reply
@@ -43,16 +43,12 @@ Ask = Callable[[Sequence[Any], Mapping[str, Any]], Sequence[Any]]
 
 @dataclasses.dataclass(frozen=True)
 class Conduct:
-    """How the requests of one task are asked. question: of a document; refiner: makes I' where the condition wants it.
-
-    first_tokens: how long the answer of a first call may be.
-    """
+    """How the requests of one task are asked. question: of a document; refiner: makes I' where it is wanted."""
 
     condition: Condition
     run: Run
     question: Callable[[Mapping[str, Any]], Question]
     refiner: Refiner | None = None
-    first_tokens: int = 512
 
 
 def conduct(lm: Any, task: str, how: Conduct) -> None:
@@ -137,7 +133,7 @@ class Asker:
             pictures.setdefault(question.parts, []).append(index)
         asked = [requests[of[0]] for of in pictures.values()]
         until = f"<mmjudge:{asked[0].args[-2]}:first>"
-        changes = {"until": [until], "max_new_tokens": self._how.first_tokens, "do_sample": False, "temperature": 0.0}
+        changes = {"until": [until], "max_new_tokens": FIRST_TOKENS, "do_sample": False, "temperature": 0.0}
         given = self._generate([self._request(request, first, changes) for request in asked])
         said: dict[int, Any] = {}
         for of, response in zip(pictures.values(), given, strict=True):

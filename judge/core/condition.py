@@ -121,19 +121,28 @@ PLAIN = Condition("plain")
 
 
 def find_condition(conditions: Mapping[str, Condition], name: str) -> Condition:
-    """The condition of this name or identity. Raises UserError with the nearest name.
+    """The condition of this name or identity. Raises UserError with the nearest name, and for the identity of another
+    condition of a name: what was asked under it was asked by another version.
 
     conditions: those of a benchmark (`Benchmark.conditions`), by name.
     """
-    if name.partition("@")[0] == PLAIN.name:
+    short, _, digest = name.partition("@")
+    if short == PLAIN.name:
         return PLAIN
-    found = conditions.get(name.partition("@")[0])
+    found = conditions.get(short)
     if found is None:
         near = difflib.get_close_matches(name, conditions, 1)
         nearest = f"did you mean {near[0]!r}? " if near else ""
         raise UserError(f"no condition called {name!r}", fix=f"{nearest}there are: {', '.join(conditions)}")
-    other = found.by_endpoint
-    return other if other is not None and other.identity == name else found
+    if not digest:
+        return found
+    for one in (found, found.by_endpoint):
+        if one is not None and one.identity == name:
+            return one
+    raise UserError(
+        f"asked under {name}, and here {short} is {found.identity}",
+        fix=f"score with the version of mmjudge that asked; --condition {short} scores it as if asked under the latter",
+    )
 
 
 def pick(seed: str, count: int, suits: Callable[[int], bool]) -> int | None:

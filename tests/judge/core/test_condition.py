@@ -43,6 +43,10 @@ def test_a_condition_is_found_by_name_or_identity_and_else_the_nearest_is_named(
     assert find_condition(CONDITIONS, JSON.identity) is CONDITIONS["json"]
     assert find_condition(CONDITIONS, HELD.identity) is HELD
     assert find_condition(CONDITIONS, "plain") is PLAIN
+    # templates have changed since
+    with pytest.raises(UserError, match=f"asked under json@00000000, and here json is {JSON.identity}") as caught:
+        find_condition(CONDITIONS, "json@00000000")
+    assert "--condition json scores it as if" in str(caught.value.fix)
     with pytest.raises(UserError, match="no condition called 'blnd'") as caught:
         find_condition(CONDITIONS, "blnd")
     assert caught.value.fix == "did you mean 'blind'? there are: blind, json"

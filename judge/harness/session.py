@@ -342,8 +342,10 @@ class Session:
         images = (
             f" --image-root {'.' if root == Path.cwd() else shlex.quote(str(root))}" if self.benchmark.judged else ""
         )
-        subset = self.dataset.source.subset
+        subset, condition = self.dataset.source.subset, self.asked.condition
         images += f" --subset {subset.name}" if subset else ""
+        # samples that were copied lie without lmms-eval's results file, which names it
+        images += "" if condition.plain else f" --condition {condition.identity}"
         samples = f"OUT/…_samples_{self.task}.jsonl"
         score = f"mmjudge score {samples} --benchmark {self.benchmark.name}{judge}{images} --out RESULTS"
         return f"here `{generate}`, then where the judge can run `{score}`"

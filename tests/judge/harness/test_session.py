@@ -13,6 +13,7 @@ import pytest
 from fake_endpoint import FakeEndpoint, hashed, said
 
 from judge.core.benchmark import Answer, Dataset, Source, Summary
+from judge.core.condition import Condition
 from judge.core.failure import failed_call
 from judge.core.metric import Metric, Ratio, scores
 from judge.core.request import Request, Text
@@ -382,6 +383,11 @@ def test_a_large_judge_without_an_accelerator_is_refused_with_the_two_commands(
     assert "lmms-eval --model m --tasks toy_task --predict_only --output_path OUT" in str(error.value)
     score = "mmjudge score OUT/…_samples_toy_task.jsonl --benchmark toy --judge toy-judge --image-root . --out RESULTS"
     assert score in str(error.value)
+    session.asked = Asked(condition=Condition("blind", picture="none"))
+    with pytest.raises(
+        UserError, match=rf"--image-root \. --condition {session.asked.condition.identity} --out RESULTS"
+    ):
+        session.check()
 
 
 def test_a_judge_behind_an_address(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -37,11 +37,11 @@ def asking_conditions(benchmark: Benchmark) -> Named:
 def refuse_unknown(wanted: Iterable[str], benchmark: str, known: Iterable[str]) -> None:
     """Raise UserError, with the nearest name, for a name that begins like those of a benchmark and is none of `known`.
 
-    benchmark: how it is called, "mmvu".
+    benchmark: how it is called, "mmvu". Patterns and names of files (`mmvu_mine.yaml`) are left alone.
     """
     there = sorted(known)
     for name in wanted:
-        if name.startswith(f"{benchmark}_") and name not in there and not set(name) & set("*?["):
+        if name.startswith(f"{benchmark}_") and name not in there and not set(name) & set("*?[./"):
             near = difflib.get_close_matches(name, there, 1)
             short = [one for one in there if one.startswith(benchmark) and "_demo" not in one]
             fix = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(short)}"

@@ -88,7 +88,7 @@ def test_conditions_are_tasks_without_a_file() -> None:
 
 def test_an_unknown_name_is_refused_with_the_nearest() -> None:
     made = taken_over(type("Made", (WithFiles,), dict(WithFiles.__dict__)))()
-    assert made.match_tasks(["mmvu_blind", "mmmu", "other", "mmvu_*"]) == ["mmvu_blind", "mmmu"]
+    assert made.match_tasks(["mmvu_blind", "mmmu", "other", "mmvu_*", "mmvu_mine.yaml"]) == ["mmvu_blind", "mmmu"]
     with pytest.raises(SystemExit, match="mmjudge: there is no 'mmvu_blnd'\n→ did you mean 'mmvu_blind'"):
         made.match_tasks(["mmie", "mmvu_blnd"])
 

@@ -267,8 +267,8 @@ def test_pictures_that_are_compared_by_bytes_alone(tmp_path, run):
 
 
 def test_nothing_left_is_no_success(tmp_path, run):
-    source = write(tmp_path / "made", record("a", answer="Sorry."))
-    code, _, err = run(source)
+    refused = (Turn("Which colour has the cup?", "Sorry."), Turn("Which colour has the hat?", "Sorry."))
+    code, _, err = run(write(tmp_path / "made", PairedRecord("a", "a.png", refused, refused)))
     assert code == 2
     assert "pairs.jsonl: nothing is left of it (refusal 2)" in err
     assert "dropped.jsonl says why" in err

@@ -51,8 +51,8 @@ def read_reply(completion: Mapping[str, Any], pictures: Path) -> Reply | Failed:
             raise TypeError("no message")
     except (KeyError, IndexError, TypeError, AttributeError) as error:
         return Failed("call_failed", on_one_line(f"not a chat completion ({error!r})", MOST_OF_A_NOTE))
-    if "error" in choice or "error" in finish:
-        return Failed("call_failed", on_one_line(f"the endpoint failed: {choice.get('error')}", MOST_OF_A_NOTE))
+    if failure := choice_failure(choice):
+        return Failed("call_failed", failure)
     reader = _Reader(pictures)
     try:
         reader.add_content(message.get("content"))
@@ -70,6 +70,14 @@ def read_reply(completion: Mapping[str, Any], pictures: Path) -> Reply | Failed:
     if "length" in finish:
         reader.notes.append("cut off at the token limit")
     return Reply(tuple(reader.parts), "; ".join(reader.notes) or None)
+
+
+def choice_failure(choice: Mapping[str, Any]) -> str | None:
+    """What failed, where a gateway puts the failure of the server behind it into a choice."""
+    ends = [choice.get(key) for key in ("finish_reason", "native_finish_reason")]
+    if choice.get("error") or "error" in ends:
+        return on_one_line(f"the endpoint failed: {choice.get('error')}", MOST_OF_A_NOTE)
+    return None
 
 
 class _Reader:

@@ -30,9 +30,6 @@ from judge.systems.posting import Api, NoAnswer, at_the_same_time, only_address
 if TYPE_CHECKING:
     from PIL import Image
 
-BLOCKED = ("content_policy", "content policy", "safety", "moderation")
-"""What endpoints say of a description that they will not draw."""
-
 
 class EndpointPainterSettings(EndpointKeys):
     """The keys of a painter of this kind."""
@@ -86,9 +83,8 @@ class EndpointPainter:
             packed = picture.get("b64_json")
             if packed is None and str(picture.get("url", "")).startswith("data:"):
                 packed = picture["url"].partition(",")[2]
-        except NoAnswer as failed:
-            blocked = failed.refused and any(word in str(failed).lower() for word in BLOCKED)
-            return Failed("empty_answer" if blocked else "call_failed", str(failed), "painter")
+        except NoAnswer as none:
+            return Failed(none.reason, str(none), "painter")
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             return Failed("call_failed", f"not a list of pictures ({error!r})", "painter")
         if not isinstance(packed, str):

@@ -24,6 +24,7 @@ from judge.engines.endpoints import KEY_VARIABLE
 from judge.engines.messages import data_url
 from judge.io.image_paths import ImageRefused
 from judge.systems import JSON, Failed
+from judge.systems.chat_reply import choice_failure
 from judge.systems.posting import Api, NoAnswer, Patience, at_the_same_time, only_address
 from judge.systems.settings import SPEED, Count, Given, Seconds, Table
 from judge.systems.writers import Decoding, Prompt
@@ -88,11 +89,16 @@ class EndpointWriter:
         try:
             reply = api.post_json("chat/completions", self._body(prompt))
             (choice, *_) = reply["choices"]
-            content = choice["message"].get("content")
-        except (NoAnswer, ImageRefused) as error:
+            content = choice["message"].get("content") or choice["message"].get("refusal")
+            failure = choice_failure(choice)
+        except NoAnswer as none:  # too many bytes are no picture here
+            return Failed(none.reason if none.refused else "call_failed", str(none), "writer")
+        except ImageRefused as error:
             return Failed("call_failed", str(error), "writer")
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             return Failed("call_failed", f"not a chat completion ({error!r})", "writer")
+        if failure:
+            return Failed("call_failed", failure, "writer")
         if isinstance(content, list):
             content = "".join(str(part.get("text") or "") for part in content if isinstance(part, dict))
         if isinstance(content, str) and content.strip():

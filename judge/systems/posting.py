@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import random
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -39,6 +40,9 @@ class Patience:
 
 BLOCKED = ("content_policy", "content_filter", "content policy", "safety", "moderation", "flagged", "responsibleai")
 """Words by which endpoints say that a filter refused a request (OpenAI, Azure, OpenRouter, Google)."""
+_OF_A_FIELD = re.compile(r"\b(?:unknown|unrecognized|unsupported|unexpected|invalid|extra)\W+(?:\w+\W+)?"
+                         r"(?:parameter|field|name|argument|value|input|key)", re.IGNORECASE)  # fmt: skip
+"""How they say that a field of the request is wrong, which may be called `moderation` or `safety_settings`."""
 
 
 class NoAnswer(Exception):  # noqa: N818 - an outcome that becomes a failure of one question
@@ -73,7 +77,7 @@ class Api:
             try:
                 return self._client.post(page, body)
             except Refused as refused:
-                if any(word in str(refused).lower() for word in BLOCKED):
+                if _is_of_a_filter(refused):
                     message = f"a safety filter refused the request: {refused}"
                     raise NoAnswer(message, refused=True, reason="empty_answer") from None
                 if refused.of_the_endpoint:
@@ -93,6 +97,13 @@ class Api:
                 pause = self._patience.pause * 2 ** (attempt - 1) * random.uniform(0.75, 1.25)
                 time.sleep(min(LONGEST_PAUSE, max(pause, failed.wait or 0.0)))
         raise AssertionError
+
+
+def _is_of_a_filter(refused: Refused) -> bool:
+    """Whether a filter refused what the question says; a wrong key, model, page or field is no answer of a model."""
+    said = str(refused).lower()
+    about = refused.status not in (401, 404, 405) and _OF_A_FIELD.search(said) is None
+    return about and any(word in said for word in BLOCKED)
 
 
 def only_address(text: str) -> Address:

@@ -119,6 +119,17 @@ def test_what_a_writer_is_sent(serve, tmp_path, monkeypatch):
         (message("", "content_filter"), Failed("empty_answer", "no text (finish_reason 'content_filter')", "writer")),
         ({"choices": []}, "not a chat completion"),
         ({}, "not a chat completion"),
+        ({"choices": [{"message": {"content": None, "refusal": "I cannot."}, "finish_reason": "stop"}]}, "I cannot."),
+        (
+            {"choices": [{"message": {"content": ""}, "finish_reason": "error", "error": {"message": "no GPU"}}]},
+            "the endpoint failed: {'message': 'no GPU'}",
+        ),
+        (
+            (400, {"error": {"message": "The prompt was flagged"}}),
+            Failed("empty_answer", "a safety filter refused the request: 400: The prompt was flagged", "writer"),
+        ),
+        ((400, {"error": {"message": "Unknown parameter: 'moderation'."}}), "400: Unknown parameter"),
+        ((400, {"error": {"message": 'Unknown name "safety_settings"'}}), "400: Unknown name"),
         ((400, {"error": {"message": "too many pictures"}}), "400: too many pictures"),
         ((500, {"error": {"message": "down"}}), "down (3 attempts)"),
         (b"no json", "not JSON"),
@@ -160,7 +171,7 @@ def test_what_passes_is_tried_again_and_many_are_asked_at_once(serve):
 
 @pytest.mark.parametrize("status", [401, 404])
 def test_what_every_question_would_be_refused_for_ends_the_run(serve, status):
-    server = serve(lambda page, body, number: (status, {"error": {"message": "no such model"}}))
+    server = serve(lambda page, body, number: (status, {"error": {"message": "no such model: safety-7b"}}))
     with pytest.raises(UserError, match="no such model"):
         texts(server, [(Text("a"),)] * 50, at_once=1)
     assert len(server.asked) == 1
@@ -215,7 +226,9 @@ def test_what_a_painter_is_sent(serve):
     ("reply", "reason", "words"),
     [
         ((400, {"error": {"message": "rejected by the safety system"}}), "empty_answer", "safety system"),
+        ((403, {"error": {"message": "flagged by a filter"}}), "empty_answer", "a safety filter refused"),
         ((400, {"error": {"message": "size is not supported"}}), "call_failed", "not supported"),
+        ((400, {"error": {"message": "Invalid value for moderation"}}), "call_failed", "Invalid value"),
         ({"data": [{"url": "https://example.com/a.png"}]}, "call_failed", "holds no picture itself"),
         ({"data": []}, "call_failed", "not a list of pictures"),
         ({"data": [{"b64_json": packed(png(size=(64, 64))[:90])}]}, "image_undecodable", ""),

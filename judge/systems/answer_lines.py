@@ -28,6 +28,7 @@ from judge.io.responses import parse_answer
 from judge.systems import Drawing, Failed, Reply
 from judge.systems.pictures import MOST_PICTURE_BYTES, TooLarge, keep_picture
 
+NOTHING = Failed("empty_answer", "the program's answer holds neither text nor picture")
 Kind = Literal["chatter", "broken", "stranger", "again"]
 
 
@@ -99,7 +100,7 @@ class AnswerLines:
             failed = answer.failed or {}
             return _failed(failed) or Failed("no_response", "the program answered null")
         if isinstance(answer.response, str):
-            return Reply((Text(answer.response),))
+            return Reply((Text(answer.response),)) if answer.response.strip() else NOTHING
         parts: list[Text | Drawing] = []
         notes: list[str] = []
         if not all(map(_is_ours, answer.response)):
@@ -111,7 +112,8 @@ class AnswerLines:
                 drawing, problem = self._drawing(part)
                 parts.append(drawing)
                 notes += [problem] if problem else []
-        return Reply(tuple(parts), "; ".join(notes) or None)
+        said = any(isinstance(part, Drawing) or part.text.strip() for part in parts)
+        return Reply(tuple(parts), "; ".join(notes) or None) if said else NOTHING
 
     def _drawing(self, part: dict[str, Any]) -> tuple[Drawing, str | None]:
         """The picture of a part, copied, and what is wrong with it."""

@@ -2,7 +2,6 @@
 
     find_checkpoint("stabilityai/stable-diffusion-xl-base-1.0")
     ->  Checkpoint("stabilityai/stable-diffusion-xl-base-1.0", revision="4621659d…", described=…, folder=None)
-    ->  Checkpoint("stabilityai/stable-diffusion-xl-base-1.0", revision="4621659d…", described=…)
 
 The revision stands in the identity of whatever loads it. That of a folder is a hash of its JSON files and of names and
 sizes of all others: another training of the same model with the same configuration is not told apart.

@@ -40,8 +40,8 @@ class Patience:
 
 BLOCKED = ("content_policy", "content_filter", "content policy", "safety", "moderation", "flagged", "responsibleai")
 """Words by which endpoints say that a filter refused a request (OpenAI, Azure, OpenRouter, Google)."""
-_OF_A_FIELD = re.compile(r"\b(?:unknown|unrecognized|unsupported|unexpected|invalid|extra)\W+(?:\w+\W+)?"
-                         r"(?:parameter|field|name|argument|value|input|key)", re.IGNORECASE)  # fmt: skip
+_OF_A_FIELD = re.compile(r"\bextra inputs\b|\b(?:unknown|unrecognized|unsupported|unexpected|invalid)\W+(?:\w+\W+)?"
+                         r"(?:parameter|field|name|argument|value|key)\b", re.IGNORECASE)  # fmt: skip
 """How they say that a field of the request is wrong, which may be called `moderation` or `safety_settings`."""
 
 
@@ -102,8 +102,8 @@ class Api:
 def _is_of_a_filter(refused: Refused) -> bool:
     """Whether a filter refused what the question says; a wrong key, model, page or field is no answer of a model."""
     said = str(refused).lower()
-    about = refused.status not in (401, 404, 405) and _OF_A_FIELD.search(said) is None
-    return about and any(word in said for word in BLOCKED)
+    of_the_question = refused.status not in (401, 404, 405) and _OF_A_FIELD.search(said) is None
+    return of_the_question and any(word in said for word in BLOCKED)
 
 
 def only_address(text: str) -> Address:

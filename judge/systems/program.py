@@ -4,7 +4,8 @@
     for line in program.lines(): …          # until it ends, or gives no answer for too long
     program.stop()  ->  Ended("died of signal 11")
 
-It runs in a process group of its own, which is ended with it: what it has started goes, too. It may read its input as
+It runs in a process group of its own, which is ended with it: what it has started goes, too, but for what has left the
+group (a daemon). A shell that waits beside it ends the group where this process is killed. It may read its input as
 slowly as it likes, or not at all. Its standard error, and lines that are no answers, go into the log.
 """
 
@@ -32,9 +33,12 @@ from judge.systems.question_files import question_line
 
 PICTURES_VARIABLE = "MMJUDGE_PICTURES"
 END_SECONDS = 10.0
-"""Between the end of its output and its own end, and between being told to end and being killed."""
+"""Between the end of its output and its own end, between that and the end of what still holds its output, and between
+being told to end and being killed."""
 TAIL_SECONDS = 0.2
-"""Between two looks at a file of answers."""
+"""Between two looks at a file of answers, or at a program that says nothing."""
+WATCH = 'read group && { read end; kill -s KILL -- "-$group"; }'
+"""What a shell does on its own standard input: the second line never comes, only the end."""
 MOST_LINES_WAITING = 1000
 """A program may be quicker than its pictures are copied."""
 
@@ -94,7 +98,18 @@ class Program:
     def _started(self, words: Sequence[str], piped: bool) -> subprocess.Popen[bytes]:
         environment = {**self._command.environment, PICTURES_VARIABLE: str(self._scratch.absolute())}
         try:
-            return subprocess.Popen(
+            self._watch = subprocess.Popen(
+                ["/bin/sh", "-c", WATCH],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        except OSError as error:
+            self._log.close()
+            raise UserError(f"a shell to watch it cannot be started ({error.strerror})", file="/bin/sh") from None
+        try:
+            process = subprocess.Popen(
                 words,
                 cwd=self._command.folder,
                 env=environment,
@@ -103,24 +118,42 @@ class Program:
                 stderr=self._log,
                 start_new_session=True,
             )
+            self._tell_watch(process.pid)
+            return process
         except (OSError, ValueError) as error:
+            self._end_watch()
             self._log.close()
             why = getattr(error, "strerror", None) or error
             raise UserError(
                 f"cannot be started ({why})", file=words[0], field="command", fix="mend SYSTEM.toml"
             ) from None
 
+    def _tell_watch(self, group: int) -> None:
+        assert self._watch.stdin is not None
+        self._watch.stdin.write(f"{group}\n".encode())
+        self._watch.stdin.flush()
+
+    def _end_watch(self) -> None:
+        self._watch.kill()
+        self._watch.communicate()
+
     def _thread(self, target: object, *args: object) -> None:
         threading.Thread(target=target, args=args, name="pipe", daemon=True).start()  # type: ignore[arg-type]
 
     def lines(self) -> Iterator[bytes]:
         """Its lines, without their ends, until it ends or gives no answer for too long (`answered`)."""
+        gone: float | None = None  # since when it has ended and nothing more has come
         while True:
             left = self._deadline - time.monotonic()
             try:
-                line = self._lines.get(timeout=max(left, 0.001))
+                line = self._lines.get(timeout=min(max(left, 0.001), TAIL_SECONDS))
+                gone = None
             except queue.Empty:
                 line = b""
+                if self._process.poll() is not None:
+                    gone = gone or time.monotonic()
+                    if time.monotonic() - gone > END_SECONDS:
+                        return  # something that it left behind holds its output open
             if line is None:
                 return
             if line:
@@ -152,10 +185,7 @@ class Program:
                     process.wait(END_SECONDS if grace is None else grace)
             self._ended = Ended(self._why(process.poll()))
             self._kill()
-            for pipe in (process.stdin, process.stdout):
-                if pipe is not None:
-                    with contextlib.suppress(OSError):
-                        pipe.close()
+            self._end_watch()
             self._log.close()
         return self._ended
 
@@ -179,22 +209,22 @@ class Program:
     def _send(self, rows: Sequence[Mapping[str, object]]) -> None:
         pipe = self._process.stdin
         assert pipe is not None
-        with contextlib.suppress(OSError, ValueError):  # it has ended, or does not read
+        with contextlib.suppress(OSError, ValueError), pipe:  # it has ended, or does not read
             for row in rows:
                 pipe.write(json.dumps(row).encode("ascii") + b"\n")
                 pipe.flush()
-            pipe.close()
 
     def _read(self) -> None:
         """Put its lines into the queue, and then None."""
         try:
             if self._answers is None:
                 assert self._process.stdout is not None
-                self._read_lines(self._process.stdout)
+                with self._process.stdout as output:
+                    self._read_lines(output)
             else:
                 with self._answers.open("rb") as file:
                     self._tail(file)
-        except (OSError, ValueError):  # the pipe was closed under it
+        except OSError:  # what was read is all there is
             pass
         finally:
             self._put(None)

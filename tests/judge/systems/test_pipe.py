@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 import textwrap
 import time
@@ -296,6 +297,57 @@ def test_the_program_goes_when_nobody_asks_on(tmp_path):
         os.kill(pid, 0)
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs; one that has ended and that nobody has asked about does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
+def test_the_program_goes_when_the_asking_process_is_killed(tmp_path):
+    (tmp_path / "program.py").write_text("import os, subprocess, time\nchild = subprocess.Popen(['sleep', '300'])\n"
+                                         "open('made', 'w').write(f'{os.getpid()} {child.pid}')\n"
+                                         "os.rename('made', 'pids')\ntime.sleep(300)\n")  # fmt: skip
+    (tmp_path / "mine.toml").write_text(f'kind = "pipe"\ncommand = ["{sys.executable}", "program.py"]\n')
+    words = ["ask", "mine.toml", "--benchmark", "mmie", "--data", str(demo_dir()), "--out", "out"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    asking = subprocess.Popen([sys.executable, "-m", "judge.cli", *words], cwd=tmp_path, env=environment)
+    while not (tmp_path / "pids").exists():
+        assert asking.poll() is None
+        time.sleep(0.05)
+    pids = [int(pid) for pid in (tmp_path / "pids").read_text().split()]
+    assert all(map(alive, pids))
+    asking.kill()
+    asking.wait()
+    for _ in range(600):
+        if not any(map(alive, pids)):
+            break
+        time.sleep(0.05)
+    assert not any(map(alive, pids))
+
+
+@pytest.mark.parametrize("ends", [3, 4])
+def test_a_daemon_that_keeps_the_output_open_keeps_nobody_waiting(tmp_path, monkeypatch, ends):
+    monkeypatch.setattr("judge.systems.program.END_SECONDS", 0.3)
+    program = f"""
+    import subprocess
+    daemon = subprocess.Popen(["sleep", "300"], start_new_session=True)
+    open("pid", "w").write(str(daemon.pid))
+    for line in sys.stdin:
+        row = json.loads(line)
+        if row["index"] == {ends}: break
+        print(json.dumps({{"id": row["id"], "index": row["index"], "response": f"Step {{row['index']}}"}}), flush=True)
+    """
+    try:
+        gone = dict.fromkeys(range(ends, 4), "no_response: the program ended without an answer to it")
+        assert texts(answers(tmp_path, program, seconds=200.0)) == {**ALL, **gone}
+        os.kill(int((tmp_path / "pid").read_text()), 0)  # it is there yet, and nobody waited for its end
+    finally:
+        os.kill(int((tmp_path / "pid").read_text()), 9)
 
 
 def test_the_identity(tmp_path):

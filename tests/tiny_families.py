@@ -9,6 +9,7 @@ Tokenizers know bytes and the family's special tokens; what such a model says is
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -171,114 +172,63 @@ def _llava_onevision(text: dict[str, Any]) -> tuple[Any, Any]:
     return LlavaOnevisionForConditionalGeneration(config), processor
 
 
-_QWEN = ("<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>")
+_QWEN_IDS = {
+    "vision_start": "<|vision_start|>",
+    "vision_end": "<|vision_end|>",
+    "image": "<|image_pad|>",
+    "video": "<|video_pad|>",
+}
 
 
-def _qwen_parts(processor: type, video: type, image: Any) -> tuple[Any, dict[str, int], Any]:
+_QWEN_TOWER = {
+    "depth": 2, "hidden_size": 32, "intermediate_size": 32, "num_heads": 2, "out_hidden_size": 32, "patch_size": 7,
+}  # fmt: skip
+_QWEN3: tuple[dict[str, Any], dict[str, Any]] = (
+    {
+        "head_dim": 8,
+        "rope_parameters": {
+            "rope_type": "default", "mrope_section": [2, 1, 1], "rope_theta": 10000.0, "mrope_interleaved": True,
+        },
+    },
+    {**_QWEN_TOWER, "num_position_embeddings": 16, "deepstack_visual_indexes": [0]},
+)  # fmt: skip
+_QWENS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "Qwen2VL": (
+        {},
+        {"depth": 2, "embed_dim": 32, "num_heads": 2, "hidden_size": 32, "patch_size": 7, "mlp_ratio": 1},
+    ),
+    "Qwen2_5_VL": ({}, {**_QWEN_TOWER, "window_size": 28, "fullatt_block_indexes": [1]}),
+    "Qwen3VL": _QWEN3,
+    "Qwen3VLMoe": (
+        {
+            **_QWEN3[0],
+            "num_experts": 2, "num_experts_per_tok": 1, "moe_intermediate_size": 16, "decoder_sparse_step": 1,
+        },
+        _QWEN3[1],
+    ),
+}  # fmt: skip
+"""Name of the classes → what the configs of text and vision have beside what all have."""
+
+
+def _qwen(name: str, text: dict[str, Any]) -> tuple[Any, Any]:
+    import transformers
+
+    def made(kind: str, of: str = name) -> Any:
+        return getattr(transformers, of + kind)
+
     template = NO_SYSTEM.replace("PICTURE", "<|vision_start|><|image_pad|><|vision_end|>")
-    tokenizer = _tokenizer(template, *_QWEN)
-    ids = dict(
-        zip(
-            ("vision_start_token_id", "vision_end_token_id", "image_token_id", "video_token_id"),
-            tokenizer.convert_tokens_to_ids(list(_QWEN)),
-            strict=True,
-        )
+    tokenizer = _tokenizer(template, *_QWEN_IDS.values())
+    image = transformers.Qwen2VLImageProcessor(patch_size=7, min_pixels=28 * 28, max_pixels=56 * 56)
+    video = made("VideoProcessor", "Qwen3VL" if name.startswith("Qwen3") else "Qwen2VL")()
+    processor = made("Processor", name.removesuffix("Moe"))(image, tokenizer, video, chat_template=template)
+    of_text, of_vision = _QWENS[name]
+    rope = {"rope_type": "default", "mrope_section": [1, 1, 2], "rope_theta": 10000.0}
+    config = made("Config")(
+        text_config={"rope_parameters": rope, **text, **of_text, "vocab_size": len(tokenizer)},
+        vision_config=of_vision,
+        **{f"{of}_token_id": tokenizer.convert_tokens_to_ids(token) for of, token in _QWEN_IDS.items()},
     )
-    return tokenizer, ids, processor(image, tokenizer, video(), chat_template=template)
-
-
-def _qwen2_vl(text: dict[str, Any]) -> tuple[Any, Any]:
-    from transformers import (
-        Qwen2VLConfig,
-        Qwen2VLForConditionalGeneration,
-        Qwen2VLImageProcessor,
-        Qwen2VLProcessor,
-        Qwen2VLVideoProcessor,
-    )
-
-    image = Qwen2VLImageProcessor(patch_size=7, min_pixels=28 * 28, max_pixels=56 * 56)
-    tokenizer, ids, processor = _qwen_parts(Qwen2VLProcessor, Qwen2VLVideoProcessor, image)
-    config = Qwen2VLConfig(
-        text_config={**text, "vocab_size": len(tokenizer), "rope_parameters": _mrope([1, 1, 2])},
-        vision_config={
-            "depth": 2, "embed_dim": 32, "num_heads": 2, "hidden_size": 32, "patch_size": 7, "mlp_ratio": 1,
-        },
-        **ids,
-    )  # fmt: skip
-    return Qwen2VLForConditionalGeneration(config), processor
-
-
-def _mrope(section: list[int], **more: Any) -> dict[str, Any]:
-    return {"rope_type": "default", "mrope_section": section, "rope_theta": 10000.0, **more}
-
-
-def _qwen2_5_vl(text: dict[str, Any]) -> tuple[Any, Any]:
-    from transformers import (
-        Qwen2_5_VLConfig,
-        Qwen2_5_VLForConditionalGeneration,
-        Qwen2_5_VLProcessor,
-        Qwen2VLImageProcessor,
-        Qwen2VLVideoProcessor,
-    )
-
-    image = Qwen2VLImageProcessor(patch_size=7, min_pixels=28 * 28, max_pixels=56 * 56)
-    tokenizer, ids, processor = _qwen_parts(Qwen2_5_VLProcessor, Qwen2VLVideoProcessor, image)
-    config = Qwen2_5_VLConfig(
-        text_config={**text, "vocab_size": len(tokenizer), "rope_parameters": _mrope([1, 1, 2])},
-        vision_config={
-            "depth": 2, "hidden_size": 32, "intermediate_size": 32, "num_heads": 2, "out_hidden_size": 32,
-            "patch_size": 7, "window_size": 28, "fullatt_block_indexes": [1],
-        },
-        **ids,
-    )  # fmt: skip
-    return Qwen2_5_VLForConditionalGeneration(config), processor
-
-
-def _qwen3_vl(text: dict[str, Any]) -> tuple[Any, Any]:
-    from transformers import (
-        Qwen2VLImageProcessor,
-        Qwen3VLConfig,
-        Qwen3VLForConditionalGeneration,
-        Qwen3VLProcessor,
-        Qwen3VLVideoProcessor,
-    )
-
-    image = Qwen2VLImageProcessor(patch_size=7, min_pixels=28 * 28, max_pixels=56 * 56)
-    tokenizer, ids, processor = _qwen_parts(Qwen3VLProcessor, Qwen3VLVideoProcessor, image)
-    rope = _mrope([2, 1, 1], mrope_interleaved=True)
-    config = Qwen3VLConfig(
-        text_config={**text, "head_dim": 8, "vocab_size": len(tokenizer), "rope_parameters": rope},
-        vision_config={
-            "depth": 2, "hidden_size": 32, "intermediate_size": 32, "num_heads": 2, "out_hidden_size": 32,
-            "patch_size": 7, "num_position_embeddings": 16, "deepstack_visual_indexes": [0],
-        },
-        **ids,
-    )  # fmt: skip
-    return Qwen3VLForConditionalGeneration(config), processor
-
-
-def _qwen3_vl_moe(text: dict[str, Any]) -> tuple[Any, Any]:
-    from transformers import (
-        Qwen2VLImageProcessor,
-        Qwen3VLMoeConfig,
-        Qwen3VLMoeForConditionalGeneration,
-        Qwen3VLProcessor,
-        Qwen3VLVideoProcessor,
-    )
-
-    image = Qwen2VLImageProcessor(patch_size=7, min_pixels=28 * 28, max_pixels=56 * 56)
-    tokenizer, ids, processor = _qwen_parts(Qwen3VLProcessor, Qwen3VLVideoProcessor, image)
-    experts = {"num_experts": 2, "num_experts_per_tok": 1, "moe_intermediate_size": 16, "decoder_sparse_step": 1}
-    rope = _mrope([2, 1, 1], mrope_interleaved=True)
-    config = Qwen3VLMoeConfig(
-        text_config={**text, **experts, "head_dim": 8, "vocab_size": len(tokenizer), "rope_parameters": rope},
-        vision_config={
-            "depth": 2, "hidden_size": 32, "intermediate_size": 32, "num_heads": 2, "out_hidden_size": 32,
-            "patch_size": 7, "num_position_embeddings": 16, "deepstack_visual_indexes": [0],
-        },
-        **ids,
-    )  # fmt: skip
-    return Qwen3VLMoeForConditionalGeneration(config), processor
+    return made("ForConditionalGeneration")(config), processor
 
 
 def _internvl(text: dict[str, Any]) -> tuple[Any, Any]:
@@ -319,64 +269,27 @@ def _internvl(text: dict[str, Any]) -> tuple[Any, Any]:
 _SPLIT = ("<image>", "<fake_token_around_image>", "<end_of_utterance>", "<global-img>")
 
 
-def _split_parts() -> tuple[str, Any]:
+def _split(name: str, text: dict[str, Any]) -> tuple[Any, Any]:
+    """Idefics3 and SmolVLM, which is the same with videos."""
+    import transformers
+
+    def made(kind: str) -> Any:
+        return getattr(transformers, name + kind)
+
     template = NO_SYSTEM.replace("PICTURE", "<image>")
     cells = [f"<row_{row}_col_{column}>" for row in range(1, 7) for column in range(1, 7)]
-    return template, _tokenizer(template, *_SPLIT, *cells)
-
-
-def _idefics3(text: dict[str, Any]) -> tuple[Any, Any]:
-    from transformers import (
-        Idefics3Config,
-        Idefics3ForConditionalGeneration,
-        Idefics3ImageProcessor,
-        Idefics3Processor,
-        LlamaConfig,
-    )
-
-    template, tokenizer = _split_parts()
-    processor = Idefics3Processor(
-        Idefics3ImageProcessor(size={"longest_edge": 56}, max_image_size={"longest_edge": 28}),
-        tokenizer,
-        image_seq_len=4,
-        chat_template=template,
-    )
-    config = Idefics3Config(
+    tokenizer = _tokenizer(template, *_SPLIT, *cells)
+    image = made("ImageProcessor")(size={"longest_edge": 56}, max_image_size={"longest_edge": 28})
+    video = [made("VideoProcessor")()] if name == "SmolVLM" else []
+    processor = made("Processor")(image, tokenizer, *video, image_seq_len=4, chat_template=template)
+    config = made("Config")(
         vision_config={**VISION, "image_size": 28, "patch_size": 7},
-        text_config=LlamaConfig(**text, vocab_size=len(tokenizer)),
+        text_config=transformers.LlamaConfig(**text, vocab_size=len(tokenizer)),
         image_token_id=tokenizer.convert_tokens_to_ids("<image>"),
         scale_factor=2,
         pad_token_id=0,
     )
-    return Idefics3ForConditionalGeneration(config), processor
-
-
-def _smolvlm(text: dict[str, Any]) -> tuple[Any, Any]:
-    from transformers import (
-        LlamaConfig,
-        SmolVLMConfig,
-        SmolVLMForConditionalGeneration,
-        SmolVLMImageProcessor,
-        SmolVLMProcessor,
-        SmolVLMVideoProcessor,
-    )
-
-    template, tokenizer = _split_parts()
-    processor = SmolVLMProcessor(
-        SmolVLMImageProcessor(size={"longest_edge": 56}, max_image_size={"longest_edge": 28}),
-        tokenizer,
-        SmolVLMVideoProcessor(),
-        image_seq_len=4,
-        chat_template=template,
-    )
-    config = SmolVLMConfig(
-        vision_config={**VISION, "image_size": 28, "patch_size": 7},
-        text_config=LlamaConfig(**text, vocab_size=len(tokenizer)),
-        image_token_id=tokenizer.convert_tokens_to_ids("<image>"),
-        scale_factor=2,
-        pad_token_id=0,
-    )
-    return SmolVLMForConditionalGeneration(config), processor
+    return made("ForConditionalGeneration")(config), processor
 
 
 def _gemma3(text: dict[str, Any]) -> tuple[Any, Any]:
@@ -429,12 +342,12 @@ FAMILIES: dict[str, Callable[[dict[str, Any]], tuple[Any, Any]]] = {
     "llava": _llava,
     "llava_next": _llava_next,
     "llava_onevision": _llava_onevision,
-    "qwen2_vl": _qwen2_vl,
-    "qwen2_5_vl": _qwen2_5_vl,
-    "qwen3_vl": _qwen3_vl,
-    "qwen3_vl_moe": _qwen3_vl_moe,
+    "qwen2_vl": functools.partial(_qwen, "Qwen2VL"),
+    "qwen2_5_vl": functools.partial(_qwen, "Qwen2_5_VL"),
+    "qwen3_vl": functools.partial(_qwen, "Qwen3VL"),
+    "qwen3_vl_moe": functools.partial(_qwen, "Qwen3VLMoe"),
     "internvl": _internvl,
-    "idefics3": _idefics3,
-    "smolvlm": _smolvlm,
+    "idefics3": functools.partial(_split, "Idefics3"),
+    "smolvlm": functools.partial(_split, "SmolVLM"),
     "gemma3": _gemma3,
 }

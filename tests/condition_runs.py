@@ -69,13 +69,14 @@ def write_run(
     *,
     model: str | None = "a-model",
     samples: bool = True,
+    digest: str = "0123abcd",
     **parts: str,
 ) -> Path:
-    """A finished run. parts: of the signature, besides benchmark, edition and condition."""
+    """A finished run. digest: of the condition; parts: of the signature, besides benchmark, edition and condition."""
     folder.mkdir(parents=True)
     benchmark = find("mmvu")
     edition = parts.get("edition", "unknown (12)")
-    named = {} if condition is None else {"condition": f"{condition}@0123abcd"}
+    named = {} if condition is None else {"condition": f"{condition}@{digest}"}
     signature = Signature({"benchmark": "mmvu", "edition": edition, "asked": "direct@5a1f0c33", **parts, **named})
     source = Source(benchmark.repo, "local:0123456789ab", edition)
     run = {"model": model, "date": "2026-01-31T12:00:00+00:00"}

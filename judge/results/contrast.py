@@ -51,12 +51,13 @@ NAMED = 3
 @dataclasses.dataclass(frozen=True)
 class Asked:
     """The questions under one condition. run: where they were asked several times, the first time; repeats: then the
-    runs of all times, else ()."""
+    runs of all times, else (). exactly: whether its name must say which of several conditions of one name it is."""
 
     folder: Path
     run: Run
     samples: Mapping[Question, Sample]
     repeats: Sequence[Run] = ()
+    exactly: bool = False
 
     @property
     def condition(self) -> str | None:
@@ -65,8 +66,8 @@ class Asked:
 
     @property
     def name(self) -> str:
-        """See `condition_name`."""
-        return condition_name(self.run)
+        """See `condition_name`; with the hash, such as "json@0123abcd", where that alone tells two apart."""
+        return self.condition if self.exactly and self.condition is not None else condition_name(self.run)
 
     @property
     def said(self) -> Mapping[str, Any]:
@@ -153,6 +154,8 @@ def read_asked(folder: str | Path) -> Asked:
     where = Path(folder)
     repeats = [] if RunFolder(where).results.exists() else _repeats(where)
     run = repeats[0] if repeats else read_run(where)
+    for other in repeats[1:]:
+        refuse_unlike(run, other)
     return Asked(where, run, {sample.key: sample for sample in read_samples(run.folder)}, repeats)
 
 
@@ -174,6 +177,8 @@ def contrast(asked: Sequence[Asked], *, seed: int = 0) -> Contrast:
     editions or models.
     """
     _refuse_unfit(asked)
+    times = Counter(each.name for each in asked)
+    asked = [dataclasses.replace(each, exactly=times[each.name] > 1) for each in asked]
     first, *others = asked
     benchmark = find(first.run.results["benchmark"])
     names = headline(benchmark.metrics)

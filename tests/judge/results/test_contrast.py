@@ -3,6 +3,7 @@
 import json
 import random
 import re
+import shutil
 
 import pytest
 from condition_runs import ALWAYS_A, CONDITIONS, PAIRS, RIGHT, TRUTHS, verdicts_of, write_letters, write_run
@@ -235,6 +236,25 @@ def test_questions_asked_several_times(tmp_path):
     assert estimate(component.values["RA of the majority"]) == (pytest.approx(100 * 11 / 12), PAIRS)
     assert found.against[0].line("RA").row.paired.difference.value == 0  # the first time is what is compared
     assert "Asked 3 times, it changes its answer to 8% of the questions." in sentences(found)[0]
+
+
+def test_two_conditions_of_one_name_are_told_apart_by_their_hash(tmp_path):
+    # as "json" asked for by the prompt alone, and held to by an endpoint
+    plain = write_letters(tmp_path / "a", RIGHT)
+    prompt = write_run(tmp_path / "b", verdicts_of(RIGHT, contract), "json")
+    endpoint = write_run(tmp_path / "c", verdicts_of(ALWAYS_A, contract), "json", digest="89abcdef")
+    found = contrast([read_asked(folder) for folder in (plain, prompt, endpoint)])
+    assert [one.name for one in found.all] == ["plain", "json@0123abcd", "json@89abcdef"]
+    assert list(found.components) == ["json@0123abcd", "json@89abcdef"]
+    assert [said.partition(" ")[0] for said in sentences(found)] == ["json@0123abcd", "json@89abcdef"]
+
+
+def test_repeats_that_were_asked_differently_are_refused(tmp_path):
+    folder = repeats(tmp_path / "a", (RIGHT, RIGHT), "cgr")
+    shutil.rmtree(folder / "repeat-2")
+    write_letters(folder / "repeat-2", RIGHT, "blind")
+    with pytest.raises(UserError, match="asked under different conditions"):
+        read_asked(folder)
 
 
 def test_a_folder_of_repeats_that_is_damaged(tmp_path):

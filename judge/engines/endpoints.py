@@ -127,14 +127,16 @@ class Reply:
 
 
 class Refused(Exception):  # noqa: N818 - an answer, not a fault
-    """The server will not take this request (4xx; of 429 `NO_QUOTA` alone): sending it again changes nothing."""
+    """The server will not take this request (4xx; of 429 `NO_QUOTA` alone), or a filter or the model will not answer it
+    (status 200): sending it again changes nothing."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(f"{status}: {on_one_line(message, MOST_OF_A_NOTE)}")
         self.status = status
         # no such key, no money, no such model, no such page: every other request would be refused alike
         self.of_the_endpoint = status in (401, 402, 403, 404, 405, 429)
-        self.too_long = any(words in message for words in TOO_LONG)
+        # what a model says (status 200) may hold any words
+        self.too_long = status != 200 and any(words in message for words in TOO_LONG)
 
 
 class Failed(Exception):  # noqa: N818
@@ -250,15 +252,22 @@ class Endpoint:
         self.served = Served(model, server, window if isinstance(window, int) else None)
 
     async def ask(self, body: bytes, seconds: float | None = None) -> Reply:
-        """One chat completion. body: JSON. seconds: where they are fewer than usual. Raises Failed and Refused."""
+        """One chat completion. body: JSON. seconds: where they are fewer than usual. Raises Failed and Refused (also
+        where a filter or the model refuses: with status 200)."""
         reply = await self.post("chat/completions", body, seconds)
         try:
             (choice,) = reply["choices"]
             text, finish = choice["message"]["content"], choice["finish_reason"]
+            refusal = choice["message"].get("refusal")
             usage = reply.get("usage") or {}
             counts = [usage.get("prompt_tokens"), usage.get("completion_tokens")]
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise Failed(f"not a chat completion ({error!r})") from None
+        if finish == "content_filter" or (refusal and not text):
+            said = hide_secrets(self._hide(str(refusal or finish)))
+            raise Refused(200, f"refused by a filter or by the model: {said}")
+        if text is None and finish == "length":
+            text = ""  # all of it was thought before the answer
         if not isinstance(text, str) or finish not in ("stop", "length"):
             raise Failed(f"no text, or unfinished (finish_reason {finish!r})")
         prompt_tokens, new_tokens = (count if isinstance(count, int) else None for count in counts)

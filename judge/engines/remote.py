@@ -292,6 +292,9 @@ class _Run:
         if refused.of_the_endpoint:
             _drop(endpoint, str(refused))
             return None
+        if refused.status == 200:  # the endpoint is as it must be
+            endpoint.failures, endpoint.answered = 0, endpoint.answered + 1
+            return Completion(None, unscored="engine_error", note=f"{endpoint.address}: {refused}")
         if not refused.too_long:
             return self._lost(endpoint, "refused", FIRST_REFUSALS, str(refused))
         # a prompt whose tokens nobody has counted here

@@ -239,6 +239,41 @@ def test_a_server_that_has_too_much_to_do_is_asked_again(fault):
         assert len(fake.asked) == len(MANY) + 1
 
 
+def of_a_choice(content, finish, **message) -> Fault:
+    choice = {"message": {"content": content, **message}, "finish_reason": finish}
+    return Fault(status=200, body=json.dumps({"choices": [choice]}).encode())
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        of_a_choice(None, "content_filter"),
+        of_a_choice("I am", "content_filter"),
+        of_a_choice(None, "stop", refusal="I cannot, sk-0123456789abcdef: maximum context length"),
+    ],
+)
+def test_what_a_filter_or_the_model_refuses_is_asked_once_and_the_run_goes_on(fault, monkeypatch):
+    """More of them than an endpoint that only fails is given time for."""
+    monkeypatch.setenv("MMJUDGE_API_KEY", "sk-0123456789abcdef")
+    with FakeEndpoint(hashed, lambda _, body: fault if "answer 1" in json.dumps(body["messages"]) else None) as fake:
+        found = results(connected(fake, under_way=1), MANY)
+        assert len(fake.asked) == len(MANY)
+    lost = [one for one in found if one.text is None]
+    assert {one.unscored for one in lost} == {"engine_error"}
+    assert len(lost) == 11  # 1, and 10 to 19
+    assert all("refused by a filter or by the model" in one.note and "sk-0" not in one.note for one in lost)
+    with FakeEndpoint(hashed, lambda *_: fault) as fake:  # as in a run that goes on with what is left
+        found = results(connected(fake, under_way=1), MANY[: 2 * FIRST_REFUSALS])
+    assert {one.unscored for one in found} == {"engine_error"}
+
+
+def test_an_answer_that_was_only_thought_is_cut():
+    with FakeEndpoint(hashed, lambda number, _: of_a_choice(None, "length") if number == 0 else None) as fake:
+        found = results(connected(fake, under_way=1), MANY)
+        assert len(fake.asked) == len(MANY)
+    assert [(one.text, one.stopped, one.unscored) for one in found if not one.text] == [("", False, None)]
+
+
 def test_the_server_says_when_to_come_again():
     times = []
 

@@ -144,41 +144,41 @@ def read_hub(shards: Sequence[Path], pictures: Path | None = None) -> list[Prefe
         except (ArrowException, OSError) as error:
             fix = f"delete it, so that it is fetched again from {HUB.page}"
             raise UserError(f"cannot be read: {error}", file=shard, fix=fix) from error
-    return checked(pairs, shards[0] if shards else Path(NAME))
+    return checked(_with_shared_answers(pairs), shards[0] if shards else Path(NAME))
 
 
 def _as_released(row: dict[str, Any], position: Position, pictures: Path | None) -> dict[str, Any]:
     """A row of the Hub's as the JSON files have it; its pictures are written below `pictures`, if that is given."""
     name = position.text(row, "pair_id")
-    systems = [position.text(row, f"response_{side}_model") for side in SIDES]
-    question, *answers = _names(name, systems)
     made: dict[str, Any] = {
         "id": name,
         "chosen": row.get("chosen"),
         "prompt_source": row.get("prompt_source"),
-        "prompt_content": _contents(row, "prompt", question, position, pictures),
+        "prompt_content": _contents(row, "prompt", position, pictures),
     }
-    for side, system, answer in zip(SIDES, systems, answers, strict=True):
-        content = _contents(row, f"response_{side}", answer, position, pictures)
-        made[f"response_{side}"] = {"model_name": system, "response_content": content}
+    for side in SIDES:
+        made[f"response_{side}"] = {
+            "model_name": position.text(row, f"response_{side}_model"),
+            "response_content": _contents(row, f"response_{side}", position, pictures),
+        }
     if row.get("human_annotations"):
         made["human_annotations"] = parse_json(str(row["human_annotations"]).encode(), position)
     return made
 
 
-def _contents(
-    row: Mapping[str, Any], field: str, owner: str, position: Position, pictures: Path | None
-) -> list[list[str]]:
-    """[["text", …], ["image", name], …] of a text with marks and its pictures, which are taken in their order."""
+def _contents(row: Mapping[str, Any], field: str, position: Position, pictures: Path | None) -> list[list[str]]:
+    """[["text", …], ["image", name], …] of a text with marks and its pictures, which are taken in their order.
+
+    A picture is named by its bytes, so that one of another revision never stands for it.
+    """
     text, images = row.get(f"{field}_text") or "", list(row.get(f"{field}_images") or [])
     names = []
-    for number, image in enumerate(images):
+    for image in images:
         data = image.get("bytes") if isinstance(image, dict) else None
         if not isinstance(data, bytes):
             raise position.error("holds no bytes of a picture", field=f"{field}_images")
         suffix = next((suffix for start, suffix in _STARTS.items() if data.startswith(start)), ".jpg")
-        digest = hashlib.sha256(owner.encode("utf-8", "replace")).hexdigest()[:16]
-        names.append(f"images/{digest}-{number}{suffix}")
+        names.append(f"images/{hashlib.sha256(data).hexdigest()[:16]}{suffix}")
         if pictures is not None and not (pictures / names[-1]).exists():
             try:
                 make_folder(pictures / "images")

@@ -194,6 +194,16 @@ def test_pairs_from_the_hub_with_questions_and_pictures(hub, tmp_path):
     assert len(read_responses(file)) == 5
 
 
+def test_another_revision_has_its_own_pictures(hub, tmp_path):
+    read_pairs("mmrb2", pictures=tmp_path / "out")
+    row = hub_row("mmmg_1_55_net_3_other_4", "net", "other")
+    row["response_a_images"] = [{"bytes": picture("green"), "path": None}] * 2
+    hub.repo_made.branches["main"] = {"interleaved/test-00000-of-00001.parquet": parquet([row])}
+    (pair,) = read_pairs("mmrb2", pictures=tmp_path / "out").pairs
+    shown = {(tmp_path / "out" / part["image"]).read_bytes() for part in pair.a.answer.response if part["image"]}
+    assert shown == {picture("green")}
+
+
 def test_without_a_folder_no_picture_is_written(hub, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert len(read_pairs("mmrb2").pairs) == 3

@@ -44,7 +44,10 @@ def sentence(found: Contrast, other: Against) -> str:
     if line.row.paired.difference.value is None:
         return f"{other.asked.name}: no {main.unit} that both have scored."
     if _differ_in_the_picture(found.first, other.asked):
-        said = f"{_whether_it_looks(other, line, main)}{_follows(other)}"
+        stay = _most_stay(other.shift)
+        if found.benchmark.judged and stay is False:  # whole texts: other words alone say nothing
+            stay = None
+        said = f"{_whether_it_looks(other, line, main, stay)}{_follows(other)}"
     else:
         said = _what_it_does(found.first, other, line, main)
     said += _too_few(line, main)
@@ -67,8 +70,8 @@ def _differ_in_the_picture(first: Asked, other: Asked) -> bool:
     return first.picture == "real" and other.picture in SHOWN and alike and worded_alike
 
 
-def _whether_it_looks(other: Against, line: Line, main: Metric) -> str:
-    stay = _most_stay(other.shift)
+def _whether_it_looks(other: Against, line: Line, main: Metric, stay: bool | None) -> str:
+    """stay: whether most answers stay the same, None where that is not certain."""
     verdict = {
         False: "It hardly looks" if stay else "It looks",
         True: "The picture misleads it",

@@ -350,3 +350,11 @@ def test_a_judged_benchmark_compares_whole_answers(tmp_path):
     said = sentences(found)[0]
     # means 12 / 4 and 21 / 4 of 6
     assert said.startswith("Whether it looks cannot be told: without the picture score is 50.0 instead of 87.5")
+
+
+def test_other_words_are_no_sign_that_a_model_looks(tmp_path):
+    first = judged(tmp_path / "a", [4, 5] * 8, [f"This is {n}." for n in range(16)])
+    other = judged(tmp_path / "b", [5, 4] * 8, [f"That is {n}." for n in range(16)], "blind")
+    found = contrast([read_asked(first), read_asked(other)])
+    assert found.against[0].shift.same.value == 0
+    assert sentences(found)[0].startswith("Whether it looks cannot be told: without the picture score is 75.0")

@@ -113,7 +113,7 @@ def check_exact(record: Record, said: str) -> Exact:
     reference = "\n".join(part.text for part in record.answer if part.text)
     if record.category != "MSR" or any(part.image for part in record.answer):
         return NO_RULE
-    options = read_options("\n".join(part.text for part in record.question if part.text))
+    options = read_options(_with_plain_numbers("\n".join(part.text for part in record.question if part.text)))
     said = _with_plain_numbers(said)
     rule, expected = _rule_of(_tidied(_with_plain_numbers(reference)), options)
     if rule is None:

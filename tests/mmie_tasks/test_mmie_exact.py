@@ -10,6 +10,7 @@ from mmie_tasks.records import Part, Record
 LINES = "Which one?\nA. Sunny\nB. Rainy\nC. Cloudy\nD. Windy"
 INLINE = "Hint: give the letter.\nQuestion: is it (A) or what?\nChoices:\n(A) 3\n(B) 4.5\n(C) 12"
 TWO = "Does it rise?\nChoices:\n(A) No\n(B) Yes"
+THIRDS = r"Which share? (A) $\frac{1}{2}$ (B) $\frac{1}{3}$ (C) $\frac{1}{4}$"
 SIX = "Pick. (A) red (B) green (C) blue (D) pink (E) grey (F) black"
 
 
@@ -83,6 +84,9 @@ TABLE = (
     ("5 3", "Which two?", "5", False, "text", "5"),
     ("10 m^2", "What area?", "10 m²", True, "number", "10"),
     # LaTeX
+    (r"$\frac{1}{3}$", THIRDS, "(B)", True, "letter", "B"),
+    ("B", THIRDS, r"$\frac{1}{3}$", True, "letter", "B"),
+    ("B", THIRDS, r"\boxed{\frac{1}{2}}", False, "letter", "A"),
     ("1", "Which share?", r"\boxed{\frac{1}{2}}", False, "number", "1/2"),
     ("2", "Which share?", r"It is $\frac{1}{2}$", False, "number", "1/2"),
     (r"\frac{1}{2}", "Which share?", "0.5", True, "number", "0.5"),

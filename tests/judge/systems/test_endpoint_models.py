@@ -128,6 +128,10 @@ def test_what_a_writer_is_sent(serve, tmp_path, monkeypatch):
             (400, {"error": {"message": "The prompt was flagged"}}),
             Failed("empty_answer", "a safety filter refused the request: 400: The prompt was flagged", "writer"),
         ),
+        (
+            (400, {"error": {"message": "Invalid input: flagged"}}),
+            Failed("empty_answer", "a safety filter refused the request: 400: Invalid input: flagged", "writer"),
+        ),
         ((400, {"error": {"message": "Unknown parameter: 'moderation'."}}), "400: Unknown parameter"),
         ((400, {"error": {"message": 'Unknown name "safety_settings"'}}), "400: Unknown name"),
         ((400, {"error": {"message": "too many pictures"}}), "400: too many pictures"),

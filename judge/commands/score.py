@@ -13,6 +13,9 @@ This process judges, on one device; with --ray all GPUs of a machine or of a clu
 
 Several FILEs, of as many models, are judged in one run (`judge.scoring.several`): a results folder each below DIR,
 named by its file or by --model, then DIR/comparison.json, the comparison of all pairs.
+
+A FILE of `lmms-eval --repeats N` has N answers to each question: a results folder each below DIR, repeat-1 and so on,
+then DIR/repeats.json with their mean and spread (`judge.results.repeats`).
 """
 
 from __future__ import annotations
@@ -34,13 +37,15 @@ from judge.engines.ray_connection import LOCAL
 from judge.engines.replay import PREFIX
 from judge.errors import UserError
 from judge.harness.ranks import this_rank
+from judge.io.responses import count_repeats
 from judge.results.criteria import NONE_GIVEN, judged_without_criteria
+from judge.results.repeats import repeats_table, summarise_repeats, write_repeats
 from judge.results.run_folder import RunFolder
 from judge.results.table import rank_runs
 from judge.results.terminal import engine_failures, result_table
 from judge.scoring.pipeline import default_judge, default_rubric
 from judge.scoring.score import ScoreOptions, score, write_requests
-from judge.scoring.several import score_many
+from judge.scoring.several import RunsTogether, score_many, score_repeats
 
 if TYPE_CHECKING:
     from judge.engines.cost import Price
@@ -122,6 +127,8 @@ def run(args: argparse.Namespace) -> int:
     if len(args.files) > 1:
         return _score_many(benchmark, judges, args, how)
     judge = judges[0] if judges else None
+    if count_repeats(args.files[0]) > 1:
+        return _score_repeats(benchmark, judge, args, how)
     found = score(args.files[0], benchmark, args.out, judge=judge, data=args.data, options=how)
     print(result_table(found.results, benchmark.title, benchmark.headline))
     if judged_without_criteria(found.results):
@@ -169,11 +176,33 @@ def _score_many(benchmark: Benchmark, judges: list[str], args: argparse.Namespac
     print(write_output(args.out / COMPARISON, json.loads(FORMATS["json"](boards, None))))
     if found.usage:
         _print_usage(found.usage, args.price)
+    return _exit_code_of_all(found, args.max_unscored)
+
+
+def _score_repeats(benchmark: Benchmark, judge: str | None, args: argparse.Namespace, how: ScoreOptions) -> int:
+    """Judge every answer of a file that has several to each question, and write what they come to."""
+    found = score_repeats(args.files[0], benchmark, args.out, judge=judge, data=args.data, options=how)
+    runs = list(found.runs.values())
+    summary = summarise_repeats(
+        [dict(run.results) for run in runs], benchmark.stability([run.verdicts for run in runs])
+    )
+    print(repeats_table(summary, benchmark.title, benchmark.headline))
+    print()
+    for run in runs:
+        print(RunFolder(run.folder).results)
+    print(write_repeats(args.out, summary))
+    if found.usage:
+        _print_usage(found.usage, args.price)
+    return _exit_code_of_all(found, args.max_unscored)
+
+
+def _exit_code_of_all(found: RunsTogether, max_unscored: float) -> int:
+    """The highest of all runs', whose failures are printed."""
     codes = []
     for name, run in found.runs.items():
         if failures := engine_failures(run.verdicts, run.results["n"]):
             print(f"{name}: {failures}", file=sys.stderr)
-        codes.append(_exit_code(run.results, args.max_unscored, f"{name}: "))
+        codes.append(_exit_code(run.results, max_unscored, f"{name}: "))
     return max(codes)
 
 

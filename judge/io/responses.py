@@ -17,6 +17,7 @@ is for reading: no verdict depends on it, and what is no such thing is passed ov
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 from collections.abc import Callable, Iterator
@@ -30,15 +31,18 @@ from judge.io.jsonl import BOM, Position, kind_of, parse_json, read_objects
 
 Part = dict[str, Any]
 
+RESPONSES = ("filtered_resps", "resps")
+"""Where a sample of lmms-eval has what the model said: after the filters, and before."""
 DRAWN = {"prompt": (str,), "seed": (int,), "seconds": (int, float)}
 """What a part may say of its picture: what it was drawn from, and how long that took."""
 
 
-def read_responses(file: str | Path, image_root: str | Path | None = None) -> list[Answer]:
+def read_responses(file: str | Path, image_root: str | Path | None = None, repeat: int | None = None) -> list[Answer]:
     """The answers in `file`, in its order.
 
-    image_root: the folder below which images of answers lie; without it the folder of the file. Raises UserError with
-    file and line for what cannot be read, is truncated, or is none of the three layouts.
+    image_root: the folder below which images of answers lie; without it the folder of the file. repeat: which of the
+    answers to each question is taken, from 1, where every one has several (`count_repeats`). Raises UserError with file
+    and line for what cannot be read, is truncated, or is none of the three layouts.
     """
     path = Path(file)
     root = Path(image_root) if image_root is not None else path.absolute().parent
@@ -47,7 +51,7 @@ def read_responses(file: str | Path, image_root: str | Path | None = None) -> li
     try:
         with open_file(path) as opened:
             start = opened.read(4096).removeprefix(BOM).lstrip()
-        answers = list(_to_eval(path, root) if start.startswith(b"[") else _lines(path, root))
+        answers = list(_to_eval(path, root) if start.startswith(b"[") else _lines(path, root, repeat))
     except OSError as error:
         raise UserError(f"cannot be read ({error.strerror})", file=path) from error
     if not answers:
@@ -55,19 +59,56 @@ def read_responses(file: str | Path, image_root: str | Path | None = None) -> li
     return answers
 
 
-def _lines(path: Path, root: Path) -> Iterator[Answer]:
+def count_repeats(file: str | Path) -> int:
+    """How many answers to each question a samples file of lmms-eval holds (`--repeats`); 1 for a file of another kind.
+
+    Raises UserError where questions have more or fewer than the first one.
+    """
+    count = 1
+    for number, (position, row) in enumerate(read_objects(Path(file)) if _is_samples(Path(file)) else ()):
+        response = _said(row)[1]
+        here = len(response) if isinstance(response, list) else 1
+        if number and here != count:
+            fix = "ask again with one --repeats"
+            raise position.error(f"has {here} answers, and the first question {count}", fix=fix)
+        count = here
+    return count
+
+
+def _is_samples(path: Path) -> bool:
+    """Whether the first line is a sample of lmms-eval. Errors are left to whoever reads the answers."""
+    try:
+        _, row = next(read_objects(path))
+    except (StopIteration, UserError):
+        return False
+    return "response" not in row and "doc_id" in row and bool(row.keys() & RESPONSES)
+
+
+def _said(row: dict[str, Any]) -> tuple[str, Any]:
+    """(field, response) of a sample: lmms-eval leaves `resps` out where the filters changed nothing, and unwraps lists
+    of one."""
+    field = next((name for name in RESPONSES if name in row), "")
+    response = _null_for_nan(row.get(field))
+    while isinstance(response, list) and len(response) == 1:
+        response = response[0]
+    return field, response
+
+
+def _lines(path: Path, root: Path, repeat: int | None) -> Iterator[Answer]:
     make: Callable[[dict[str, Any], Position, Path], Answer] | None = None
     for position, row in read_objects(path):
         # the first line says which layout it is; the others must follow it
-        make = make or _layout(row, position)
+        make = make or _layout(row, position, repeat)
         yield make(row, position, root)
 
 
-def _layout(row: dict[str, Any], position: Position) -> Callable[[dict[str, Any], Position, Path], Answer]:
+def _layout(
+    row: dict[str, Any], position: Position, repeat: int | None
+) -> Callable[[dict[str, Any], Position, Path], Answer]:
     if "response" in row:
         return parse_answer
-    if "doc_id" in row and ("filtered_resps" in row or "resps" in row):
-        return _sample
+    if "doc_id" in row and row.keys() & RESPONSES:
+        return functools.partial(_sample, repeat=repeat)
     if {"question", "answer"} <= row.keys():
         raise position.error(
             "is an official to-eval item, but the file is not a JSON list", fix="wrap the items in [ … ]"
@@ -94,17 +135,16 @@ def parse_answer(row: dict[str, Any], position: Position, root: Path) -> Answer:
     return Answer(name, index, response, root, where=str(position), failed=failed if isinstance(failed, dict) else None)
 
 
-def _sample(row: dict[str, Any], position: Position, root: Path) -> Answer:
+def _sample(row: dict[str, Any], position: Position, root: Path, repeat: int | None) -> Answer:
     index = _index(row, "doc_id", position)
-    if "filtered_resps" not in row and "resps" not in row:
-        raise position.error("is missing", field="filtered_resps")
-    # lmms-eval leaves `resps` out where the filters changed nothing, and unwraps lists of one
-    field = "filtered_resps" if "filtered_resps" in row else "resps"
-    response = _null_for_nan(row.get(field))
-    while isinstance(response, list) and len(response) == 1:
-        response = response[0]
+    field, response = _said(row)
+    if not field:
+        raise position.error("is missing", field=RESPONSES[0])
     if isinstance(response, list):
-        raise position.error(f"holds {len(response)} responses; one a question is scored", field=field)
+        if repeat is None or not 1 <= repeat <= len(response):
+            fix = "mmjudge score FILE, with this one FILE and without --dry-run, scores them all"
+            raise position.error(f"holds {len(response)} responses; one a question is read", field=field, fix=fix)
+        response = _null_for_nan(response[repeat - 1])
     if not isinstance(response, str | None):
         raise position.error(f"is {kind_of(response)}, not text", field=field)
     return Answer(None, index, response, root, where=str(position))

@@ -61,7 +61,8 @@ class ScoreOptions:
     keep_images: keep all pictures for reports, not only few or singled-out ones. partial: only the questions that have
     an answer were asked; without it, the others are unscored. model: name of the model that answered; condition: of
     what the questions were asked under; None for what the file says. subset: name of a fixed part of the questions that
-    is scored instead of all (`Benchmark.subsets`); other answers are left out.
+    is scored instead of all (`Benchmark.subsets`); other answers are left out. repeat: which of the answers to each
+    question is scored, from 1, where every one has several (`judge.scoring.several.score_repeats`).
     """
 
     image_root: Path | None = None
@@ -74,6 +75,7 @@ class ScoreOptions:
     model: str | None = None
     condition: str | None = None
     subset: str | None = None
+    repeat: int | None = None
 
 
 DEFAULTS = ScoreOptions()
@@ -268,7 +270,7 @@ def assess_file(
 ) -> AssessedFile:
     """Read answers and questions, and let rules decide what they can. judge: as `open_replay` gave it. Raises
     UserError."""
-    given = read_responses(file, options.image_root)
+    given = read_responses(file, options.image_root, options.repeat)
     bare = isinstance(judge, LoadedJudge) and not judge.engine.reads
     answers, dataset = _questions(benchmark, given, None if data is None else Path(data), options, bare=bare)
     info = RunInfo(options.model or name_of_model(answers, file), describe_answers(answers, file))

@@ -23,12 +23,15 @@ from judge.core.foreign_text import on_one_line
 from judge.engines import Engine, Usage
 from judge.engines.replay import Replay
 from judge.errors import UserError
+from judge.io.responses import count_repeats
 from judge.model.counters import Counters
+from judge.results.repeats import folder_of_repeat
 from judge.results.run_folder import Run, RunFolder
 from judge.scoring.journal import Journal, refuse_locked
 from judge.scoring.pipeline import ToJudge, judge_answers_together
 from judge.scoring.score import (
     DEFAULTS,
+    AssessedFile,
     LoadedJudge,
     ScoreOptions,
     Scoring,
@@ -112,15 +115,49 @@ def score_many(
     for (model, file), own in zip(models.values(), judges, strict=True):
         how = dataclasses.replace(options, model=model or options.model)
         found.append(assess_file(file, benchmark, own, data=data, options=how))
-    rubrics = [find_rubric(benchmark, own, options) for own in judges]
+    return _judge_found(Path(out), folders, found, judges)
+
+
+def score_repeats(
+    file: str | Path,
+    benchmark: str | Benchmark,
+    out: str | Path,
+    *,
+    judge: str | LoadedJudge | None = None,
+    data: str | Path | None = None,
+    options: ScoreOptions = DEFAULTS,
+) -> RunsTogether:
+    """Score all answers of a file that has several to each question: a results folder a repeat, `out`/repeat-1, …, as
+    the harness writes them. Parameters and errors as of `score_many`."""
+    if isinstance(benchmark, str):
+        benchmark = find(benchmark)
+    count = count_repeats(file)
+    judges = _judge_of_each(benchmark, judge, count)
+    repeats = range(1, count + 1)
+    folders = {folder_of_repeat(number): RunFolder(Path(out) / folder_of_repeat(number)) for number in repeats}
+    found = []
+    for number, own in zip(repeats, judges, strict=True):
+        how = dataclasses.replace(options, repeat=number)
+        found.append(assess_file(file, benchmark, own, data=data, options=how))
+    return _judge_found(Path(out), folders, found, judges)
+
+
+def _judge_found(
+    out: Path,
+    folders: Mapping[str, RunFolder],
+    found: Sequence[AssessedFile],
+    judges: Sequence[str | LoadedJudge | None],
+) -> RunsTogether:
+    """Load the judges, check the folders, and judge everything. found, judges: of each folder, in order."""
+    rubrics = [find_rubric(one.benchmark, own, one.options) for one, own in zip(found, judges, strict=True)]
     engines: dict[str | int, Engine | None] = {}
     scorings: list[Scoring] = []
     for one, own, rubric in zip(found, judges, rubrics, strict=True):
         name = own if isinstance(own, str) else id(own)
         if name not in engines:
-            engines[name] = find_engine(own, options)
+            engines[name] = find_engine(own, one.options)
         scorings.append(one.judged_by(engines[name], rubric))
-    _check_folders(Path(out), list(folders.values()), scorings)
+    _check_folders(out, list(folders.values()), scorings)
     return _judge_all(folders, scorings)
 
 

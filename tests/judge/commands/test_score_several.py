@@ -35,6 +35,51 @@ def mmjudge(*arguments) -> int:
     return cli.main(["score", *map(str, arguments)])
 
 
+def test_every_answer_of_repeats_is_scored(tmp_path, capsys):
+    """lmms-eval's samples of --repeats 3: a results folder a repeat, and what they come to."""
+    data = json.loads((mmvu_demo_dir() / "MMR-benchmark.json").read_text())
+    right = [row["ground_truth"] for row in data]
+    wrong = ["A" if letter != "A" else "B" for letter in right]
+    # all right; all wrong; a list of one in the first, as lmms-eval leaves them, and all right again
+    rows = [
+        {"doc_id": n, "resps": [["x"]], "filtered_resps": [[right[n], wrong[n], right[n]]]} for n in range(len(data))
+    ]
+    file = write(tmp_path / "samples.jsonl", rows)
+    arguments = [file, "--benchmark", "mmvu", "--data", mmvu_demo_dir(), "--out", tmp_path / "out"]
+    for _ in range(2):  # the same command goes on
+        assert mmjudge(*arguments) == 0
+        values = [read_run(tmp_path / "out" / f"repeat-{n}").estimate("RA")["value"] for n in (1, 2, 3)]
+        assert values == [100.0, 0.0, 100.0]
+        found = json.loads((tmp_path / "out" / "repeats.json").read_text())
+        assert found["folders"] == ["repeat-1", "repeat-2", "repeat-3"]
+        assert found["metrics"]["RA"]["values"] == values
+        assert found["metrics"]["RA"]["mean"] == pytest.approx(200 / 3)
+        # every letter changes, and of the three pairs of repeats one agrees
+        assert found["stability"]["flip_rate"]["value"] == 100.0
+        assert "every question asked 3 times" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("rows", "message"), [
+    ([["A", "B"], ["A", "B", "C"]], "line 2 has 3 answers, and the first question 2"),
+    ([["A", "B"], "A"], "line 2 has 1 answers, and the first question 2"),
+    ([["A", "B"], ["A", 3]], 'line 2: field "filtered_resps" is the number 3, not text'),
+])  # fmt: skip
+def test_repeats_that_cannot_be_scored(rows, message, tmp_path, capsys):
+    file = write(tmp_path / "samples.jsonl", [{"doc_id": n, "filtered_resps": said} for n, said in enumerate(rows)])
+    assert mmjudge(file, "--benchmark", "mmvu", "--data", mmvu_demo_dir(), "--out", tmp_path / "out") == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_repeats_are_not_scored_from_one_recording(tmp_path, capsys):
+    file = write(tmp_path / "samples.jsonl", [{"doc_id": 0, "filtered_resps": ["a", "b"]}])
+    replay = write(tmp_path / "replay.jsonl", [{"id": "PBL-9001", "feedback": "### Score\n3"}])
+    assert mmjudge(file, "--benchmark", "mmie", "--data", demo_dir(), "--out", tmp_path / "out",
+                   "--judge", f"replay:{replay}") == 2  # fmt: skip
+    assert "all 2 files would get the same scores" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 def write(file: Path, rows) -> Path:
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return file

@@ -8,9 +8,9 @@ This is what stands in the new folder's merge.json. The files of weights have th
 configuration, tokenizer and processor are the base's. The tuned model may be a LoRA adapter of the base: it is added to
 each weight first, in float32, and never becomes a model of its own.
 
-Files are read and written piece by piece, so memory is some `PIECE` numbers, whatever the models have. The folder gets
-its name when it is whole; what fails leaves nothing. Source of the rule: BAAI-DCAI/MMVU, merging with 0.05 of the tuned
-model; supplement to arXiv 2406.10638, Table 13, "Weight merge".
+Files are read and written piece by piece, so memory is some `PIECE` numbers, whatever the models have; of an adapter,
+the two factors of one weight as well. The folder gets its name when it is whole; what fails leaves nothing. Source of the
+rule: BAAI-DCAI/MMVU, merging with 0.05 of the tuned model; supplement to arXiv 2406.10638, Table 13, "Weight merge".
 """
 
 from __future__ import annotations
@@ -228,11 +228,12 @@ def _merged_pieces(
         if factors is not None:
             tuned = tuned + (factors[0][first:last] @ factors[1]).ravel()
         mixed = base.dtype.type(1 - weight) * base + base.dtype.type(weight) * tuned
-        if not np.isfinite(mixed).all():
+        encoded = encode_numbers(mixed, tensor.dtype)
+        if not np.isfinite(decode_numbers(encoded, tensor.dtype)).all():  # 1e6 is finite, and no float16
             where = tensor.file if partner.tensor is None else partner.tensor.file
             fix = "see whether training diverged"
-            raise UserError(f"{name} holds numbers that are not finite", file=where, fix=fix)
-        yield encode_numbers(mixed, tensor.dtype)
+            raise UserError(f"{name} holds numbers that are not finite in {tensor.dtype}", file=where, fix=fix)
+        yield encoded
 
 
 def _pieces(tensor: StoredTensor, width: int) -> Iterator[tuple[int, int]]:

@@ -23,9 +23,9 @@ def decode_numbers(data: bytes | bytearray, dtype: str) -> np.ndarray:
 
 def encode_numbers(numbers: np.ndarray, dtype: str) -> bytes:
     """Finite numbers as the bytes of a type; beyond the type's range they become infinite."""
-    if dtype != "BF16":
-        with np.errstate(over="ignore"):
+    with np.errstate(over="ignore"):
+        if dtype != "BF16":
             return numbers.astype(_PLAIN[dtype]).tobytes()
-    bits = np.ascontiguousarray(numbers, np.float32).view(np.uint32)
+        bits = np.ascontiguousarray(numbers, np.float32).view(np.uint32)
     even = (bits >> 16) & 1
     return ((bits + 0x7FFF + even) >> 16).astype("<u2").tobytes()

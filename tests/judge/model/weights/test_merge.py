@@ -173,6 +173,7 @@ def test_an_adapter_is_merged_as_peft_merges_it_and_loads(llava, tmp_path, monke
 
 WIDER = torch.zeros(9, 7, dtype=torch.bfloat16)
 BAD = torch.full((5, 7), float("inf"), dtype=torch.bfloat16)
+LARGE = torch.full((5, 7), 1e300, dtype=torch.float64)  # finite, and no bfloat16
 VISION = "model.vision_tower.layers.0.fc.weight"
 
 
@@ -183,6 +184,7 @@ VISION = "model.vision_tower.layers.0.fc.weight"
         ({VISION: None}, f"is no tuned form of the base: 1 tensors missing: {VISION}"),
         ({"model.more": WIDER}, "is no tuned form of the base: 1 tensors more: model.more"),
         ({VISION: BAD}, f"{VISION} holds numbers that are not finite"),
+        ({VISION: LARGE}, f"{VISION} holds numbers that are not finite in BF16"),
         ({VISION: torch.zeros(5, 7, dtype=torch.int64)}, f"whole numbers on one side only: {VISION}"),
         ({VISION: torch.zeros(5, 7, dtype=torch.int8)}, "it holds I8, and only"),
     ],

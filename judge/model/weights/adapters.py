@@ -31,6 +31,15 @@ from judge.model.weights.shards import StoredTensor, find_tensors
 CONFIG = "adapter_config.json"
 PREFIX = "base_model.model."
 BY_PEFT = "merge it with peft: PeftModel.from_pretrained(base, adapter).merge_and_unload().save_pretrained(folder)"
+OTHER_KINDS = (
+    "use_dora", "lora_bias", "trainable_token_indices", "alora_invocation_tokens", "use_qalora", "use_bdlora",
+    "arrow_config", "kasa_config", "monteclora_config",
+)  # fmt: skip
+"""Fields of adapter_config.json that make of LoRA something else."""
+OF_ANOTHER_BASE = ("pissa", "corda", "olora", "loftq", "lora_ga")
+"""What `init_lora_weights` begins with where peft took a part out of the base's own weights before it trained: the
+adapter belongs to what was left of them. Saved with `path_initial_model_for_weight_conversion`, it says true."""
+AS_PLAIN = "save it as plain LoRA with peft: save_pretrained(folder, path_initial_model_for_weight_conversion=…)"
 _LOW_RANK = re.compile(r"(.+)\.lora_([AB])\.weight")
 
 
@@ -84,6 +93,8 @@ def read_adapter(folder: Path) -> Adapter:
     config = read_object(folder / CONFIG)
     _refuse_others(config, folder)
     stored = find_tensors(folder)
+    if not stored:
+        raise UserError("holds no tensors", file=folder, fix="see how it was saved: nothing would be merged")
     halves: dict[str, dict[str, StoredTensor]] = {}
     replaced: dict[str, StoredTensor] = {}
     strange = []
@@ -115,9 +126,12 @@ def _refuse_others(config: Mapping[str, Any], folder: Path) -> None:
         raise UserError(
             f"is {kind!r}, and only LORA is merged here", file=folder / CONFIG, field="peft_type", fix=BY_PEFT
         )
-    for field in ("use_dora", "lora_bias", "trainable_token_indices"):
+    for field in OTHER_KINDS:
         if config.get(field):
             raise UserError("is not merged here", file=folder / CONFIG, field=field, fix=BY_PEFT)
+    if str(made := config.get("init_lora_weights")).lower().startswith(OF_ANOTHER_BASE):
+        raise UserError(f"is {str(made)[:40]!r}, which changes the base", file=folder / CONFIG,
+                        field="init_lora_weights", fix=AS_PLAIN)  # fmt: skip
 
 
 def _low_rank(module: str, pair: Mapping[str, StoredTensor], config: Mapping[str, Any], folder: Path) -> LowRank:
@@ -129,7 +143,10 @@ def _low_rank(module: str, pair: Mapping[str, StoredTensor], config: Mapping[str
             fix=BY_PEFT,
         )
     rank = lora_a.shape[0]
-    alpha = float(_of_module(config.get("alpha_pattern") or {}, module, config.get("lora_alpha", rank)))
+    try:
+        alpha = float(_of_module(config.get("alpha_pattern") or {}, module, config.get("lora_alpha")))
+    except (AttributeError, TypeError, ValueError, re.error) as error:
+        raise UserError(f"gives {module} no alpha ({error})", file=folder / CONFIG, field="lora_alpha") from None
     scale = alpha / (math.sqrt(rank) if config.get("use_rslora") else rank)
     return LowRank(lora_a, lora_b, scale, bool(config.get("fan_in_fan_out")))
 

@@ -9,8 +9,10 @@ configuration, tokenizer and processor are the base's. The tuned model may be a 
 each weight first, in float32, and never becomes a model of its own.
 
 Files are read and written piece by piece, so memory is some `PIECE` numbers, whatever the models have; of an adapter,
-the two factors of one weight as well. The folder gets its name when it is whole; what fails leaves nothing. Source of the
-rule: BAAI-DCAI/MMVU, merging with 0.05 of the tuned model; supplement to arXiv 2406.10638, Table 13, "Weight merge".
+the two factors of one weight as well. The folder gets its name when it is whole; what fails leaves nothing.
+
+Source of the rule: BAAI-DCAI/MMVU, merging with 0.05 of the tuned model; supplement to arXiv 2406.10638, Table 13,
+"Weight merge".
 """
 
 from __future__ import annotations

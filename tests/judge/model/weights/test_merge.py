@@ -219,6 +219,12 @@ Q = "base_model.model.model.language_model.layers.0.self_attn.q_proj"
     [
         (config(peft_type="IA3"), "field \"peft_type\": is 'IA3', and only LORA is merged here"),
         (config(use_dora=True), 'field "use_dora": is not merged here'),
+        (config(alora_invocation_tokens=[7]), 'field "alora_invocation_tokens": is not merged here'),
+        (config(init_lora_weights="pissa_niter_4"), "is 'pissa_niter_4', which changes the base"),
+        (config(init_lora_weights="OLoRA"), "is 'OLoRA', which changes the base"),
+        (config(lora_alpha=None), 'field "lora_alpha": gives model.'),
+        (config(alpha_pattern={"(": 3}), 'field "lora_alpha": gives model.'),
+        (retensored(lambda old: {}), "holds no tensors"),
         (retensored(lambda old: {**old, f"{Q}.lora_magnitude_vector": torch.ones(2)}), "holds what is no plain LoRA"),
         (retensored(lambda old: {k: v for k, v in old.items() if k != f"{Q}.lora_B.weight"}), "what is no plain LoRA"),
         (

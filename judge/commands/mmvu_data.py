@@ -217,12 +217,12 @@ def _filter(args: argparse.Namespace) -> int:
 def _mix(args: argparse.Namespace) -> int:
     from mmvu_tasks.train.mix import MIXED, Wish, mix_data, rebuild_mix
 
+    if args.of is not None and args.replace is None:
+        raise UserError("--of is for --replace: nothing else takes records out", fix="leave it out, or give --replace")
     if args.rebuild is not None:
         manifest = rebuild_mix(args.rebuild, args.base, args.new, args.out)
         print(f"{args.out / MIXED}: {manifest['records']:,} records, as the manifest says")
         return 0
-    if args.of is not None and args.replace is None:
-        raise UserError("--of means nothing with --add: nothing is taken out", fix="leave it out, or give --replace")
     wish = (
         Wish("add", args.add, args.seed) if args.replace is None else Wish("replace", args.replace, args.seed, args.of)
     )

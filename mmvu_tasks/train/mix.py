@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import itertools
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
@@ -77,8 +78,7 @@ def mix_data(wish: Wish, base: Path, new: Path, folder: Path) -> dict[str, Any]:
         "sources": {name: {"before": sizes[name], "after": sizes[name] - going[name]} for name in sorted(sizes)},
     }  # fmt: skip
     lines = [{"from": side, "sha256": digest} for side, digest in wanted]
-    _write(folder, lines, {"base": base, "new": new})
-    manifest["sha256"] = sha256(folder / MIXED)
+    manifest["sha256"] = _write(folder, lines, {"base": base, "new": new})
     try:
         with replacing(folder / RECORDS) as file:
             file.writelines(json.dumps(line) + "\n" for line in lines)
@@ -95,14 +95,11 @@ def rebuild_mix(manifest: Path, base: Path, new: Path, folder: Path) -> dict[str
     """
     try:
         said = json.loads(manifest.read_bytes())
-        due = said["sha256"]
+        due, _ = str(said["sha256"]), int(said["records"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"is no manifest of a mix ({error!r})", file=manifest, fix="give the mix.json") from None
     lines = [row for _, row in read_objects(manifest.with_name(RECORDS))]
-    _write(folder, lines, {"base": base, "new": new})
-    if (made := sha256(folder / MIXED)) != due:
-        raise UserError(f"has the SHA-256 {made[:12]}…, and the manifest says {str(due)[:12]}…", file=folder / MIXED,
-                        fix="mix.json and mix.jsonl must be of one mix")  # fmt: skip
+    _write(folder, lines, {"base": base, "new": new}, due)
     return dict(said)
 
 
@@ -171,8 +168,14 @@ def _checked(position: Position, row: dict[str, Any]) -> dict[str, Any]:
     return row
 
 
-def _write(folder: Path, lines: list[dict[str, Any]], files: Mapping[str, Path]) -> None:
-    """Write the records of hashes `lines`, in order. Records are held as lines of JSON."""
+def _write(folder: Path, lines: list[dict[str, Any]], files: Mapping[str, Path], due: str | None = None) -> str:
+    """Write the records of hashes `lines`, in order; the SHA-256 of the file. Records are held as lines of JSON.
+
+    due: the SHA-256 that it must have, else nothing is written. Raises UserError.
+    """
+    for path in files.values():
+        if (folder / MIXED).resolve() == path.resolve():
+            raise UserError("would be written over", file=path, fix="give another --out")
     wanted: dict[str, Counter[str]] = {side: Counter() for side in files}
     for line in lines:
         if line.get("from") not in files or not isinstance(line.get("sha256"), str):
@@ -188,14 +191,21 @@ def _write(folder: Path, lines: list[dict[str, Any]], files: Mapping[str, Path])
         if missing:
             raise UserError(f"has not the record {missing[0][:12]}…, nor {len(missing) - 1} others of the mix",
                             file=path, fix="give the file that the mix was made from")  # fmt: skip
+    whole = hashlib.sha256()
+    joined = (texts[line["from"], line["sha256"]] for line in lines)
+    items = (f"{',' if number else ''}{text}\n" for number, text in enumerate(joined))
     try:
         with replacing(make_folder(folder) / MIXED) as file:
-            joined = (texts[line["from"], line["sha256"]] for line in lines)
-            file.write("[\n")
-            file.writelines(f"{',' if number else ''}{text}\n" for number, text in enumerate(joined))
-            file.write("]\n")
+            for part in itertools.chain(["[\n"], items, ["]\n"]):
+                file.write(part)
+                whole.update(part.encode())
+            if due not in (None, whole.hexdigest()):
+                raise UserError(f"has the SHA-256 {whole.hexdigest()[:12]}…, and the manifest says {str(due)[:12]}…",
+                                file=folder / MIXED, fix="mix.json and mix.jsonl must be of one mix, and base and new "
+                                "the files it was made from")  # fmt: skip
     except OSError as error:
         raise cannot_write(folder / MIXED, error) from error
+    return whole.hexdigest()
 
 
 def _file(path: Path, records: int) -> dict[str, Any]:

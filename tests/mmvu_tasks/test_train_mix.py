@@ -120,6 +120,24 @@ def test_a_mix_is_made_again_from_its_manifest(mix, tmp_path):
     code, _, err = mix("--rebuild", manifest, out="third")
     assert code == 2
     assert "and the manifest says" in err
+    assert list((tmp_path / "third").iterdir()) == []  # nothing that looks like a mix
+
+
+def test_a_mix_is_not_written_over_what_it_is_made_from(mix, tmp_path):
+    mix("--replace", 24)
+    before = (tmp_path / "mix" / "mixed.json").read_bytes()
+    for given in ({"base": tmp_path / "mix" / "mixed.json"}, {"new": tmp_path / "mix" / "mixed.json"}):
+        code, _, err = mix("--add", 1, **given)
+        assert code == 2
+        assert "mixed.json: would be written over" in err
+    assert (tmp_path / "mix" / "mixed.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("how", [("--add", "1"), ("--rebuild", "mix.json")])
+def test_a_source_is_for_replacing(mix, how):
+    code, _, err = mix(*how, "--of", "coco")
+    assert code == 2
+    assert "--of is for --replace" in err
 
 
 def test_a_record_that_stands_twice_stays_twice(mix, tmp_path):

@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
 def _choose(args: argparse.Namespace, modules: Mapping[str, float]) -> int:
     from judge.model.weights.source import find_model
     from mmvu_tasks.benchmark import BENCHMARK
-    from mmvu_tasks.train.sweep import Asking, Sweep, choose_weight, format_number
+    from mmvu_tasks.train.sweep import Asking, Sweep, choose_weight, format_number, format_unscored
 
     dataset = BENCHMARK.load(args.data, images=True)
     sweep = Sweep(args.weights, modules, 0.5 if args.share is None else args.share)
@@ -69,7 +69,8 @@ def _choose(args: argparse.Namespace, modules: Mapping[str, float]) -> int:
     about = choose_weight(find_model(args.base), find_model(args.tuned), args.out, sweep, asking)
     print(f"on the other {len(about['parts']['rest']['pairs'])} pairs:")
     for name, numbers in about["on_the_rest"].items():
-        print(f"  {name:<6} {_line(numbers, format_number)}")
+        unscored = format_unscored(about["unscored"]["on_the_rest"][name])
+        print(f"  {name:<6} {_line(numbers, format_number)}{unscored}")
     difference = about["merged_minus_base"]["RA"]
     print(f"merged minus base: {format_number('RA', difference['difference'])}, p {difference['p']:.3g}")
     print(f"→ {args.out / 'model'}")

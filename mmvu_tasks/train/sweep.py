@@ -85,19 +85,28 @@ class Asking:
 def choose_weight(base: Path, tuned: Path, out: Path, sweep: Sweep, asking: Asking) -> dict[str, Any]:
     """Try all weights, write `out/model` and `out/sweep.json`, and return what stands in the latter.
 
-    Raises UserError where `out` exists, as `merge_weights` does, and for data with too few pairs.
+    Raises UserError where `out` exists, as `merge_weights` does, for data with too few pairs, and for a weight whose
+    pairs all went without a score.
     """
     weights = sorted(set(sweep.weights))
     if not weights:
         raise UserError("no weight to try", fix="give some, for example --weights 0.05 0.25 0.5 1")
     chosen_on, rest = deal_pairs(asking.dataset, sweep.share)
     with new_folder(out) as folder:
-        tried = {}
+        tried: dict[float, dict[str, Any]] = {}
+        unscored: dict[str, int] = {}
         for weight in weights:
             with _candidate(base, tuned, folder, Mixture(weight, sweep.modules)) as model:
-                tried[weight] = _numbers(asking.verdicts(model, chosen_on))
-            asking.say(f"weight {weight:g}: {_line(tried[weight])}")
-        best = max(weights, key=lambda weight: (tried[weight][BY]["value"] or 0.0, -weight))
+                verdicts = asking.verdicts(model, chosen_on)
+            tried[weight], missing = _numbers(verdicts), _unscored(verdicts)
+            unscored[f"{weight:g}"] = missing
+            asking.say(f"weight {weight:g}: {_line(tried[weight])}{format_unscored(missing)}")
+            if tried[weight][BY]["value"] is None:
+                raise UserError(
+                    f"weight {weight:g} has no {BY}: {missing} of {len(verdicts)} questions have no score",
+                    fix="try a smaller --batch-size, or another --device",
+                )
+        best = max(weights, key=lambda weight: (tried[weight][BY]["value"], -weight))
         asking.say(f"chosen: {best:g}, by {BY} on {tried[best][BY]['n']} pairs, which flatter it")
         merge = merge_weights(base, tuned, folder / "model", Mixture(best, sweep.modules))
         measured = {"base": asking.verdicts(base, rest), "merged": asking.verdicts(folder / "model", rest)}
@@ -111,6 +120,10 @@ def choose_weight(base: Path, tuned: Path, out: Path, sweep: Sweep, asking: Aski
             "parts": {"chosen_on": _part(asking.dataset, chosen_on), "rest": _part(asking.dataset, rest)},
             "tried": {f"{weight:g}": found for weight, found in tried.items()},
             "on_the_rest": {name: _numbers(verdicts) for name, verdicts in measured.items()},
+            "unscored": {
+                "tried": unscored,
+                "on_the_rest": {name: _unscored(found) for name, found in measured.items()},
+            },
             "merged_minus_base": _compared(measured["base"], measured["merged"]),
             "merge": merge,
         }
@@ -155,6 +168,11 @@ def _numbers(verdicts: Sequence[Verdict]) -> dict[str, Any]:
     return {name: estimate.to_json() for name, estimate in found.items()}
 
 
+def _unscored(verdicts: Sequence[Verdict]) -> int:
+    """Questions without a score: the model failed at them. They count in no number."""
+    return sum(verdict.unscored is not None for verdict in verdicts)
+
+
 def _part(dataset: Dataset, indices: Sequence[int]) -> dict[str, Any]:
     return {"questions": len(indices), "pairs": sorted({dataset.records[index].id for index in indices})}
 
@@ -171,6 +189,11 @@ def _compared(first: Sequence[Verdict], second: Sequence[Verdict]) -> dict[str, 
 
 def _line(numbers: Mapping[str, Any]) -> str:
     return ", ".join(format_number(name, numbers[name]) for name in ("RA", "MR", "POS", "NEG"))
+
+
+def format_unscored(count: int) -> str:
+    """ ", 3 questions unscored", "" for none."""
+    return f", {count} questions unscored" if count else ""
 
 
 def format_number(name: str, estimate: Mapping[str, Any]) -> str:

@@ -80,6 +80,31 @@ def test_the_smallest_of_the_best_weights_is_written_and_measured_on_the_rest(da
     assert len(about["parts"]["rest"]["pairs"]) == 12
 
 
+@pytest.mark.parametrize("failing", [2, 24])
+def test_questions_that_the_model_failed_at_are_counted(dataset, tmp_path, monkeypatch, failing):
+    base = tiny_llava.build(tmp_path / "base")
+
+    def verdicts(asking, model, indices):
+        """The first `failing` of the questions have no answer, the others are right."""
+        answers = [
+            Answer(record.id, record.index, None if n < failing else record.ground_truth, tmp_path)
+            for n, record in enumerate(dataset.records[index] for index in indices)
+        ]
+        return BENCHMARK.assess(answers, dataset, "strict")
+
+    monkeypatch.setattr(sweeping.Asking, "verdicts", verdicts)
+    said = []
+    sweep, asking = Sweep((0.5,)), Asking(dataset, say=said.append)
+    if failing == 24:
+        with pytest.raises(UserError, match=r"weight 0.5 has no RA: 24 of 24 questions have no score"):
+            choose_weight(base, base, tmp_path / "out", sweep, asking)
+        assert not (tmp_path / "out").exists()
+        return
+    about = choose_weight(base, base, tmp_path / "out", sweep, asking)
+    assert said[0].endswith(", 2 questions unscored")
+    assert about["unscored"] == {"tried": {"0.5": 2}, "on_the_rest": {"base": 2, "merged": 2, "tuned": 2}}
+
+
 def test_a_model_is_asked_in_this_process(dataset, tmp_path):
     """Noise has no option in it, so every question is wrong, and none is unscored."""
     model = tiny_llava.build(tmp_path / "base")

@@ -59,13 +59,8 @@ def _tokenizer(*special: str, **named: Any) -> tuple[Any, dict[str, int]]:
     tokenizer.decoder = decoders.ByteLevel()
     fast = PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, pad_token="<pad>", bos_token="<s>", eos_token="</s>",
-        additional_special_tokens=list(known)[3:],
+        additional_special_tokens=list(known)[3:], **({"extra_special_tokens": named} if named else {}),
     )  # fmt: skip
-    if named:
-        fast = PreTrainedTokenizerFast(
-            tokenizer_object=tokenizer, pad_token="<pad>", bos_token="<s>", eos_token="</s>",
-            additional_special_tokens=list(known)[3:], extra_special_tokens=named,
-        )  # fmt: skip
     return fast, tokens
 
 

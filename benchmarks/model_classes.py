@@ -218,6 +218,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("classes", nargs="*", metavar="CLASS", help="only these; all of them by default")
     given = parser.parse_args()
+    known = {row.model: None for row in CLASSES}
+    if unknown := sorted({*given.classes} - known.keys()):
+        parser.error(f"no class here: {', '.join(unknown)}; known: {', '.join(known)}")
     rows = [row for row in CLASSES if not given.classes or row.model in given.classes]
     for line in table(rows):
         print(line, flush=True)

@@ -22,6 +22,16 @@ def test_the_page_has_every_class_and_what_was_seen_is_what_is_told(script: Call
     assert len({row.model for row in classes}) >= 8
 
 
+def test_a_class_that_is_not_in_the_table_is_refused(
+    script: Callable[[str], ModuleType], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["model_classes.py", "qwen2_vl", "qwen3"])
+    with pytest.raises(SystemExit) as ended:
+        script("model_classes").main()
+    assert ended.value.code == 2
+    assert "no class here: qwen3; known: llava_hf, " in capsys.readouterr().err
+
+
 @pytest.mark.skipif(bool({"lmms_eval", "torch"} & set(ABSENT)), reason="lmms-eval is not installed")
 @pytest.mark.parametrize("model", ["llava_hf", "qwen2_vl"])
 def test_a_class_receives_what_the_page_says(model: str, script: Callable[[str], ModuleType]) -> None:

@@ -177,10 +177,6 @@ class AnswerFolder:
         """The questions without a line, in their order."""
         return [question for index, question in self._questions.items() if index not in self._lines]
 
-    def line(self, question: Question) -> Mapping[str, Any]:
-        """The line of an answered question. Raises KeyError."""
-        return self._lines[question.index]
-
     @property
     def lines(self) -> list[Mapping[str, Any]]:
         """The lines of the questions asked, in their order."""

@@ -14,8 +14,6 @@ Types and ranges are checked by pydantic, strictly: "3" is no number, 1 is not t
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -27,7 +25,7 @@ from judge.core import benchmark
 from judge.core.benchmark import Profile
 from judge.errors import UserError
 from judge.finetune.metric import Metric
-from judge.finetune.recipe_file import find_recipe, first_problem, read_values
+from judge.finetune.recipe_file import Values, find_recipe, first_problem, read_values
 
 Given = Annotated[str, Field(min_length=1)]
 Count = Annotated[int, Field(ge=1, le=1 << 20)]
@@ -41,7 +39,7 @@ AS_LIST = Field(strict=False)
 
 
 @dataclass(frozen=True, config=ConfigDict(strict=True, extra="forbid", allow_inf_nan=False))
-class Recipe:
+class Recipe(Values):
     """See the module; recipes/internvl2_4b.toml is the commented example."""
 
     base: Given
@@ -115,16 +113,6 @@ class Recipe:
 
     trainer: Mapping[str, JsonValue] = dataclasses.field(default_factory=dict)
     """Arguments for transformers' TrainingArguments, as they are: deepspeed, fsdp, dataloader_num_workers, …"""
-
-    def to_json(self) -> dict[str, Any]:
-        """Every field, defaults included, as JSON has it."""
-        values: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self)))
-        return values
-
-    @property
-    def sha256(self) -> str:
-        """Hex, over every field: two recipes that say the same have the same."""
-        return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()
 
 
 OWNED = frozenset(

@@ -1,4 +1,4 @@
-"""Reading a recipe: a TOML file of plain keys, other values from the command line, and what to say of a wrong one.
+"""What recipes have in common: a TOML file of plain keys, other values from the command line, and a hash of it all.
 
 path = find_recipe("tiny.toml", Path(__file__).parent)           # the file as given, else one that comes along
 values = read_values(path, ["lr=1e-4", "trainer.tf32=true"])     # {"lr": 0.0001, "trainer": {"tf32": True}, …}
@@ -8,6 +8,9 @@ except ValidationError as error: raise first_problem(error, path, keys) from Non
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +24,21 @@ if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
+
+
+@dataclasses.dataclass(frozen=True)
+class Values:
+    """What every recipe can do: a dataclass of its keys derives from this."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Every field, defaults included, as JSON has it."""
+        values: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self)))
+        return values
+
+    @property
+    def sha256(self) -> str:
+        """Hex, over every field: two recipes that say the same have the same."""
+        return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()
 
 
 def find_recipe(file: str | Path, bundled: Path) -> Path:

@@ -11,22 +11,20 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, JsonValue, ValidationError
 from pydantic.dataclasses import dataclass
 
 from judge.errors import UserError
 from judge.finetune.recipe import AS_LIST, Beta, Count, Given, Rate, Share, Steps
-from judge.finetune.recipe_file import find_recipe, first_problem, read_values
+from judge.finetune.recipe_file import Values, find_recipe, first_problem, read_values
 
 
 @dataclass(frozen=True, config=ConfigDict(strict=True, extra="forbid", allow_inf_nan=False))
-class TuningRecipe:
+class TuningRecipe(Values):
     """See the module; the two recipes are the commented examples."""
 
     base: Given
@@ -71,16 +69,6 @@ class TuningRecipe:
 
     trainer: Mapping[str, JsonValue] = dataclasses.field(default_factory=dict)
     """Arguments for trl's SFTConfig, as they are: deepspeed, dataloader_num_workers, …"""
-
-    def to_json(self) -> dict[str, Any]:
-        """Every field, defaults included, as JSON has it."""
-        values: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self)))
-        return values
-
-    @property
-    def sha256(self) -> str:
-        """Hex, over every field: two recipes that say the same have the same."""
-        return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()
 
     def accumulation(self, devices: int) -> int:
         """Passes in an optimiser step. Raises UserError where `total_batch` does not come out."""

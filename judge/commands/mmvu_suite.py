@@ -27,7 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     import dataclasses
 
-    from mmvu_tasks.train.suite import aligned, format_rows, read_published, read_suite
+    from judge.results.cells import aligned
+    from mmvu_tasks.train.suite import format_rows, read_published, read_suite
 
     suites = {name: read_suite(folder) for name, folder in args.runs}
     if args.format == "json":
@@ -36,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
         published = [dataclasses.asdict(row) for row in read_published() if args.llm in (None, row.llm)]
         print(json.dumps({"runs": own, "published": published}, indent=1))
         return 0
-    print(aligned(format_rows(suites, args.llm)))
+    print("\n".join(aligned(format_rows(suites, args.llm))))
     print(
         "\nRA, MR: MMVU. ±: 95%, from lmms-eval's standard errors. -: not run, or scored by the benchmark's own server."
     )

@@ -11,6 +11,7 @@ loss       the forward pass and what is minimised
 optimiser  Muon for the matrices of the language layers, AdamW for the rest
 agreement  the judge in training against people
 trainer    transformers' Trainer with all of these
+processes  which of the processes of a run this is
 train      the run, and what it writes
 
 A run leaves in the recipe's `out`:

@@ -10,13 +10,13 @@ The state is what a checkpoint ends with: one without it was being written when 
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from judge.errors import UserError
+from judge.finetune.processes import first_process
 from judge.io import files
 
 STARTED, FINISHED = "started.json", "training.json"
@@ -55,11 +55,6 @@ def begin_run(out: Path, same: Mapping[str, Any], *, resume: bool) -> Path | Non
     if not whole and first_process():
         print(f"{out} has no whole checkpoint: the run begins again", flush=True)
     return whole[max(whole)] if whole else None
-
-
-def first_process() -> bool:
-    """Whether this is the process of a run that writes and prints: `accelerate launch` numbers them by RANK."""
-    return os.environ.get("RANK", "0") == "0"
 
 
 def _refuse_earlier(out: Path) -> None:

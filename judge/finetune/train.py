@@ -24,8 +24,9 @@ from judge.errors import UserError
 from judge.finetune import dataset
 from judge.finetune.agreement import Measured
 from judge.finetune.base import Base, load_trainable
-from judge.finetune.checkpoints import FINISHED, begin_run, first_process
+from judge.finetune.checkpoints import FINISHED, begin_run
 from judge.finetune.loss import Lesson
+from judge.finetune.processes import first_process
 from judge.finetune.recipe import Recipe
 from judge.finetune.trainer import JudgeTrainer, Setup
 from judge.io import files

@@ -9,7 +9,6 @@ from __future__ import annotations
 import copy
 import dataclasses
 import math
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -27,6 +26,7 @@ from judge.finetune.dataset import Encoder, Judged, Material, Row
 from judge.finetune.loss import Lesson
 from judge.finetune.metric import ERRORS
 from judge.finetune.optimiser import muon_and_adamw
+from judge.finetune.processes import count_processes
 from judge.finetune.recipe import Recipe
 from judge.scoring.grader import Grader
 
@@ -137,8 +137,7 @@ def training_arguments(recipe: Recipe, rows: int) -> TrainingArguments:
     schedule, options = schedules[recipe.schedule], {}
     if recipe.lr_floor:
         schedule, options = "cosine_with_min_lr", {"min_lr_rate": recipe.lr_floor}
-    processes = int(os.environ.get("WORLD_SIZE", "1"))
-    together = recipe.batch * recipe.accumulation * processes
+    together = recipe.batch * recipe.accumulation * count_processes()
     steps = recipe.max_steps or math.ceil(recipe.epochs * rows / together)
     given: dict[str, Any] = {
         "output_dir": recipe.out,

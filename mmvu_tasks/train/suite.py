@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -126,13 +126,3 @@ def _shown(value: Value | None) -> str:
     if value is None:
         return "-"
     return f"{value.value:.2f}" + (f" ± {1.96 * value.stderr:.2f}" if value.stderr is not None else "")
-
-
-def aligned(rows: Sequence[Sequence[str]]) -> str:
-    """Rows as text, the first column to the left."""
-    widths = [max(len(row[number]) for row in rows) for number in range(len(rows[0]))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) if number == 0 else cell.rjust(width)
-                  for number, (cell, width) in enumerate(zip(row, widths, strict=True))).rstrip()
-        for row in rows
-    )  # fmt: skip

@@ -15,7 +15,6 @@ which modules learn, that only answers are learned whatever the chat template is
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -29,7 +28,8 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 from trl.chat_template_utils import get_training_chat_template, has_generation_markers
 
 from judge.errors import UserError
-from judge.finetune.checkpoints import FINISHED, begin_run, first_process
+from judge.finetune.checkpoints import FINISHED, begin_run
+from judge.finetune.processes import count_processes, first_process
 from judge.io import files
 from judge.systems.checkpoints import Checkpoint, find_checkpoint
 from mmvu_tasks.train.conversations import make_dataset, read_conversations
@@ -196,13 +196,12 @@ def _as_list(value: Any) -> list[Any]:
 
 def _arguments(recipe: TuningRecipe) -> Any:
     """trl's arguments. Raises UserError for one that it refuses."""
-    devices = int(os.environ.get("WORLD_SIZE", "1"))  # as `accelerate launch` sets it
     given: dict[str, Any] = {
         "output_dir": recipe.out,
         "max_steps": recipe.max_steps or -1,
         "num_train_epochs": recipe.epochs,
         "per_device_train_batch_size": recipe.batch,
-        "gradient_accumulation_steps": recipe.accumulation(devices),
+        "gradient_accumulation_steps": recipe.accumulation(count_processes()),
         "optim": recipe.optimizer,
         "learning_rate": recipe.lr,
         "lr_scheduler_type": recipe.schedule,

@@ -1,4 +1,4 @@
-"""Which of the processes of a training run this is: `accelerate launch` sets RANK to its number, WORLD_SIZE to how many.
+"""Which process of a training run this is: `accelerate launch` sets RANK to its number, WORLD_SIZE to how many.
 
 Both are asked before torch's process group is there: what a recipe comes to depends on how many devices learn. Scoring
 runs ask `judge.harness.ranks`, which knows SLURM as well.

@@ -112,6 +112,7 @@ class JudgeActor:
         return report
 
     def _judge(self, unit: Unit) -> None:
+        last: list[tuple[int, Completion]] = []  # held until the folder is gone: whoever has it may end this process
         try:
             with tempfile.TemporaryDirectory(prefix="mmjudge-") as folder:
                 prompts = _with_files(unit, Path(folder))
@@ -120,13 +121,17 @@ class JudgeActor:
                 numbers = list(prompts)
                 left = set(numbers)
                 for position, completion in self._engine.complete(list(prompts.values())) if prompts else ():
-                    self._reports.put(Report([(numbers[position], completion)]))
+                    found = [(numbers[position], completion)]
                     left.discard(numbers[position])
+                    if left:
+                        self._reports.put(Report(found))
+                    else:
+                        last = found
                 if left:
                     raise RuntimeError(f"the engine left {len(left)} of {len(numbers)} requests without a completion")
-            self._reports.put(Report(ended=True))
+            self._reports.put(Report(last, ended=True))
         except BaseException as error:
-            self._reports.put(Report(ended=True, error="".join(traceback.format_exception(error)).strip()))
+            self._reports.put(Report(last, ended=True, error="".join(traceback.format_exception(error)).strip()))
 
 
 def picture_sha256(path: Path) -> str | None:

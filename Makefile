@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test browser check fix constraints light clean
+.PHONY: demo test docs browser check fix constraints light clean
 
 demo: .venv/ready
 	HF_HUB_OFFLINE=1 PATH="$(CURDIR)/$(BIN):$$PATH" bash examples/demo.sh out/demo
@@ -17,6 +17,10 @@ browser:
 	@command -v chromedriver >/dev/null || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null \
 	    && (apt-get install -y -q chromium chromium-driver || { apt-get update -q && apt-get install -y -q chromium \
 	    chromium-driver; }) >/dev/null 2>&1; } || echo "no chromium here: its tests will be skipped"
+
+# The site of docs/, below build/site: `python3 -m http.server --directory build/site` shows it.
+docs: .venv/ready
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
 check: .venv/ready
 	$(BIN)/ruff check .

@@ -59,5 +59,5 @@ Where to look next
   $out/tuned/training.json    what was trained, on what, with which versions
   $out/sweep/sweep.json       every weight that was tried; model/ is the chosen one
   $out/compare.json           base against merged, paired
-The teacher is a script and the model a toy: these numbers measure nothing. docs/mmvu_train.md has the real job.
+The teacher is a script and the model a toy: these numbers measure nothing. docs/mmvu_tuning.md has the real job.
 END

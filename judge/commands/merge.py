@@ -1,4 +1,4 @@
-"""`mmjudge merge BASE TUNED --weight 0.05 --out DIR`: two models of one shape become one (docs/mmvu_train.md).
+"""`mmjudge merge BASE TUNED --weight 0.05 --out DIR`: two models of one shape become one (docs/mmvu_tuning.md).
 
 Files are read and written piece by piece: memory stays below that of one model, however large both are. With
 `--weights` and `--data`, several shares are tried on a part of MMVU, the best is written and measured on the rest.

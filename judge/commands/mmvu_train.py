@@ -1,4 +1,4 @@
-"""`mmjudge mmvu-train RECIPE --data FILE --base MODEL --out DIR`: tune a model (docs/mmvu_train.md).
+"""`mmjudge mmvu-train RECIPE --data FILE --base MODEL --out DIR`: tune a model (docs/mmvu_tuning.md).
 
 mmjudge mmvu-train recipes/mmvu_stage2.toml --data mixed.json --image-root images --base MODEL --out out/stage2
 """

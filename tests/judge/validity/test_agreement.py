@@ -254,9 +254,9 @@ def test_the_published_correlation_is_not_distinguished_from_zero():
 
 def test_the_document_prints_what_its_snippet_does(capsys):
     document = (folders.ROOT / "docs" / "agreement.md").read_text(encoding="utf-8")
-    snippet = re.search(r"```python\n(.*?)```\n\n((?:    [^\n]*\n)+)", document, re.DOTALL)
+    snippet = re.search(r"```python\n(.*?)```\n\n```text\n(.*?)```", document, re.DOTALL)
     exec(compile(snippet[1], "docs/agreement.md", "exec"), {})
-    assert capsys.readouterr().out == re.sub(r"^    ", "", snippet[2], flags=re.M)
+    assert capsys.readouterr().out == snippet[2]
     for name in PAIRED:
         assert f"`{name}`" in document
 

@@ -12,10 +12,10 @@ from typing import Any
 
 from judge.commands import options
 from judge.commands.output import write_output
-from judge.core.signature import FEEDBACK
 from judge.errors import UserError
 from judge.results.compare import Comparison, Row, compare
 from judge.results.criteria import NONE_GIVEN, judged_without_criteria
+from judge.results.remarks import remarks
 from judge.results.run_folder import Run, read_run
 
 EXAMPLES = (
@@ -29,12 +29,6 @@ LEGEND = (
     "interval; p: two-sided, not corrected for the number of rows; won, lost, tied: units the second run does better, "
     "worse, alike on, of those that count in both runs' denominators; least: the least difference that n units like "
     "these show with 80% power."
-)
-REPLAYED = "note: replayed feedback; nothing here says that one and the same judge wrote it for A and for {letter}"
-
-ASKED = (
-    "note: as far as is known, the models of {0} and {1} were not asked in the same words ({2} and {3}); the "
-    "difference may be one between the wordings"
 )
 
 
@@ -77,13 +71,13 @@ def table(first: Run, comparisons: Sequence[Comparison]) -> str:
             if ids:
                 more = f" and {len(ids) - NAMED} more" if len(ids) > NAMED else ""
                 lines.append(f"only in {side}, left out of the difference: {', '.join(ids[:NAMED])}{more}")
-        if comparison.asked is not None:
-            lines += textwrap.wrap(ASKED.format("A", letter, *comparison.asked), 118, subsequent_indent="      ")
-        if FEEDBACK in first.signature.parts:
-            lines.append(REPLAYED.format(letter=letter))
+    runs = [("A", first), *((_letter(number), found.second) for number, found in enumerate(comparisons, 1))]
+    lines.append("")
+    for said in remarks(runs):
+        lines += textwrap.wrap(f"note: {said}", 118, subsequent_indent="      ")
     if judged_without_criteria(first.results):
         lines.append(f"note: {NONE_GIVEN}")
-    lines += ["", *textwrap.wrap(LEGEND, 118), f"signature: {first.results['signature']}"]
+    lines += [*textwrap.wrap(LEGEND, 118), f"signature: {first.results['signature']}"]
     return "\n".join(lines)
 
 

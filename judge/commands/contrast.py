@@ -15,8 +15,8 @@ from pathlib import Path
 from judge.commands import options
 from judge.commands.contrast_formats import FORMATS, Shown
 from judge.io.presentation import view_of
-from judge.report.published import Table, matching, read_published
 from judge.results.contrast import Contrast, contrast, read_asked
+from judge.results.published import Table, matching, read_published
 
 EXAMPLES = (
     "mmjudge contrast results/mmvu results/mmvu_blind results/mmvu_swapped",

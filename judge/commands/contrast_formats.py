@@ -17,12 +17,12 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from judge.core.foreign_text import on_one_line
-from judge.core.signature import FEEDBACK
-from judge.report.published import Table
-from judge.results.cells import MARKDOWN, WIDTH, Rows, aligned, cell, escaped, p_value, piped
+from judge.results.cells import MARKDOWN, WIDTH, Rows, aligned, cell, escaped, p_value, piped, titled
 from judge.results.contrast import Against, Asked, Contrast, Line
-from judge.results.contrast_tables import baseline_rows, component_rows, shift_rows, titled
+from judge.results.contrast_tables import baseline_rows, component_rows, shift_rows
 from judge.results.contrast_words import sentences
+from judge.results.published import Table
+from judge.results.remarks import remarks
 
 FOLLOWS = (
     "same answer: of all questions that both have scored{what}. Which answer would be right for a picture that was "
@@ -197,10 +197,7 @@ def _notes(shown: Shown, by: str | None) -> Iterator[str]:
     for asked in found.all:
         if asked.repeats:
             yield f"{asked.name} was asked {len(asked.repeats)} times; the first is compared."
-    if any("part" in asked.run.signature.parts for asked in found.all):
-        yield "PARTIAL: only some of the questions were asked."
-    if any(FEEDBACK in asked.run.signature.parts for asked in found.all):
-        yield "Replayed feedback: nothing here says that one and the same judge wrote it for all conditions."
+    yield from remarks([(asked.name, asked.run) for asked in found.all], wordings=False)
 
 
 def _records(shown: Shown) -> Iterator[dict[str, Any]]:

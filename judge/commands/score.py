@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any
 
 from judge.commands import options
 from judge.commands.output import write_output
-from judge.commands.table_formats import FORMATS, Leaderboard
+from judge.commands.table_formats import FORMATS
 from judge.core.benchmark import Benchmark, find
 from judge.engines import Prompt, Usage
 from judge.engines.loading import is_general
@@ -39,6 +39,7 @@ from judge.errors import UserError
 from judge.harness.ranks import this_rank
 from judge.io.responses import count_repeats
 from judge.results.criteria import NONE_GIVEN, judged_without_criteria
+from judge.results.leaderboard import Leaderboard
 from judge.results.repeats import repeats_table, summarise_repeats, write_repeats
 from judge.results.run_folder import RunFolder
 from judge.results.table import rank_runs

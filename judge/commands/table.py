@@ -15,13 +15,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from judge.commands.table_formats import FORMATS, Leaderboard, Published
-from judge.core.benchmark import find
+from judge.commands.table_formats import FORMATS
 from judge.errors import UserError
-from judge.io.presentation import view_of
-from judge.report.published import matching, read_published
+from judge.results.leaderboard import Leaderboard, leaderboards
 from judge.results.run_folder import RunFolder, find_runs, read_run
-from judge.results.table import CATEGORY, CRITERION, Group, rank_runs
+from judge.results.table import CATEGORY, CRITERION
 
 EXAMPLES = (
     "mmjudge table results/a results/b",
@@ -46,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     runs = [read_run(folder) for folder in results_folders(args.folders)]
-    boards = [_with_published(group) for group in rank_runs(runs)]
+    boards = leaderboards(runs)
     if args.by is not None:
         boards = _by(boards, args.by)
     print(FORMATS[args.format](boards, args.by))
@@ -75,33 +73,6 @@ def results_folders(given: Sequence[Path]) -> list[Path]:
     if left_out:
         print(f"left out, no results in: {', '.join(left_out)}", file=sys.stderr)
     return list(found.values())
-
-
-def _with_published(group: Group) -> Leaderboard:
-    """The group with the systems that were measured as its runs were, and why there are none where there are none."""
-    benchmark = find(group.benchmark)
-    view = view_of(benchmark)
-    tables = read_published(view.published) if view.published else []
-    table, refusals = matching(tables, [standing.run.results for standing in group.standings])
-    beside = [
-        metric
-        for metric in benchmark.metrics
-        if metric.beside and any(standing.run.estimate(metric.name).get("n") for standing in group.standings)
-    ]
-    if table is None:
-        return Leaderboard(group, [*group.metrics, *beside], refusals=tuple(refusals))
-    # what was published may be measured as a metric that is no headline, and is shown for the runs too then
-    measured = [metric for metric in benchmark.metrics if metric.name in table.metrics.values()]
-    metrics = [*group.metrics, *(metric for metric in measured if metric not in group.metrics), *beside]
-    values = {metric.name: table.values(metric.name) for metric in measured}
-    systems = [
-        Published(
-            system.name, table.answers, {name: of[system.name] for name, of in values.items() if system.name in of}
-        )
-        for system in table.systems
-    ]
-    source = f"{table.title} ({table.source}). {table.protocol}"
-    return Leaderboard(group, metrics, systems, source)
 
 
 def _by(boards: Sequence[Leaderboard], field: str) -> list[Leaderboard]:

@@ -18,138 +18,26 @@ from typing import Any
 
 from judge.core.foreign_text import on_one_line
 from judge.core.metric import Metric
-from judge.results.cells import LATEX, MARKDOWN, WIDTH, Rows, aligned, cell, escaped, p_value, piped
-from judge.results.table import Group, Standing
+from judge.results.cells import LATEX, MARKDOWN, WIDTH, aligned, escaped, piped
+from judge.results.leaderboard import (
+    PAIRS,
+    Leaderboard,
+    cautions,
+    explanations,
+    leaderboard_rows,
+    member_rows,
+    pair_rows,
+    title_of,
+)
+from judge.results.table import Standing
 
 ALL = 10_000
 """Characters of a note that is kept whole."""
-PAIRS = 15
-"""So many pairs are written out in text and Markdown; JSON has all."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Published:
-    """A published system. n: questions; metrics: by our names."""
-
-    name: str
-    n: int
-    metrics: Mapping[str, float]
-
-
-@dataclasses.dataclass(frozen=True)
-class Leaderboard:
-    """A group of runs, and the published systems that were measured as they were, with their source.
-
-    metrics: the columns; refusals: why there are no published systems.
-    """
-
-    group: Group
-    metrics: Sequence[Metric]
-    published: Sequence[Published] = ()
-    source: str | None = None
-    refusals: Sequence[str] = ()
-
-
-def _rows(board: Leaderboard) -> Rows:
-    """One row a run or published system, the best first."""
-    group = board.group
-    head = ["model", "date", "n", "unscored", "failed", *(_titled(metric) for metric in board.metrics)]
-    compared = len(group.standings) > 1
-    rows = []
-    for standing in group.standings:
-        results = standing.run.results
-        found = [standing.run.estimate(metric.name) for metric in board.metrics]
-        n = f"PARTIAL {standing.part}" if standing.part else str(results["n"])
-        row = [
-            on_one_line(standing.name),
-            standing.date or "-",
-            n,
-            _rate(results["unscored"]),
-            _rate(standing.failures),
-        ]
-        letters = [standing.letters] if compared else []
-        rows.append(([one.get("value") for one in found], [*row, *map(cell, found), *letters]))
-    for system in board.published:
-        values = [system.metrics.get(metric.name) for metric in board.metrics]
-        cells = ["-" if value is None else f"{value:.2f}" for value in values]
-        row = [system.name, "published", str(system.n), "-", "-", *cells, *(["-"] if compared else [])]
-        rows.append((values, row))
-    rows.sort(key=lambda row: [_rank(*pair) for pair in zip(row[0], board.metrics, strict=True)])
-    return [[*head, *(["alike"] if compared else [])], *(row for _, row in rows)]
-
-
-def _rank(value: float | None, metric: Metric) -> tuple[bool, float]:
-    return value is None, 0.0 if value is None else (-value if metric.higher_is_better else value)
-
-
-def _members(board: Leaderboard, field: str) -> Rows:
-    """One row a category or member of `field`, one column a run."""
-    names = [on_one_line(standing.name) for standing in board.group.standings]
-    members = board.group.members(field)
-    return [
-        [f"{board.group.measured(field)} by {field}", *names],
-        *([on_one_line(name), *map(_cell_with_n, found)] for name, found in members.items()),
-    ]
-
-
-def _pairs(group: Group) -> Rows:
-    rows = [[f"difference in {group.main.name}", "95% interval", "n", "p", "p (Holm)"]]
-    for pair in group.pairs:
-        difference = pair.difference.difference
-        value = "-" if difference.value is None else f"{difference.value:+.2f}"
-        interval = "-"
-        if difference.ci_low is not None and difference.ci_high is not None:
-            interval = f"[{difference.ci_low:+.2f}, {difference.ci_high:+.2f}]"
-        first, second = on_one_line(pair.first), on_one_line(pair.second)
-        p, adjusted = p_value(pair.difference.p), p_value(pair.adjusted)
-        cells = [f"{first} − {second}: {value}", interval, str(difference.n), p, adjusted]
-        rows.append(cells)
-    return rows
-
-
-def _notes(board: Leaderboard, by: str | None) -> Iterator[str]:
+def _notes(board: Leaderboard, by: str | None) -> list[str]:
     """What a reader must know, a sentence each."""
-    group = board.group
-    if group.differing:
-        parts = "; ".join(
-            f"{name}: {there or 'absent'} there, {here or 'absent'} here"
-            for name, (there, here) in group.differing.items()
-        )
-        yield f"Measured differently from the first table of {group.title}, not to be ranked with it. {parts}."
-    if any(standing.part for standing in group.standings):
-        yield "PARTIAL: only some of the questions were asked."
-    if group.replayed:
-        yield "Replayed feedback: nothing here says that one and the same judge wrote it for all runs."
-    if not group.same_questions:
-        yield "Not all runs have the same questions; a pair is compared on those that both have."
-    if by is not None:
-        return
-    if len(group.standings) > 1:
-        yield (
-            f"alike: runs that share a letter do not differ significantly in {group.main.name} (5%, paired on the same "
-            f"questions, Holm's correction for {len(group.pairs)} pair{'s' if len(group.pairs) > 1 else ''})."
-        )
-    for metric in (metric for metric in board.metrics if metric.beside):
-        counted = ", ".join(f"{on_one_line(one.name)} {_coverage(one)}" for one in group.standings)
-        yield f"{metric.name}: {metric.meaning}. How many those are: {counted}."
-    if board.source:
-        yield f"published: {board.source} They have no intervals and are in no comparison."
-    if board.refusals:
-        yield f"No published systems beside them: {' '.join(board.refusals)}"
-
-
-def _coverage(standing: Standing) -> str:
-    """How many answers a rule can tell, of how many."""
-    found = standing.run.results.get("by_rule")
-    if not found:
-        return "none"
-    return f"{found['ruled']} of {found['questions']} ({found['coverage']:.1f}%)"
-
-
-def _title(group: Group) -> str:
-    dataset = group.standings[0].run.results.get("dataset", {})
-    title = f"{group.title}, edition {dataset['edition']}" if dataset.get("edition") else group.title
-    return f"{title}, subset {dataset['subset']}" if dataset.get("subset") else title
+    return [*cautions(board), *(explanations(board) if by is None else ())]
 
 
 def as_text(boards: Sequence[Leaderboard], by: str | None) -> str:
@@ -157,9 +45,9 @@ def as_text(boards: Sequence[Leaderboard], by: str | None) -> str:
     parts = []
     for board in boards:
         group = board.group
-        lines = [_title(group), "", *aligned(_members(board, by) if by else _rows(board))]
+        lines = [title_of(group), "", *aligned(member_rows(board, by) if by else leaderboard_rows(board))]
         if not by and 0 < len(group.pairs) <= PAIRS:
-            lines += ["", *aligned(_pairs(group))]
+            lines += ["", *aligned(pair_rows(group))]
         elif not by and group.pairs:
             lines += ["", f"{len(group.pairs)} pairs were compared: --format json has them"]
         notes = [f"- {note}" for note in _notes(board, by)]
@@ -173,12 +61,12 @@ def as_markdown(boards: Sequence[Leaderboard], by: str | None) -> str:
     parts = []
     for board in boards:
         lines = [
-            f"### {escaped(_title(board.group), MARKDOWN)}",
+            f"### {escaped(title_of(board.group), MARKDOWN)}",
             "",
-            *piped(_members(board, by) if by else _rows(board)),
+            *piped(member_rows(board, by) if by else leaderboard_rows(board)),
         ]
         if not by and 0 < len(board.group.pairs) <= PAIRS:
-            lines += ["", *piped(_pairs(board.group))]
+            lines += ["", *piped(pair_rows(board.group))]
         lines += ["", *(f"- {escaped(note, MARKDOWN)}" for note in _notes(board, by))]
         parts.append("\n".join([*lines, f"- signature: `{board.group.signature}`"]))
     return "\n\n".join(parts)
@@ -188,10 +76,13 @@ def as_latex(boards: Sequence[Leaderboard], by: str | None) -> str:
     """A tabular for every table, with booktabs' rules; notes and signature as comments."""
     parts = []
     for board in boards:
-        head, *rows = ([escaped(word, LATEX) for word in row] for row in (_members(board, by) if by else _rows(board)))
+        head, *rows = (
+            [escaped(word, LATEX) for word in row]
+            for row in (member_rows(board, by) if by else leaderboard_rows(board))
+        )
         lines = [
             f"% {on_one_line(line, ALL)}"
-            for line in (_title(board.group), *_notes(board, by), f"signature: {board.group.signature}")
+            for line in (title_of(board.group), *_notes(board, by), f"signature: {board.group.signature}")
         ]
         lines += [
             f"\\begin{{tabular}}{{l{'r' * (len(head) - 1)}}}",
@@ -289,19 +180,6 @@ def as_json(boards: Sequence[Leaderboard], by: str | None) -> str:
             }
         )
     return json.dumps({"tables": tables}, indent=1, allow_nan=False)
-
-
-def _titled(metric: Metric) -> str:
-    return metric.name if metric.higher_is_better else f"{metric.name} (less is better)"
-
-
-def _cell_with_n(estimate: Mapping[str, Any]) -> str:
-    return f"{cell(estimate)} n={estimate['n']}" if estimate.get("value") is not None else "-"
-
-
-def _rate(counted: Mapping[str, Any]) -> str:
-    rate = counted.get("rate")
-    return "-" if "n" not in counted else f"{counted['n']}" + ("" if rate is None else f" ({100 * rate:.1f}%)")
 
 
 FORMATS: Mapping[str, Callable[[Sequence[Leaderboard], str | None], str]] = {

@@ -54,8 +54,8 @@ class View:
     key → label; words: values of theirs in plain words.
     samples: questions and answers for reading, one an answer; never raises for a picture. singled_out: depends on the
     verdicts alone, so that what `mmjudge score` keeps is what a report shows. published: tables of published systems,
-    see `judge.report.published`. answer: the one of `Verdict.details` that says what was answered, None where the whole
-    text does. baselines: what answers without a look at picture and question get, name → metric → estimate, from
+    see `judge.results.published`. answer: the one of `Verdict.details` that says what was answered, None where the
+    whole text does. baselines: what answers without a look at picture and question get, name → metric → estimate, from
     verdicts and the samples of their questions; {} where the samples do not say enough.
     """
 

@@ -20,7 +20,7 @@ from judge.core.benchmark import Benchmark
 from judge.core.signature import CONDITION
 from judge.errors import UserError
 from judge.io.presentation import view_of
-from judge.report.published import read_published
+from judge.results.published import read_published
 from judge.results.run_folder import RESULTS, Run
 
 MAX_MISSING_PICTURES = 0.01

@@ -1,6 +1,5 @@
 """Results folders as one HTML file that needs nothing beside it: `mmjudge report RESULTS… --out report.html`.
 
-    published   tables of published systems, and whether they may stand beside a run
     findings    the sentences: what was measured, which is better, by how much, how sure
     charts      SVG
     pictures    which pictures travel inside the file, and where the others lie

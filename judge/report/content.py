@@ -19,10 +19,11 @@ from judge.core.verdict import Verdict
 from judge.errors import UserError
 from judge.io.presentation import Metric, View
 from judge.io.samples import Drawn, Piece, Question, Sample
-from judge.report import charts, conditions, findings, published
+from judge.report import charts, conditions, findings
 from judge.report.browser import clip
 from judge.report.findings import Fragments
 from judge.report.pictures import Album
+from judge.results import published
 from judge.results.cells import Rows
 from judge.results.compare import Comparison, compare
 from judge.results.contrast import Asked, Contrast

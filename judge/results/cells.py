@@ -3,13 +3,15 @@
     aligned([["model", "RA"], ["careful", "83.33"]])  ->  ["model       RA", "careful  83.33"]
     cell({"value": 83.33, "ci_low": 64.15, …})        ->  "83.33 [64.15, 93.32]"
 
-`judge.commands.table_formats` and `judge.commands.contrast_formats` put them together.
+`judge.results.leaderboard`, `judge.commands.table_formats` and `judge.commands.contrast_formats` put them together.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+
+from judge.core.metric import Metric
 
 WIDTH = 100
 """Columns of prose."""
@@ -26,6 +28,11 @@ MARKDOWN = {c: rf"\{c}" for c in "\\`*_[]|"} | {"<": "&lt;", "&": "&amp;"}
 
 Rows = list[list[str]]
 """Cells, the head first."""
+
+
+def titled(metric: Metric) -> str:
+    """The metric's name, with the way that is better where that is down."""
+    return metric.name if metric.higher_is_better else f"{metric.name} (less is better)"
 
 
 def cell(estimate: Mapping[str, Any]) -> str:

@@ -7,15 +7,9 @@ The head comes first; what there is nothing of has no rows.
 
 from __future__ import annotations
 
-from judge.core.metric import Metric
-from judge.results.cells import Rows, cell
+from judge.results.cells import Rows, cell, titled
 from judge.results.component import COLUMNS
 from judge.results.contrast import Contrast
-
-
-def titled(metric: Metric) -> str:
-    """The metric's name, with the way that is better where that is down."""
-    return metric.name if metric.higher_is_better else f"{metric.name} (less is better)"
 
 
 def baseline_rows(found: Contrast) -> Rows:

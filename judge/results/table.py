@@ -21,7 +21,7 @@ from judge.core.benchmark import find
 from judge.core.metric import Metric, headline
 from judge.core.signature import FEEDBACK
 from judge.errors import UserError
-from judge.results.compare import compare
+from judge.results.compare import Comparison, compare
 from judge.results.criteria import ALL
 from judge.results.multiple import compact_letters, holm
 from judge.results.paired import Difference
@@ -61,13 +61,15 @@ class Standing:
 class Pair:
     """Two runs by name, the better ranked first. difference: first minus second in the first headline metric.
 
-    adjusted: its p-value after Holm's correction for all pairs of the group; None where it is undefined.
+    adjusted: its p-value after Holm's correction for all pairs of the group; None where it is undefined. comparison:
+    all metrics, the better run as its second.
     """
 
     first: str
     second: str
     difference: Difference
     adjusted: float | None
+    comparison: Comparison
 
     def to_json(self) -> dict[str, Any]:
         """{"first", "second", "p_holm", and the fields of `Difference`}."""
@@ -141,13 +143,15 @@ def name_runs(runs: Sequence[Run]) -> list[str]:
     ]
 
 
-def rank_runs(runs: Sequence[Run], *, seed: int = 0) -> list[Group]:
-    """The groups of all runs, by benchmark and in order of appearance. seed: of the resampling in comparisons.
+def rank_runs(runs: Sequence[Run], names: Sequence[str] | None = None, *, seed: int = 0) -> list[Group]:
+    """The groups of all runs, by benchmark and in order of appearance.
+
+    names: of the runs, those of `name_runs` where None; seed: of the resampling in comparisons.
 
     Raises UserError for a benchmark that is not installed.
     """
     groups: dict[str, list[list[tuple[str, Run]]]] = {}
-    for name, run in zip(name_runs(runs), runs, strict=True):
+    for name, run in zip(name_runs(runs) if names is None else names, runs, strict=True):
         found = groups.setdefault(run.results["benchmark"], [])
         alike = [group for group in found if not group[0][1].signature.differences(run.signature)]
         if alike:
@@ -181,8 +185,8 @@ def _ranked(members: Sequence[tuple[str, Run]], reference: Run, seed: int) -> Gr
         metrics,
         [Standing(name, run, letter) for (name, run), letter in zip(order, letters, strict=True)],
         [
-            Pair(order[one][0], order[other][0], difference, p)
-            for (one, other), difference, p in zip(numbers, differences, adjusted, strict=True)
+            Pair(order[one][0], order[other][0], difference, p, comparison)
+            for (one, other), difference, p, comparison in zip(numbers, differences, adjusted, compared, strict=True)
         ],
         reference.signature.differences(order[0][1].signature),
         not any(comparison.only_first or comparison.only_second for comparison in compared),

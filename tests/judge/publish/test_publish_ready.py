@@ -11,7 +11,7 @@ import runs
 from judge.core.benchmark import find, names
 from judge.io.presentation import view_of
 from judge.publish import ready
-from judge.report.published import read_published
+from judge.results.published import read_published
 
 
 def edited(folder, **changes) -> None:

@@ -151,7 +151,7 @@ def test_replayed_feedback_is_compared_with_a_word(tmp_path, capsys):
         for name, scores in [("a", FIRST), ("b", SECOND)]
     ]
     assert cli.main(["compare", *map(str, folders)]) == 0
-    replayed = "nothing here says that one and the same judge wrote it for A and for B"
+    replayed = "nothing here says that one and the same judge wrote it for A and B"
     assert replayed in capsys.readouterr().out
     live = [write(tmp_path / name, FIRST) for name in ("c", "d")]
     assert cli.main(["compare", *map(str, live)]) == 0

@@ -6,7 +6,7 @@ import pytest
 
 from judge.core.benchmark import find
 from judge.io.presentation import view_of
-from judge.report import published
+from judge.results import published
 from mmie_tasks.metrics import published_average
 from mmvu_tasks.categories import EDITIONS
 

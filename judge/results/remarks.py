@@ -1,0 +1,67 @@
+"""What a reader must know before runs of one benchmark are set side by side, a sentence each.
+
+    remarks([("llava", run), ("qwen", run)])
+    ->  ["PARTIAL: only some of the questions were asked: llava 20 of 48.",
+         "Replayed feedback: nothing here says that one and the same judge wrote it for llava and qwen."]
+
+`mmjudge compare`, `table`, `contrast` and the report all print these. Runs of other judges, rubrics or editions are not
+compared at all: `judge.results.compare.refuse_unlike` and the groups of `judge.results.table` see to that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from judge.core.signature import FEEDBACK
+from judge.results.run_folder import Run
+
+UNKNOWN = "unknown"
+
+
+def remarks(runs: Sequence[tuple[str, Run]], *, wordings: bool = True) -> list[str]:
+    """runs: name and run, at least one. wordings: whether the same question should have reached all models alike."""
+    return [*_measured(runs), *(_asked(runs) if wordings else ())]
+
+
+def listed(names: Sequence[str]) -> str:
+    """ "A", "A and B", "A, B and C"."""
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def _measured(runs: Sequence[tuple[str, Run]]) -> Iterator[str]:
+    parts = [(name, run.signature.parts) for name, run in runs]
+    if partial := [f"{name} {of['part']}" for name, of in parts if "part" in of]:
+        yield f"PARTIAL: only some of the questions were asked: {listed(partial)}."
+    if replayed := [name for name, of in parts if FEEDBACK in of]:
+        who = "which judge wrote it" if len(runs) == 1 else "that one and the same judge wrote it"
+        some = "" if len(replayed) == len(runs) else f" of {listed(replayed)}"
+        yield f"Replayed feedback{some}: nothing here says {who} for {listed([name for name, _ in runs])}."
+
+
+def _asked(runs: Sequence[tuple[str, Run]]) -> Iterator[str]:
+    wordings = _by_value([(name, run.signature.parts.get("asked", UNKNOWN)) for name, run in runs])
+    if len(wordings) > 1:
+        said = "; ".join(f"{wording} for {listed(names)}" for wording, names in wordings.items())
+        yield (
+            f"As far as is known, the models were not asked in the same words ({said}); a difference may be one "
+            "between the wordings."
+        )
+    reached = _by_value(
+        [(name, found) for name, run in runs if (found := _interleaving(run)) is not None and found != UNKNOWN]
+    )
+    if len(reached) > 1:
+        said = "; ".join(f"{how} for {listed(names)}" for how, names in reached.items())
+        yield f"Texts and pictures of a question did not reach the models in the same order: {said}."
+
+
+def _by_value(found: Sequence[tuple[str, str]]) -> Mapping[str, list[str]]:
+    """Value → the names that have it, both in order of appearance."""
+    names: dict[str, list[str]] = {}
+    for name, value in found:
+        names.setdefault(value, []).append(name)
+    return names
+
+
+def _interleaving(run: Run) -> str | None:
+    found = (run.results.get("run") or {}).get("interleaving")
+    return None if found is None else str(found)

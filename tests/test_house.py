@@ -31,7 +31,7 @@ LAYERS = (
     ("judge.results",),
     ("judge.scoring",),
     ("judge.validity",),
-    ("judge.attention",),
+    ("judge.attention", "judge.web"),
     ("judge.annotate", "judge.demo", "judge.finetune", "judge.report", "judge.systems"),
     ("judge.publish", "judge.release"),
     ("judge.harness",),

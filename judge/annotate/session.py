@@ -14,13 +14,14 @@ from typing import Any
 
 from judge.annotate.criteria import find_criteria
 from judge.annotate.items import Item
-from judge.annotate.pictures import Album
 from judge.annotate.store import Store
 from judge.core.criteria import Criterion, are_valid
 from judge.core.request import Picture, Segment, Text
 from judge.core.rubric import Rubric
 from judge.core.scale import JUDGE_SCALE
 from judge.errors import UserError
+from judge.web.pages import Refused
+from judge.web.pictures import Album
 
 LONGEST = 50_000
 """Characters of a text that are shown; no judge reads so many."""
@@ -28,10 +29,6 @@ MOST = 200
 """Texts and pictures of a question or an answer that are shown."""
 FEEDBACK = 4_000
 """Characters of a note."""
-
-
-class Refused(Exception):  # noqa: N818 - an answer to the page, not a fault
-    """What the page asked for cannot be done."""
 
 
 class Session:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import re
-import signal
 from collections import Counter
 from pathlib import Path
 
@@ -49,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add(parser, "--rubric", default="mmjudge", help="whose criteria (default: mmjudge)")
     options.add(parser, "--n", help="so many answers, drawn evenly from all models and categories")
     options.add(parser, "--seed", help="of the drawing and the order (default: 0)")
-    add("--port", type=options.whole_number(0), default=0, metavar="N", help="of the page (default: any that is free)")
+    options.add(parser, *options.PAGE)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -70,26 +69,13 @@ def run(args: argparse.Namespace) -> int:
     with Server(session, args.port) as server:
         print(f"{len(items)} answers, {session.scored()} of them scored by {annotator}; Ctrl-C ends")
         print(server.address, flush=True)
-        _serve(server)
+        if args.browser:
+            server.open_browser()
+        server.serve_until_ended()
         store.close()
         scored = session.scored()
     print(f"\n{scored} of {len(items)} answers scored by {annotator}: {args.out}")
     return 0
-
-
-def _serve(server: Server) -> None:
-    """Until Ctrl-C, or a polite kill."""
-
-    def stop(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        server.serve_forever()
-    except KeyboardInterrupt:
-        pass
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _files(given: list[str]) -> list[tuple[str, Path]]:

@@ -36,6 +36,8 @@ ENGINE = ("--device", "--dtype", "--batch-size")
 """Of a judge that runs here; `mmjudge score` has "--rope" besides."""
 GENERAL = ("--votes", "--temperature", "--judge-max-side")
 """Of a general judge, "openai:…"."""
+PAGE = ("--port", "--browser")
+"""Of a local page."""
 RAY = ("--ray", "--workers")
 """Of commands that judge many answers."""
 
@@ -156,8 +158,17 @@ def _declared() -> dict[str, dict[str, Any]]:
         "--subset": {"metavar": "NAME"},
         "--max-unscored": {"type": share, "default": 0.05, "metavar": "SHARE"},
         "--n": {"type": positive, "metavar": "N"},
+        **_declared_of_pages(),
         "--resamples": {"type": resamples, "metavar": "N"},
         "--seed": {"type": seed, "default": 0, "metavar": "N", "help": "of the resampling (default: 0)"},
+    }
+
+
+def _declared_of_pages() -> dict[str, dict[str, Any]]:
+    free = "of the page (default: any that is free)"
+    return {
+        "--port": {"type": whole_number(0), "default": 0, "metavar": "N", "help": free},
+        "--browser": {"action": "store_true", "help": "open the page in the browser, too"},
     }
 
 

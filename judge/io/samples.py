@@ -18,7 +18,7 @@ import json
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from judge.core.request import Picture, Text
 from judge.errors import UserError
@@ -128,11 +128,19 @@ def read_samples(folder: Path) -> list[Sample]:
     path = folder / FILE
     try:
         with files.open_file(path) as file:
-            return [sample for sample, _ in parse_lines(file, path, functools.partial(_sample, folder), SAMPLE)]
+            return [sample for sample, _ in parse_samples(file, folder)]
     except FileNotFoundError:
         return []
     except OSError as error:
         raise UserError(f"cannot be read ({error.strerror})", file=path) from error
+
+
+def parse_samples(file: IO[bytes], folder: Path) -> Iterator[tuple[Sample, bytes]]:
+    """(sample, line with its end) of every line of an open `samples.jsonl` of `folder`, as `read_samples` makes them.
+
+    Raises UserError with the line.
+    """
+    return parse_lines(file, folder / FILE, functools.partial(_sample, folder), SAMPLE)
 
 
 def _row(sample: Sample, kept: Mapping[Path, str | None]) -> dict[str, Any]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import http.client
 import json
 import shutil
-import threading
 from pathlib import Path
+
+from local_pages import serving
 
 from judge.annotate.items import collect_items, order_items
 from judge.annotate.server import Server
@@ -55,43 +55,5 @@ def session(files, out: Path, annotator="a1", seed=0) -> Session:
 
 @contextlib.contextmanager
 def served(working: Session):
-    server = Server(working)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
+    with serving(Server(working)) as server:
         yield server
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-
-
-def ask(server: Server, method: str, path: str, body=None, **headers):
-    """(status, headers, body) of one request below the server's key; "/…" is taken as it is."""
-    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=60)
-    try:
-        connection.putrequest(method, path if path.startswith("/") else f"/{server.key}/{path}", skip_host=True)
-        sent = {"Host": f"127.0.0.1:{server.server_port}", **headers}
-        if body is not None:
-            body = body if isinstance(body, bytes) else json.dumps(body).encode()
-            sent.setdefault("Content-Length", str(len(body)))
-        for name, value in sent.items():
-            if value is not None:
-                connection.putheader(name, value)
-        connection.endheaders(body)
-        answer = connection.getresponse()
-        return answer.status, answer.headers, answer.read()
-    finally:
-        connection.close()
-
-
-def get(server: Server, path: str):
-    status, _, body = ask(server, "GET", path)
-    assert status == 200, body
-    return json.loads(body)
-
-
-def post(server: Server, path: str, given):
-    status, _, body = ask(server, "POST", path, given, **{"X-Mmjudge-Token": server.token})
-    assert status == 200, body
-    return json.loads(body)

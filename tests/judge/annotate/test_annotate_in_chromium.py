@@ -10,6 +10,7 @@ import zlib
 import pytest
 
 pytest.importorskip("selenium", reason="selenium is not installed")
+pytest.importorskip("uvicorn", reason="the view extra is not installed")
 
 from annotating import MODELS, references, served, session
 from chromium import NEEDED, Browser

@@ -13,12 +13,14 @@ from __future__ import annotations
 import io
 import secrets
 import threading
+from http import HTTPStatus
 from pathlib import Path
 
 from PIL import Image
 
 from judge.core.request import Picture
 from judge.model.images import decode_image
+from judge.web.pages import Call, Refused, Reply
 
 SIDE = 1600
 """Pixels of the longer side, at most."""
@@ -60,3 +62,10 @@ class Album:
                     del self._made[next(iter(self._made))]
                 self._made[name] = out.getvalue()
             return self._made[name]
+
+    def reply(self, call: Call) -> Reply:
+        """The picture called `call.path["name"]`, for a site. Raises Refused, ImageRefused."""
+        data = self.png(call.path["name"])
+        if data is None:
+            raise Refused("nothing here", HTTPStatus.NOT_FOUND)
+        return Reply(data, "image/png")

@@ -33,6 +33,7 @@ GROUPS = {
         "contrast": "one model under several conditions: does it look, does it keep the contract",
         "report": "results folders as one HTML file",
         "analyse": "what a model under test would answer, and what it attends to",
+        "export": "runs for other programs: Inspect logs, a Hugging Face data set, a wandb table",
         "subset-check": "how well a subset's scores and ranks match those of all questions",
     },
     "judge": {

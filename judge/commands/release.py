@@ -20,6 +20,7 @@ from judge.commands.output import write_output
 from judge.engines.devices import default_device
 from judge.errors import UserError
 from judge.finetune.extra import needs_finetune
+from judge.io import files
 from judge.scoring.pipeline import RUBRIC_FILE, default_rubric
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
         )
     device = default_device(args.device)
     try:
-        with convert.new_folder(args.out) as folder:
+        with files.new_folder(args.out) as folder:
             original, native = folder / "original", folder / "native"
             merged = export.write_original(run, original, device=device)
             if merged is not None:

@@ -40,6 +40,11 @@ def visible(text: str) -> str:
     return "".join(c if c in "\n\t" or _is_seen(c) else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
+def encodable(text: str) -> str:
+    """`text` with a question mark for half a surrogate pair: JSON can say that, and UTF-8 does not have it."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
 def on_one_line(text: str, most: int = MOST_OF_A_NAME) -> str:
     """`text` visible, at most about `most` characters, its line ends and tabs visible as well."""
     return visible(shortened(text, most)).replace("\n", "\\n").replace("\t", "\\t")

@@ -6,6 +6,7 @@
     with Appendable(folder / "verdicts.jsonl") as lines: # what a kill leaves of a last line is cut off when opened
         lines.append(b'{"id": …}')
     with open_file(path) as file: …                      # to read bytes; a pipe or a folder is an error, never a wait
+    with new_folder(target) as folder: …                 # a folder, whole or not at all; nothing is overwritten
     sha256(path)                                         # hex; remembered by path, size and time of change
 
 Nothing here turns an `OSError` into a message: whoever writes knows what the user can do about it (`cannot_write`).
@@ -23,6 +24,7 @@ import secrets
 import shutil
 import stat
 import sys
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
@@ -154,6 +156,29 @@ def make_folder(folder: Path) -> Path:
     return folder
 
 
+@contextlib.contextmanager
+def new_folder(target: Path) -> Iterator[Path]:
+    """A folder to write into that becomes `target` once the block is done, and vanishes where it fails.
+
+    Raises UserError where `target` exists or cannot be made.
+    """
+    if target.exists() or target.is_symlink():
+        raise UserError("exists already, and nothing is overwritten", file=target, fix="give another folder")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    except OSError as error:
+        raise UserError(f"cannot be made ({error.strerror})", file=target, fix="give another folder") from error
+    try:
+        yield folder
+        folder.chmod(0o777 & ~_umask())  # mkdtemp's is for its owner alone
+        folder.rename(target)
+    except OSError as error:
+        raise UserError(f"cannot be written ({error.strerror or error})", file=target) from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 class Appendable:
     """A file of JSON lines open for appending, its last line ended. A context manager.
 
@@ -277,6 +302,12 @@ def cache_folder() -> Path:
     else:
         base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "mmjudge"
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
 
 
 @contextlib.contextmanager

@@ -26,8 +26,8 @@ from judge.core.benchmark import Answer, Dataset
 from judge.core.verdict import Verdict
 from judge.errors import UserError
 from judge.io import files
+from judge.io.files import new_folder
 from judge.model.weights.adapters import is_adapter
-from judge.model.weights.convert import new_folder
 from judge.model.weights.merge import Mixture, merge_weights
 from judge.results.estimates import estimates
 from judge.results.paired import differences, join_units

@@ -18,10 +18,7 @@ import contextlib
 import dataclasses
 import json
 import math
-import os
-import shutil
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -90,7 +87,7 @@ def convert_judge(source: Path, target: Path, *, device: str = "cpu") -> Report:
 
     Raises UserError for what cannot be converted, and where what was written is not what was read.
     """
-    with new_folder(target) as folder:
+    with files.new_folder(target) as folder:
         return write_converted(source, folder, device=device)
 
 
@@ -114,29 +111,6 @@ def write_converted(source: Path, folder: Path, *, device: str = "cpu") -> Repor
     require_same_ids(original, converted, described)
     logits = require_same_logits(original, converted, described, device=device)
     return Report(to, len(plan), sum(file.stat().st_size for file in shards.find_shards(folder)), logits)
-
-
-@contextlib.contextmanager
-def new_folder(target: Path) -> Iterator[Path]:
-    """A folder to write into that becomes `target` once the block is done, and vanishes where it fails.
-
-    Raises UserError where `target` exists or cannot be made.
-    """
-    if target.exists() or target.is_symlink():
-        raise UserError("exists already, and nothing is overwritten", file=target, fix="give another folder")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-    except OSError as error:
-        raise UserError(f"cannot be made ({error.strerror})", file=target, fix="give another folder") from error
-    try:
-        yield folder
-        folder.chmod(0o777 & ~_umask())  # mkdtemp's is for its owner alone
-        folder.rename(target)
-    except OSError as error:
-        raise UserError(f"cannot be written ({error.strerror or error})", file=target) from error
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def plan_native(source: Path) -> Plan:
@@ -314,9 +288,3 @@ def _widest(plan: Plan) -> str:
     with _Reader() as reader:
         kinds = {reader.type(part) for parts in plan.values() for part in parts}
     return _NAMES[max(kinds, key=shards.ITEM_BYTES.__getitem__)]
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

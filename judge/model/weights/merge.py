@@ -30,7 +30,7 @@ import numpy as np
 from judge.errors import UserError
 from judge.io import files
 from judge.model.judge_files import list_some, read_object
-from judge.model.weights import checkpoint, convert, shards
+from judge.model.weights import checkpoint, shards
 from judge.model.weights.adapters import CONFIG, Adapter, LowRank, is_adapter, read_adapter
 from judge.model.weights.module_names import stored_names
 from judge.model.weights.number_types import decode_numbers, encode_numbers
@@ -90,7 +90,7 @@ def merge_weights(base: Path, tuned: Path, out: Path, mixture: Mixture) -> dict[
     ours = shards.find_tensors(base, NO_WEIGHTS)
     partners = _partners(base, ours, tuned)
     mixture.require_names(list(ours))
-    with convert.new_folder(out) as folder:
+    with files.new_folder(out) as folder:
         _require_room(ours, folder, out)
         _copy_description(base, folder)
         counts = {"merged": 0, "copied": 0}

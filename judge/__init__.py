@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from judge.core.verdict import Verdict
     from judge.engines import EngineOptions
     from judge.results.compare import Comparison, compare
+    from judge.results.frames import frame_answers, frame_leaderboard
     from judge.results.run_folder import Run, read_run
     from judge.scoring.score import ScoreOptions, load_judge, score
     from judge.scoring.several import score_many
@@ -32,6 +33,8 @@ __all__ = [
     "ScoreOptions",
     "Verdict",
     "compare",
+    "frame_answers",
+    "frame_leaderboard",
     "load_judge",
     "read_run",
     "score",
@@ -45,6 +48,8 @@ _HOMES = {
     "ScoreOptions": "judge.scoring.score",
     "Verdict": "judge.core.verdict",
     "compare": "judge.results.compare",
+    "frame_answers": "judge.results.frames",
+    "frame_leaderboard": "judge.results.frames",
     "load_judge": "judge.scoring.score",
     "read_run": "judge.results.run_folder",
     "score": "judge.scoring.score",

@@ -17,19 +17,20 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from judge.core.foreign_text import on_one_line
-from judge.core.metric import Metric
 from judge.results.cells import LATEX, MARKDOWN, WIDTH, aligned, escaped, piped
 from judge.results.leaderboard import (
     PAIRS,
     Leaderboard,
+    about_run,
     cautions,
     explanations,
+    leaderboard_records,
     leaderboard_rows,
     member_rows,
     pair_rows,
+    record_columns,
     title_of,
 )
-from judge.results.table import Standing
 
 ALL = 10_000
 """Characters of a note that is kept whole."""
@@ -97,10 +98,11 @@ def as_latex(boards: Sequence[Leaderboard], by: str | None) -> str:
 
 def as_csv(boards: Sequence[Leaderboard], by: str | None) -> str:
     """One row a run or published system, a column for every metric of any benchmark; by a field one row a member."""
-    rows = [row for number, board in enumerate(boards, 1) for row in _records(board, number, by)]
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    # the signature, long and for machines, comes last
-    names = [name for name in names if name != "signature"] + ["signature"]
+    if by is None:
+        rows = leaderboard_records(boards)
+    else:
+        rows = [row for number, board in enumerate(boards, 1) for row in _by_member(board, number, by)]
+    names = record_columns(rows)
     stream = io.StringIO()
     writer = csv.DictWriter(stream, names, lineterminator="\n")
     writer.writeheader()
@@ -108,46 +110,16 @@ def as_csv(boards: Sequence[Leaderboard], by: str | None) -> str:
     return stream.getvalue().rstrip("\n")
 
 
-def _records(board: Leaderboard, number: int, by: str | None) -> Iterator[dict[str, Any]]:
+def _by_member(board: Leaderboard, number: int, by: str) -> Iterator[dict[str, Any]]:
     group = board.group
-    members = {} if by is None else group.members(by)
+    members = group.members(by)
     for position, standing in enumerate(group.standings):
-        about: dict[str, Any] = {"benchmark": group.benchmark, "group": number, **_about(standing)}
-        if by is None:
-            metrics = {name: value for metric in board.metrics for name, value in _flat(metric, standing).items()}
-            yield {**about, **metrics, "alike": standing.letters, "signature": standing.run.results["signature"]}
         for name, found in members.items():
             yield {
                 "benchmark": group.benchmark, "group": number, "model": standing.name,
-                "folder": str(standing.run.folder), str(by): name, "metric": group.measured(str(by)), **found[position],
+                "folder": str(standing.run.folder), by: name, "metric": group.measured(by), **found[position],
                 "signature": standing.run.results["signature"],
             }  # fmt: skip
-    for system in board.published if by is None else ():
-        yield {
-            "benchmark": group.benchmark, "group": number, "model": system.name, "n": system.n, **system.metrics,
-            "source": board.source,
-        }  # fmt: skip
-
-
-def _flat(metric: Metric, standing: Standing) -> dict[str, Any]:
-    found = standing.run.estimate(metric.name)
-    fields = (("", "value"), ("_ci_low", "ci_low"), ("_ci_high", "ci_high"), ("_n", "n"))
-    return {f"{metric.name}{ending}": found.get(field) for ending, field in fields}
-
-
-def _about(standing: Standing) -> dict[str, Any]:
-    results = standing.run.results
-    return {
-        "model": standing.name,
-        "folder": str(standing.run.folder),
-        "date": standing.date,
-        "n": results["n"],
-        "part": standing.part,
-        "unscored": results["unscored"]["n"],
-        "unscored_rate": results["unscored"].get("rate"),
-        "failed": standing.failures.get("n"),
-        "failed_rate": standing.failures.get("rate"),
-    }
 
 
 def as_json(boards: Sequence[Leaderboard], by: str | None) -> str:
@@ -158,7 +130,7 @@ def as_json(boards: Sequence[Leaderboard], by: str | None) -> str:
         members = {} if by is None else group.members(by)
         runs = [
             {
-                **_about(standing),
+                **about_run(standing),
                 "metrics": {metric.name: standing.run.estimate(metric.name) for metric in board.metrics},
                 "alike": standing.letters,
                 "signature": standing.run.results["signature"],

@@ -61,8 +61,8 @@ class _Log:
         self.results: Mapping[str, Any] = named.run.results
         self.benchmark: Benchmark = find(self.results["benchmark"])
         self.ended = _ended(named)
-        told_apart = json.dumps([self.results["signature"], named.name, self.results.get("run")], sort_keys=True)
-        self.id = hashlib.sha256(told_apart.encode()).hexdigest()[:22]
+        known_by = json.dumps([self.results["signature"], named.name, self.results.get("run")], sort_keys=True)
+        self.id = hashlib.sha256(known_by.encode()).hexdigest()[:22]
         times = Counter(verdict.id for verdict in named.run.verdicts)
         self._shared = {id_ for id_, count in times.items() if count > 1}
 

@@ -115,6 +115,52 @@ def leaderboard_rows(board: Leaderboard) -> Rows:
     return rows
 
 
+def leaderboard_records(boards: Sequence[Leaderboard]) -> list[dict[str, Any]]:
+    """One record a run or published system, with all digits: {"benchmark", "group", "model", …, "RA", "RA_ci_low", …}.
+
+    group: the number of its leaderboard, from 1. A record has only the fields that it has a value for, or might have.
+    """
+    records = []
+    for number, board in enumerate(boards, 1):
+        group: dict[str, Any] = {"benchmark": board.group.benchmark, "group": number}
+        for standing in board.group.standings:
+            metrics = {name: value for metric in board.metrics for name, value in _flat(metric, standing).items()}
+            last = {"alike": standing.letters, "signature": standing.run.results["signature"]}
+            records.append({**group, **about_run(standing), **metrics, **last})
+        for system in board.published:
+            about = {"model": system.name, "n": system.n, **system.metrics, "source": board.source}
+            records.append({**group, **about})
+    return records
+
+
+def record_columns(records: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The names that any of the records has, in order; the signature, long and for machines, last."""
+    names = list(dict.fromkeys(name for record in records for name in record))
+    return [name for name in names if name != "signature"] + ["signature"]
+
+
+def about_run(standing: Standing) -> dict[str, Any]:
+    """What is known of a run beside its metrics."""
+    results = standing.run.results
+    return {
+        "model": standing.name,
+        "folder": str(standing.run.folder),
+        "date": standing.date,
+        "n": results["n"],
+        "part": standing.part,
+        "unscored": results["unscored"]["n"],
+        "unscored_rate": results["unscored"].get("rate"),
+        "failed": standing.failures.get("n"),
+        "failed_rate": standing.failures.get("rate"),
+    }
+
+
+def _flat(metric: Metric, standing: Standing) -> dict[str, Any]:
+    found = standing.run.estimate(metric.name)
+    fields = (("", "value"), ("_ci_low", "ci_low"), ("_ci_high", "ci_high"), ("_n", "n"))
+    return {f"{metric.name}{ending}": found.get(field) for ending, field in fields}
+
+
 def _rank(value: float | None, metric: Metric) -> tuple[bool, float]:
     return value is None, 0.0 if value is None else (-value if metric.higher_is_better else value)
 

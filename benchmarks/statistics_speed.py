@@ -29,7 +29,7 @@ import numpy as np
 from judge.core.metric import scores as units
 from judge.core.verdict import Verdict
 from judge.io.files import write_json
-from judge.results.paired import RESAMPLES, differences, join_units
+from judge.results.paired import differences, join_units
 from judge.results.statistics import mean_score
 from mmie_tasks.metrics import METRICS, SCALE
 from mmie_tasks.records import PUBLISHED_COUNTS
@@ -43,6 +43,7 @@ FIELDS = {
     "MSR": {"MSR": 3616},
 }  # fmt: skip
 REPEATS = 5
+RESAMPLES = 10_000
 PLAIN_RESAMPLES = 10
 RATIOS = {metric.name: metric.ratio for metric in METRICS}
 

@@ -35,14 +35,13 @@ LEGEND = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folders", nargs="+", metavar="RESULTS", help="results folders of `mmjudge score`, two or more")
     options.add(parser, "--out", metavar="FILE", help="write all numbers and ids there as JSON")
-    options.add(parser, "--seed")
 
 
 def run(args: argparse.Namespace) -> int:
     if len(args.folders) < 2:
         raise UserError("give two or more results folders", fix="mmjudge compare A B")
     first, *others = [read_run(folder) for folder in args.folders]
-    comparisons = [compare(first, other, seed=args.seed) for other in others]
+    comparisons = [compare(first, other) for other in others]
     if args.out is not None:
         content = {
             "benchmark": first.results["benchmark"],

@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from judge.commands import options
 from judge.commands.contrast_formats import FORMATS, Shown
 from judge.io.presentation import view_of
 from judge.results.contrast import Contrast, contrast, read_asked
@@ -36,11 +35,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--format", choices=list(FORMATS), default="text", help="csv and json have all digits (default: text)"
     )
     parser.add_argument("--by", choices=["category"], help="the differences by category; csv and json have them anyway")
-    options.add(parser, "--seed")
 
 
 def run(args: argparse.Namespace) -> int:
-    found = contrast([read_asked(folder) for folder in args.folders], seed=args.seed)
+    found = contrast([read_asked(folder) for folder in args.folders])
     print(FORMATS[args.format](Shown(found, published_beside(found)), args.by))
     return 0
 

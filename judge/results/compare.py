@@ -75,7 +75,7 @@ class Comparison:
         }
 
 
-def compare(first: Run, second: Run, *, seed: int = 0, conditions: bool = False) -> Comparison:
+def compare(first: Run, second: Run, *, conditions: bool = False) -> Comparison:
     """Raises UserError where the signatures differ, naming every part that does.
 
     conditions: whether the questions may have been asked under different ones.
@@ -88,7 +88,7 @@ def compare(first: Run, second: Run, *, seed: int = 0, conditions: bool = False)
         ratios = {metric.name: metric.ratio for metric in counted}
         outcomes = len(counted[0].ratio.numerator)
         joint = join_units(units(first.verdicts), units(second.verdicts), outcomes)
-        overall, by_category = differences(joint, ratios, seed=seed)
+        overall, by_category = differences(joint, ratios)
         metrics |= {name: Row(first.estimate(name), second.estimate(name), row) for name, row in overall.items()}
         for category, rows in by_category.items():
             categories.setdefault(category, {}).update(
@@ -105,13 +105,13 @@ def compare(first: Run, second: Run, *, seed: int = 0, conditions: bool = False)
         {name: categories[name] for name in dict.fromkeys([*order, *categories])},
         only_first=_only(first, second),
         only_second=_only(second, first),
-        criteria=_criteria(first, second, seed),
+        criteria=_criteria(first, second),
     )
 
 
-def _criteria(first: Run, second: Run, seed: int) -> dict[str, Row]:
+def _criteria(first: Run, second: Run) -> dict[str, Row]:
     ours, theirs = (run.results.get("criteria", {}).get(ALL, {}) for run in (first, second))
-    found = compare_criteria(first.verdicts, second.verdicts, seed=seed)
+    found = compare_criteria(first.verdicts, second.verdicts)
     return {name: Row(ours.get(name, {}), theirs.get(name, {}), row) for name, row in found.items()}
 
 

@@ -170,8 +170,8 @@ def model_of(run: Run) -> str | None:
     return str(name) if name else None
 
 
-def contrast(asked: Sequence[Asked], *, seed: int = 0) -> Contrast:
-    """Every condition against the first. seed: of the resampling.
+def contrast(asked: Sequence[Asked]) -> Contrast:
+    """Every condition against the first.
 
     Raises UserError for fewer than two, for the same condition twice, and for runs of other questions, benchmarks,
     editions or models.
@@ -182,7 +182,7 @@ def contrast(asked: Sequence[Asked], *, seed: int = 0) -> Contrast:
     first, *others = asked
     benchmark = find(first.run.results["benchmark"])
     names = headline(benchmark.metrics)
-    comparisons = [compare(first.run, other.run, seed=seed, conditions=True) for other in others]
+    comparisons = [compare(first.run, other.run, conditions=True) for other in others]
     lines: list[list[Line]] = [[] for _ in others]
     for name in names:
         for number, line in _adjusted(name, comparisons):

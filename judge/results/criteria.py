@@ -68,7 +68,7 @@ def judged_without_criteria(results: Mapping[str, Any]) -> bool:
     return judged and results["n"] > 0 and not results.get("criteria")
 
 
-def compare_criteria(first: Sequence[Verdict], second: Sequence[Verdict], *, seed: int = 0) -> dict[str, Difference]:
+def compare_criteria(first: Sequence[Verdict], second: Sequence[Verdict]) -> dict[str, Difference]:
     """Every criterion that both runs have, second minus first, paired by answer (`judge.results.paired`)."""
     given = [{verdict.id: points for verdict in run if (points := points_of(verdict))} for run in (first, second)]
     ours, theirs = (dict.fromkeys(name for points in run.values() for name in points) for run in given)
@@ -86,6 +86,6 @@ def compare_criteria(first: Sequence[Verdict], second: Sequence[Verdict], *, see
         )
         outcomes = highest - lowest + 1  # counted from the lowest: differences do not change
         ratio = Ratio(tuple(range(outcomes)), (1,) * outcomes, scale=1.0)
-        overall, _ = differences(join_units(one, other, outcomes), {name: ratio}, seed=seed)
+        overall, _ = differences(join_units(one, other, outcomes), {name: ratio})
         found[name] = overall[name]
     return found

@@ -143,10 +143,10 @@ def name_runs(runs: Sequence[Run]) -> list[str]:
     ]
 
 
-def rank_runs(runs: Sequence[Run], names: Sequence[str] | None = None, *, seed: int = 0) -> list[Group]:
+def rank_runs(runs: Sequence[Run], names: Sequence[str] | None = None) -> list[Group]:
     """The groups of all runs, by benchmark and in order of appearance.
 
-    names: of the runs, those of `name_runs` where None; seed: of the resampling in comparisons.
+    names: of the runs, those of `name_runs` where None.
 
     Raises UserError for a benchmark that is not installed.
     """
@@ -158,10 +158,10 @@ def rank_runs(runs: Sequence[Run], names: Sequence[str] | None = None, *, seed: 
             alike[0].append((name, run))
         else:
             found.append([(name, run)])
-    return [_ranked(group, found[0][0][1], seed) for found in groups.values() for group in found]
+    return [_ranked(group, found[0][0][1]) for found in groups.values() for group in found]
 
 
-def _ranked(members: Sequence[tuple[str, Run]], reference: Run, seed: int) -> Group:
+def _ranked(members: Sequence[tuple[str, Run]], reference: Run) -> Group:
     benchmark = find(reference.results["benchmark"])
     shown = headline(benchmark.metrics)
     metrics = [metric for metric in benchmark.metrics if metric.name in shown]
@@ -174,7 +174,7 @@ def _ranked(members: Sequence[tuple[str, Run]], reference: Run, seed: int) -> Gr
     order = sorted(members, key=rank)
     numbers = [(one, other) for one in range(len(order)) for other in range(one + 1, len(order))]
     # second minus first, so the better is given as the second
-    compared = [compare(order[other][1], order[one][1], seed=seed) for one, other in numbers]
+    compared = [compare(order[other][1], order[one][1]) for one, other in numbers]
     differences = [comparison.metrics[main.name].paired for comparison in compared]
     adjusted = holm([difference.p for difference in differences])
     differing = {pair for pair, p in zip(numbers, adjusted, strict=True) if p is not None and p < LEVEL}

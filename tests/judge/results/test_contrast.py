@@ -1,5 +1,6 @@
 """One model under several conditions: differences, what became of answers, baselines, a component; counted by hand."""
 
+import dataclasses
 import json
 import random
 import re
@@ -7,6 +8,7 @@ import shutil
 
 import pytest
 from condition_runs import ALWAYS_A, CONDITIONS, PAIRS, RIGHT, TRUTHS, verdicts_of, write_letters, write_run
+from scipy import stats
 
 from judge.core.benchmark import find
 from judge.core.request import Text
@@ -15,7 +17,7 @@ from judge.core.verdict import Verdict
 from judge.errors import UserError
 from judge.io.samples import Sample, write_samples
 from judge.results.contrast import contrast, read_asked
-from judge.results.contrast_words import better, sentences
+from judge.results.contrast_words import better, sentence, sentences
 from judge.results.repeats import FILE, summarise_repeats
 from judge.results.result import build_result
 from judge.results.run_folder import RunFolder, read_run
@@ -38,6 +40,11 @@ def estimate(one):
     return None if one is None else (one.value, one.n)
 
 
+def p_of(lost):
+    """All of so many units are lost, and of the two made-up ones one more: McNemar's statistic."""
+    return 2 * stats.norm.sf(lost / (lost + 2) ** 0.5)
+
+
 def test_differences_are_paired_and_overall(found):
     blind, swapped = found.against
     # A is right in the plain question of the 6 even pairs and nowhere else: no pair is whole (RA 0), 6 are lost of the
@@ -47,23 +54,23 @@ def test_differences_are_paired_and_overall(found):
     }  # fmt: skip
     paired = blind.line("RA").row.paired
     assert (paired.wins, paired.losses, paired.ties) == (0, 12, 0)
-    assert paired.p == pytest.approx(2 / 2**12)  # McNemar: twelve of twelve tosses
+    assert paired.p == pytest.approx(p_of(12))
     # swapped: A where A or B is right, D where C or D is: half of the plain and half of the leading questions
     assert swapped.line("NEG").row.paired.difference.value == -50
-    assert swapped.line("POS").row.paired.p == pytest.approx(2 / 2**6)
+    assert swapped.line("POS").row.paired.p == pytest.approx(p_of(6))
     assert {line.category for line in blind.lines} == {None, "Number", "Shape"}
     assert blind.line("RA", "Number").row.paired.difference.n == PAIRS // 2
 
 
 def test_p_values_are_adjusted_for_all_conditions_each_metric_on_its_own(found):
     blind, swapped = found.against
-    # RA: 2 / 4096 twice, times 2. POS: 2 / 64 twice, times 2. NEG: 2 / 4096 without a picture, times 2; 2 / 64, times 1
-    assert [other.line("RA").adjusted for other in (blind, swapped)] == pytest.approx([4 / 4096] * 2)
-    assert [other.line("POS").adjusted for other in (blind, swapped)] == pytest.approx([4 / 64] * 2)
-    assert [other.line("NEG").adjusted for other in (blind, swapped)] == pytest.approx([4 / 4096, 2 / 64])
-    # by category 2 conditions and 2 categories are a family of four: 2 / 2^6 each for RA, times 4
-    assert blind.line("RA", "Shape").row.paired.p == pytest.approx(2 / 64)
-    assert blind.line("RA", "Shape").adjusted == pytest.approx(8 / 64)
+    # RA: 12 lost twice, times 2. POS: 6 lost twice, times 2. NEG: 12 lost without a picture, times 2; 6 lost, times 1
+    assert [other.line("RA").adjusted for other in (blind, swapped)] == pytest.approx([2 * p_of(12)] * 2)
+    assert [other.line("POS").adjusted for other in (blind, swapped)] == pytest.approx([2 * p_of(6)] * 2)
+    assert [other.line("NEG").adjusted for other in (blind, swapped)] == pytest.approx([2 * p_of(12), p_of(6)])
+    # by category 2 conditions and 2 categories are a family of four: 6 lost in each for RA, times 4
+    assert blind.line("RA", "Shape").row.paired.p == pytest.approx(p_of(6))
+    assert blind.line("RA", "Shape").adjusted == pytest.approx(4 * p_of(6))
 
 
 def test_what_became_of_the_answers(found):
@@ -110,12 +117,12 @@ def without_picture(tmp_path, letters, condition="blind", first=RIGHT):
 
 def test_the_sentence_of_a_model_that_looks_and_of_one_that_does_not(tmp_path):
     assert without_picture(tmp_path / "looks", ALWAYS_A) == (
-        "It looks: without the picture RA is 0.0 instead of 100.0 (−100.0 [−100.0, −75.8], p <0.001), and 25% of its "
+        "It looks: without the picture RA is 0.0 instead of 100.0 (−100.0 [−100.0, −54.0], p 0.001), and 25% of its "
         "answers stay the same."
     )
     assert without_picture(tmp_path / "not", RIGHT) == (
-        # the interval of no change in 12 pairs: Wilson's for 0 of 12 ends at 3.84 / 15.84 = 24.2 percent
-        "It does not look: without the picture RA is 100.0 instead of 100.0 (+0.0 [−24.2, +24.2], p 1.000), and 100% "
+        # no change in 12 pairs; one gained and one lost of 14: 1.96 · sqrt(2 / 14 / (14 - 3.84)) = 23.2 percent
+        "It does not look: without the picture RA is 100.0 instead of 100.0 (+0.0 [−23.2, +23.2], p 1.000), and 100% "
         "of its answers stay the same."
     )
     assert without_picture(tmp_path / "fixed", RIGHT, "swapped").endswith(
@@ -172,19 +179,23 @@ def test_the_sentence_of_other_conditions(tmp_path):
 
 
 def test_where_few_pairs_show_little_that_is_said(tmp_path):
-    said = without_picture(tmp_path, ALWAYS_A[:4] + RIGHT[4:], "cgr")  # 2 of 12 pairs are lost: McNemar's p is 0.5
+    said = without_picture(tmp_path, ALWAYS_A[:4] + RIGHT[4:], "cgr")  # 2 of 12 pairs are lost
     assert said.startswith("cgr cannot be told apart from plain: RA is 83.3 instead of 100.0")
-    # both in Number, which is resampled on its own: sqrt(6 · 1/3 · 2/3) / 12 = 9.62 points, times 1.96 + 0.84
+    # 3 lost and 1 gained of 14: sqrt((4/14 - (2/14)²) / (14 - 3.84)) = 16.16 points, times 1.96 + 0.84
     (least,) = re.findall(r"12 pairs would only show a difference of about (\S+) points or more", said)
-    assert float(least) == pytest.approx(26.95, rel=0.02)
+    assert float(least) == pytest.approx(45.3)
 
 
 def test_a_difference_that_only_the_adjustment_hides_is_not_called_too_small(tmp_path):
-    # 5 of 12 pairs are lost: McNemar's p is 2 / 32 = 0.0625. 42 points are more than would show: the five are
-    # of the six in Number, which is resampled on its own, sqrt(6 · 5/6 · 1/6) / 12 = 7.6 points, times 2.8 is 21
-    found = without_picture(tmp_path, "AAAAAAAAAA" + RIGHT[10:], "cgr")
-    assert found.startswith("cgr cannot be told apart from plain: RA is 58.3 instead of 100.0")
-    assert "would only show" not in found
+    # all 12 pairs are lost, p 0.001; with 50 conditions the adjustment would make it 0.07. 100 points are more than the
+    # 45 that would show
+    folders = [write_letters(tmp_path / "a", RIGHT), write_letters(tmp_path / "b", ALWAYS_A, "cgr")]
+    found = contrast([read_asked(folder) for folder in folders])
+    (other,) = found.against
+    other = dataclasses.replace(other, lines=[dataclasses.replace(line, adjusted=0.07) for line in other.lines])
+    said = sentence(found, other)
+    assert said.startswith("cgr cannot be told apart from plain: RA is 0.0 instead of 100.0")
+    assert "would only show" not in said
 
 
 def contract(index):

@@ -22,7 +22,7 @@ from judge.export import Content
 from judge.export.card import whose
 from judge.export.hf_dataset import write_hf_dataset
 from judge.export.inspect_log import write_inspect_logs
-from judge.export.pictures import Pictures
+from judge.export.pictures import GONE, Pictures
 from judge.export.wandb_table import write_wandb_table
 from judge.io.files import cannot_write, make_folder, new_folder
 from judge.results.answer_rows import NamedRun, named_runs
@@ -88,5 +88,5 @@ def _tell(runs: Sequence[NamedRun], out: Path, content: Content, pictures: Pictu
         if not named.samples:
             print(f"{named.run.folder}: no samples.jsonl, so no texts and pictures; score again", file=sys.stderr)
     for why, count in pictures.lost.items():
-        keep = "; mmjudge score … --keep-images keeps all" if why == "not in the results folder" else ""
+        keep = "; mmjudge score … --keep-images keeps all" if why == GONE else ""
         print(f"{count} picture{'s' if count > 1 else ''} left out: {why}{keep}", file=sys.stderr)

@@ -26,6 +26,8 @@ from judge.model.images import decode_image
 TYPES = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp", "GIF": "image/gif"}
 """What leaves as it is, by the name that Pillow gives the format."""
 
+GONE = "not in the results folder"
+
 
 @dataclasses.dataclass(frozen=True)
 class Loaded:
@@ -78,14 +80,14 @@ class Pictures:
             elif isinstance(piece, Picture):
                 found.append((Missing(piece.name), None))
             elif not isinstance(piece, Drawn):
-                self.lost["not in the results folder"] += self.wanted
+                self.lost[GONE] += self.wanted
                 found.append((piece, None))
         return found
 
     def _loaded(self, piece: Picture) -> tuple[Piece, Loaded | None]:
         loaded = load_picture(piece)
         if loaded is None:
-            self.lost["no picture that can be decoded"] += 1
+            self.lost["no picture that can be decoded" if piece.path.exists() else GONE] += 1
             return Missing(piece.name), None
         self.written += 1
         self.bytes += len(loaded.data)

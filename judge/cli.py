@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
 
-from judge.core.foreign_text import Screen, shown_error
+from judge.core.foreign_text import Screen, shown, shown_error
 from judge.core.version import __version__
 from judge.errors import UserError
 
@@ -57,6 +57,9 @@ GROUPS = {
     },
 }
 """What a user wants to do → name → one-line help; the module is judge.commands.NAME, "_" for "-"."""
+
+NOTHING_KEPT = "nothing is left half-written; give the same command again"
+"""What an interrupted command says that has nothing to go on from; the others have a sentence of their own, `KEPT`."""
 
 OF_THE_JUDGE = {"torch", "transformers", "safetensors", "sentencepiece"}
 """What the core does without, until a judge is to run here."""
@@ -114,7 +117,7 @@ def make_parser(argv: Sequence[str]) -> Parser:
             name, prog=f"mmjudge {name}", description=line, formatter_class=argparse.RawDescriptionHelpFormatter
         )
         if argv[:1] == [name]:
-            module = importlib.import_module(f"judge.commands.{name.replace('-', '_')}")
+            module = importlib.import_module(_module(name))
             module.add_arguments(subparser)
             subparser.set_defaults(run=module.run)
             subparser.epilog = "\n  ".join(["examples:", *module.EXAMPLES])
@@ -128,12 +131,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     Raises SystemExit (code 2) for options that argparse refuses.
     """
     argv = list(sys.argv[1:] if argv is None else argv)
+    args = argparse.Namespace(command=(argv or ["…"])[0])
+    try:
+        return _run_command(argv, args)
+    except KeyboardInterrupt:
+        kept = getattr(sys.modules.get(_module(args.command)), "KEPT", NOTHING_KEPT) if "run" in args else NOTHING_KEPT
+        print(f"mmjudge {args.command}: interrupted; {shown(kept.format_map(vars(args)))}", file=sys.stderr)
+        return 130  # as the shell has it: 128 + SIGINT
+
+
+def _run_command(argv: Sequence[str], args: argparse.Namespace) -> int:
+    """As `main`, but for the last of the codes; the command's options go into `args`."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         # a terminal that has no "→" still shows the numbers
         sys.stdout.reconfigure(errors="backslashreplace")
     parser = make_parser(argv)
     with contextlib.redirect_stderr(Screen(sys.stderr)):  # what is refused is quoted
-        args = parser.parse_args(argv)
+        parser.parse_args(argv, args)
     try:
         # what is printed quotes ids, labels and answers, which are anybody's
         with contextlib.redirect_stdout(Screen(sys.stdout)):
@@ -150,10 +164,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `mmjudge … | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141  # as the shell has it: 128 + SIGPIPE
-    except KeyboardInterrupt:
-        print("interrupted; give the same command again to go on", file=sys.stderr)
-        return 130
     return code
+
+
+def _module(command: str) -> str:
+    """The module of a subcommand."""
+    return f"judge.commands.{command.replace('-', '_')}"
 
 
 if __name__ == "__main__":

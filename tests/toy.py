@@ -169,6 +169,7 @@ def score(
     for module in FINDERS:
         module.find = lambda name: Toy()
     options.names = lambda: ["toy"]
+    score_module.check_engine = lambda judge, options: None
     score_module.load_engine = lambda judge, options: HashJudge(delay=delay, log=log)
     began = time.perf_counter()
     if kill_after is not None:

@@ -36,6 +36,7 @@ EXAMPLES = (
     "mmjudge ablate answers.jsonl --judge MMIE/MMIE-Score --out ablation/",
     "mmjudge ablate a=a.jsonl b=b.jsonl --humans humans.jsonl --judge judge/ --rubric mmjudge --out ablation/",
 )
+KEPT = "what was judged is in {out}; the same command goes on from there"
 FILE = "ablation.json"
 WIDTH = 118
 

@@ -35,6 +35,7 @@ EXAMPLES = (
     "mmjudge analyse llava-hf/llava-1.5-7b-hf --benchmark mmvu --out look/llava",
     "mmjudge analyse out/mine --benchmark mmvu --data MMR-benchmark --out look/mine --limit 50 --device cpu",
 )
+KEPT = "questions that were measured are in {out}; the same command goes on from there"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

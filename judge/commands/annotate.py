@@ -26,6 +26,7 @@ EXAMPLES = (
     "mmjudge annotate mine=responses.jsonl --benchmark mmie --annotator a1 --out scores.jsonl",
     "mmjudge annotate a=a.jsonl b=b.jsonl --benchmark mmie --annotator a1 --out scores.jsonl --n 800",
 )
+KEPT = "all scores given so far are in {out}"
 NAMED = 3
 """So many ids are written out."""
 _NAMED_FILE = re.compile("([^=]+)=(.+)", re.DOTALL)

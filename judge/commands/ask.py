@@ -23,6 +23,7 @@ EXAMPLES = (
     "mmjudge ask examples/systems/chat.toml --benchmark mmie --out out/gemini --limit 20",
     "mmjudge ask examples/systems/pipe.toml --benchmark mmie --out out/anole",
 )
+KEPT = "what was answered is in {out}; the same command goes on from there"
 TOO_MANY_FAILED = 3
 
 

@@ -24,6 +24,7 @@ EXAMPLES = (
     "mmjudge mmvu-data construct pictures/ --address http://localhost:8000/v1 --model M --out out/made --dry-run",
     "mmjudge mmvu-data filter out/made --images pictures/ --form llava --form trl --out out/train",
 )
+KEPT = "replies so far are kept; the same command goes on from there"
 SOME_FAILED = 3
 
 

@@ -30,6 +30,7 @@ EXAMPLES = (
     "mmjudge probe MMIE/MMIE-Score",
     "mmjudge probe judge/ --repeat --n 50 --out probe/",
 )
+KEPT = "nothing is kept; the same command begins anew"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

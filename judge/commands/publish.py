@@ -28,6 +28,7 @@ EXAMPLES = (
     "mmjudge publish results/a --model ORG/NAME",
     "mmjudge publish results/a --model ORG/NAME --details ORG/mmjudge-details --push",
 )
+KEPT = "what the Hub has taken stays there; the same command sends the rest, and nothing twice"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -31,6 +31,7 @@ EXAMPLES = (
     "mmjudge release out/judge --out released/ --base-licence MIT --data-licence CC-BY-4.0 --statement data.md",
     "mmjudge release out/judge --out ours/ --name ours --base-licence MIT --data-licence MIT --statement data.md",
 )
+KEPT = "verdicts on held-out answers are in {trained}/release; the same command goes on from there"
 NOT_BETTER = 1
 AGREEMENT = "agreement.json"
 WORK = "release"

@@ -55,6 +55,7 @@ EXAMPLES = (
     "mmjudge score responses.jsonl --benchmark mmie --out results/mine",
     "mmjudge score anole.jsonl gill.jsonl --benchmark mmie --out results",
 )
+KEPT = "what was judged is in {out}; the same command goes on from there"
 COMPARISON = "comparison.json"
 SHARED = "taken from another answer to the same question instead of computed again:"
 TOO_MANY_UNSCORED = 3

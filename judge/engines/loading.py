@@ -11,9 +11,9 @@ from __future__ import annotations
 import os
 
 from judge.engines import DEFAULT_OPTIONS, GENERAL_PREFIX, Engine, EngineOptions
-from judge.engines.devices import say_idle_gpus
 from judge.engines.replay import PREFIX, Replay
 from judge.errors import UserError
+from judge.model.weights.source import check_judge_name
 
 TOKENIZER_VARIABLE = "MMJUDGE_TOKENIZER"
 
@@ -38,8 +38,24 @@ def is_elsewhere(judge: str) -> bool:
     return is_address(judge) or is_general(judge)
 
 
+def check_engine(judge: str, options: EngineOptions = DEFAULT_OPTIONS) -> None:
+    """Raise UserError for a judge or a device that cannot be: at once, without weights, torch or a word to a server."""
+    if judge.startswith(PREFIX) or is_elsewhere(judge):
+        return
+    if options.ray is not None:
+        if options.device not in (None, "cpu", "cuda"):
+            raise UserError(f"--device {options.device}: Ray hands out the GPUs", fix="leave --device out")
+        check_judge_name(judge)  # its files are the nodes' to have
+        return
+    if options.workers is not None:
+        raise UserError("workers without ray: this process judges alone", fix="give --ray, or leave --workers out")
+    from judge.engines.local import check_judge
+
+    check_judge(judge, options.device, options.dtype)
+
+
 def load_engine(judge: str, options: EngineOptions = DEFAULT_OPTIONS) -> Engine:
-    """Load a judge, or connect to it.
+    """Find a judge, or connect to it. One that runs here is loaded when it is first asked something.
 
     judge: a Hub repository, a folder, an address, "openai:MODEL[@ADDRESS]" or "replay:FILE". options: device, number
     type, batch size, … Raises UserError for whatever the user can mend.
@@ -60,7 +76,6 @@ def load_engine(judge: str, options: EngineOptions = DEFAULT_OPTIONS) -> Engine:
         return Cluster(judge, options)
     if options.workers is not None:
         raise UserError("workers without ray: this process judges alone", fix="give --ray, or leave --workers out")
-    from judge.engines.local import load_local_engine
+    from judge.engines.local import open_local_engine
 
-    say_idle_gpus(options.device)
-    return load_local_engine(judge, options)
+    return open_local_engine(judge, options)

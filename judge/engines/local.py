@@ -13,6 +13,7 @@ was done (`judge.model.counters`). How it works, and what was not tried: docs/en
 from __future__ import annotations
 
 import collections
+import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,18 @@ import numpy as np
 from judge.core import score_text
 from judge.core.request import Picture, Text
 from judge.core.rubric import Literal, Piece
-from judge.engines import DEFAULT_OPTIONS, MAX_TILES, Completion, EngineOptions, Prompt, too_long, without_answer
-from judge.engines.devices import default_device
+from judge.engines import (
+    DEFAULT_OPTIONS,
+    MAX_TILES,
+    Completion,
+    Engine,
+    EngineOptions,
+    Prompt,
+    too_long,
+    without_answer,
+)
+from judge.engines.deferred import DeferredEngine
+from judge.engines.devices import check_device, default_device, require_torch, say_idle_gpus
 from judge.engines.scheduler import (
     Limits,
     PreparedPrompt,
@@ -34,11 +45,12 @@ from judge.engines.scheduler import (
 )
 from judge.errors import UserError
 from judge.io.image_paths import ImageRefused
+from judge.io.progress import doing, size
 from judge.model import conversation, distribution, generate, images
 from judge.model.cache import bytes_per_token
 from judge.model.counters import Counters
 from judge.model.tokenizer import Tokenizer
-from judge.model.weights import checkpoint, original_layout, shapes, source
+from judge.model.weights import checkpoint, original_layout, shapes, shards, source
 
 ITEM_BYTES = {"float32": 4, "bfloat16": 2}
 
@@ -50,16 +62,38 @@ RESERVED_BYTES = 6 << 30
 CACHE_SHARE = 0.8
 
 
-def load_local_engine(judge: str, options: EngineOptions = DEFAULT_OPTIONS) -> LocalEngine:
-    """Load a judge into this process: a folder or `ORG/NAME[@REVISION]`.
+@dataclasses.dataclass(frozen=True)
+class FoundJudge:
+    """A judge whose files are here and fit together; its weights are not read yet. torch was not needed.
 
-    Raises UserError for a judge that is missing, gated or in another layout, and where `options.device` is not there.
+    bytes: of the weights' files. identity: as of the engine that it becomes.
+    """
+
+    source: source.Source
+    layout: original_layout.Layout
+    tokenizer: Tokenizer
+    bytes: int
+    device: str
+    options: EngineOptions
+    identity: Mapping[str, str]
+
+    @property
+    def shown_name(self) -> str:
+        """The repository, or the folder where it is none."""
+        return str(self.source.folder) if self.source.revision.startswith(source.LOCAL) else self.source.name
+
+
+def find_local_judge(judge: str, options: EngineOptions = DEFAULT_OPTIONS) -> FoundJudge:
+    """Find or fetch a judge, a folder or `ORG/NAME[@REVISION]`, and check and hash its files.
+
+    Raises UserError for a judge that is missing, gated or in another layout, and where `options.device` is not there;
+    ModuleNotFoundError where torch is not installed.
     """
     device, dtype = _placed(options.device, options.dtype)
     found = source.resolve_judge(judge)
     described = original_layout.read_layout(found.folder)
     tokenizer = conversation.read_tokenizer(found.folder, described.text["vocab_size"])
-    model = checkpoint.load_model(found.folder, device=device, dtype=dtype, regime=options.rope)
+    checkpoint.check_weights(found.folder, described)
     identity = {
         "judge": str(found),
         "weights": checkpoint.weights_sha256(found.folder)[:12],
@@ -70,19 +104,42 @@ def load_local_engine(judge: str, options: EngineOptions = DEFAULT_OPTIONS) -> L
         "rope": options.rope,
         "engine": "transformers",
     }
-    return LocalEngine(model, tokenizer, described, identity, options)
+    stored = sum(file.stat().st_size for file in shards.find_shards(found.folder))
+    return FoundJudge(found, described, tokenizer, stored, device, options, identity)
+
+
+def load_found(found: FoundJudge) -> LocalEngine:
+    """Read the weights of a judge. Raises UserError, torch.cuda.OutOfMemoryError."""
+    say_idle_gpus(found.options.device)
+    dtype = found.identity["dtype"]
+    with doing(f"loading the judge {found.shown_name} ({size(found.bytes)}) on {found.device}, {dtype}"):
+        model = checkpoint.load_model(found.source.folder, device=found.device, dtype=dtype, regime=found.options.rope)
+        return LocalEngine(model, found.tokenizer, found.layout, found.identity, found.options)
+
+
+def open_local_engine(judge: str, options: EngineOptions = DEFAULT_OPTIONS) -> Engine:
+    """A judge that is loaded into this process when it is first asked something. Raises as `find_local_judge` does."""
+    found = find_local_judge(judge, options)
+    return DeferredEngine(found.identity, lambda: load_found(found))
+
+
+def load_local_engine(judge: str, options: EngineOptions = DEFAULT_OPTIONS) -> LocalEngine:
+    """Load a judge into this process: a folder or `ORG/NAME[@REVISION]`. Raises as `find_local_judge` and `load_found`
+    do."""
+    return load_found(find_local_judge(judge, options))
 
 
 def check_judge(judge: str, device: str | None = None, dtype: str | None = None) -> int:
-    """Look at a judge without loading it; returns the bytes its weights will take.
+    """Look at a judge without loading it, and without torch; returns the bytes its weights will take.
 
-    Fetches no weights. Raises UserError for a judge that is missing, gated or not in the layout this engine reads.
+    Fetches no weights. Raises UserError for a judge that is missing, gated or not in the layout this engine reads, and
+    ModuleNotFoundError where torch is not installed.
     """
     _, dtype = _placed(device, dtype)
     found = source.resolve_judge(judge, weights=False)
     described = original_layout.read_layout(found.folder)
     conversation.read_tokenizer(found.folder, described.text["vocab_size"])
-    local = found.revision.startswith("local-")
+    local = found.revision.startswith(source.LOCAL)
     parameters = checkpoint.check_weights(found.folder, described) if local else shapes.count_parameters(described)
     return parameters * ITEM_BYTES[dtype]
 
@@ -226,11 +283,9 @@ def tokens_that_fit(free: int, token: int) -> int:
 
 
 def _placed(device: str | None, dtype: str | None) -> tuple[str, str]:
-    import torch
-
+    check_device(device)
+    require_torch()
     device = default_device(device)
-    if device.startswith("cuda") and not torch.cuda.is_available():
-        raise UserError(f"no CUDA device here for --device {device}", fix="leave --device out, or give --device cpu")
     dtype = dtype or ("float32" if device == "cpu" else "bfloat16")
     if dtype not in ITEM_BYTES:
         raise UserError(f"dtype {dtype!r} is not one of {', '.join(ITEM_BYTES)}")

@@ -40,7 +40,7 @@ from judge.results.run_folder import RESULTS, RunFolder
 from judge.results.run_info import Interleaving, RunInfo, describe_answers
 from judge.results.terminal import engine_failures, result_table
 from judge.scoring.background_keys import request_keys
-from judge.scoring.coverage import Part, complete
+from judge.scoring.coverage import Part, complete, missing_pictures
 from judge.scoring.grader import Grader
 from judge.scoring.journal import Journal, JournalLocked
 from judge.scoring.keys import rule_key
@@ -135,6 +135,8 @@ class Session:
             self._open()
             bare = self._engine is not None and not self._engine.reads
             assessed = self._assess(answers, bare=bare)
+            if missing := missing_pictures(answers, assessed):
+                say(f"mmjudge: {self.task}: {missing}")
             for position, item in enumerate(assessed):
                 if isinstance(item, Request):
                     requests[position] = item
@@ -393,8 +395,6 @@ def _free(model: object) -> None:
 
 @functools.cache
 def _load(judge: str, options: EngineOptions) -> Engine:
-    """One judge for all tasks of this process."""
-    if not judge.startswith(PREFIX):
-        on = f"loading the judge {judge} on {options.device}"
-        say(f"mmjudge: {on if options.device else f'the judge is at {judge}'}")
+    """One judge for all tasks of this process; one that runs here is loaded when it is first asked."""
+    say(f"mmjudge: the judge is {judge}")
     return load_engine(judge, options)

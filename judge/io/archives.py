@@ -24,9 +24,8 @@ from collections.abc import Generator, Iterator
 from pathlib import Path, PureWindowsPath
 from typing import IO, Any, cast
 
-from tqdm import tqdm
-
 from judge.errors import UserError
+from judge.io.progress import BYTES, WatchedFile, counted, progress_bar
 
 BYTES_VARIABLE, MEMBERS_VARIABLE = "MMJUDGE_UNPACK_BYTES", "MMJUDGE_UNPACK_MEMBERS"
 
@@ -178,9 +177,9 @@ def _read_tar(archive: Path, writer: _Writer) -> Generator[Member, None, None]:
     writer.require_room(size)  # pictures are packed already: a tar of them is hardly smaller than they are
     with (
         archive.open("rb") as packed,
-        tqdm.wrapattr(packed, "read", total=size, desc=f"unpacking {archive.name}") as counted,
+        progress_bar(size, f"unpacking {archive.name}", BYTES) as bar,
     ):
-        forward = _Forward(_unpacked(packed, cast(IO[bytes], counted)))
+        forward = _Forward(_unpacked(packed, cast(IO[bytes], WatchedFile(packed, bar))))
         with tarfile.open(fileobj=cast(Any, forward), mode="r:") as tar:
             while True:
                 forward.header_bytes = 0
@@ -255,7 +254,7 @@ def _read_zip(archive: Path, writer: _Writer) -> Generator[Member, None, None]:
         size = sum(member.file_size for member in members)
         writer.require("bytes", size, writer.bounds.bytes, BYTES_VARIABLE)
         writer.require_room(size)
-        for member in tqdm(members, f"unpacking {archive.name}"):
+        for member in counted(members, f"unpacking {archive.name}", "file", after=0):
             if member.compress_type not in _METHODS:
                 raise _Broken(f"member {_shown(member.filename)} is packed by method {member.compress_type}")
             kind = stat.S_IFMT(member.external_attr >> 16)

@@ -31,9 +31,13 @@ from types import TracebackType
 from typing import IO, Any
 
 from judge.errors import UserError
+from judge.io.progress import BYTES, MOMENT, progress_bar
 
 BLOCK = 1 << 16
 """Bytes that are hashed at once: a block that stays in the processor's cache."""
+
+LARGE = 100_000_000
+"""Bytes from which hashing may take long enough for a bar."""
 
 NO_WAIT = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 """Flags of `os.open`: a named pipe is opened at once, and on Windows bytes stay what they are."""
@@ -285,10 +289,14 @@ def _state(path: Path) -> tuple[Path, int, int, int, int]:
 @functools.lru_cache(maxsize=100_000)
 def _sha256(states: tuple[tuple[Path, int, int, int, int], ...]) -> str:
     digest = hashlib.sha256()
-    for path, *_ in states:
-        with open_file(path) as file:
-            while block := file.read(BLOCK):
-                digest.update(block)
+    total = sum(state[1] for state in states)
+    name = states[0][0].name + (f" and {len(states) - 1} more" if len(states) > 1 else "")
+    with progress_bar(total, f"hashing {name}", BYTES, after=MOMENT, silent=total < LARGE) as bar:
+        for path, *_ in states:
+            with open_file(path) as file:
+                while block := file.read(BLOCK):
+                    digest.update(block)
+                    bar.update(len(block))
     return digest.hexdigest()
 
 

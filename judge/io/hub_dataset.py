@@ -13,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +21,8 @@ from filelock import FileLock
 
 from judge.errors import UserError
 from judge.io import archives, files
+from judge.io.hub_access import from_cache_only
+from judge.io.progress import say
 
 LOCAL = "local:"
 """Begins the revision of records that lie in a folder."""
@@ -87,7 +88,11 @@ class HubFolder:
         where = f"{self.repo}/{self.folder}"
         with _explained(where, self.page, "or give a file that was fetched by hand"):
             snapshot = huggingface_hub.snapshot_download(
-                self.repo, repo_type="dataset", revision=revision, allow_patterns=f"{self.folder}/*"
+                self.repo,
+                repo_type="dataset",
+                revision=revision,
+                allow_patterns=f"{self.folder}/*",
+                **from_cache_only(),
             )
         found = Path(snapshot) / self.folder
         if not found.is_dir():
@@ -159,7 +164,11 @@ class HubData:
 
         inside = f"{self.folder}/{name}" if self.folder else name
         with _explained(f"{self.repo}/{inside}", self.page, self.by_hand):
-            return Path(huggingface_hub.hf_hub_download(self.repo, inside, repo_type="dataset", revision=revision))
+            return Path(
+                huggingface_hub.hf_hub_download(
+                    self.repo, inside, repo_type="dataset", revision=revision, **from_cache_only()
+                )
+            )
 
     def _archive_of(self, root: Path, commit: str | None) -> Path:
         archive = root / self.archive
@@ -193,7 +202,7 @@ class HubData:
                     inner = unpacked / self.images
                     (inner if inner.is_dir() else unpacked).rename(target)
                 if left_out:
-                    print(f"mmjudge: {archive}: left out: {'; '.join(left_out)}", file=sys.stderr, flush=True)
+                    say(f"{archive}: left out: {'; '.join(left_out)}")
         except OSError as error:
             raise UserError(
                 f"cannot be unpacked: {error}",

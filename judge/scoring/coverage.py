@@ -14,6 +14,8 @@ from collections.abc import Sequence
 
 from judge.core.benchmark import Answer, Dataset
 from judge.core.failure import NOT_ANSWERED
+from judge.core.request import Request
+from judge.core.verdict import Verdict
 from judge.errors import UserError
 
 
@@ -85,3 +87,22 @@ def unanswered(answers: Sequence[Answer], dataset: Dataset) -> list[int]:
     positions = {record.id: position for position, record in enumerate(dataset.records)}
     answered = {positions.get(answer.id or "") if answer.index is None else answer.index for answer in answers}
     return [position for position in range(len(dataset.records)) if position not in answered]
+
+
+def missing_pictures(answers: Sequence[Answer], assessed: Sequence[Request | Verdict]) -> str | None:
+    """What to say before anything is judged of answers whose pictures are not there; None where all are.
+
+    assessed: what `Benchmark.assess` made of the answers, and of questions that have none.
+    """
+    missing = [
+        item for item in assessed
+        if item.details.get("images_skipped") or (isinstance(item, Verdict) and item.unscored == "image_missing")
+    ]  # fmt: skip
+    if not missing or not answers:
+        return None
+    first = missing[0]
+    what = first.details.get("note") or first.details.get("images_skipped")
+    return (
+        f"{len(missing)} of {len(assessed)} answers have pictures that were not found under {answers[0].image_root}; "
+        f"the first, {first.id}: {what}\n→ --image-root DIR (in a harness MMJUDGE_IMAGE_ROOT) names their folder"
+    )

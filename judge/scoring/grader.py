@@ -22,6 +22,7 @@ from judge.core.score_text import parse_score
 from judge.core.signature import Signature
 from judge.core.verdict import Verdict
 from judge.engines import Completion, Engine, Prompt
+from judge.engines.deferred import DeferredEngine
 from judge.errors import UserError
 from judge.io.image_paths import ImageRefused
 from judge.model import images
@@ -100,6 +101,11 @@ class Grader:
         template = None if self.rubric is None else self.rubric.instructions(request.category)
         known = [each.name for each in numbered_criteria(template or "")]
         return parse_criteria(text, known) if known or self.rubric is None else None
+
+    def load(self) -> None:
+        """Load a judge that is loaded when it is first asked: now, so that what follows is judging alone."""
+        if isinstance(self.engine, DeferredEngine):
+            self.engine.load()
 
     def complete(self, requests: Sequence[Request]) -> Iterator[tuple[int, Completion]]:
         """(position, completion) once for every request, as the engine finishes them.

@@ -16,8 +16,6 @@ import os
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from tqdm import tqdm
-
 from judge.core import failure, score_text
 from judge.core.benchmark import Benchmark, Profile, Source
 from judge.core.condition import PLAIN, Condition
@@ -28,14 +26,15 @@ from judge.core.verdict import Verdict
 from judge.core.version import __version__
 from judge.engines import Completion
 from judge.errors import UserError
+from judge.io.progress import MOMENT, counted, progress_bar
 from judge.model.judge_files import Fields, read_object
+from judge.model.weights.source import DEFAULT_JUDGE
 from judge.scoring.background_keys import BackgroundKeys, request_keys
 from judge.scoring.coverage import Part
 from judge.scoring.grader import Grader
 from judge.scoring.journal import Journal
 from judge.scoring.keys import rule_key
 
-DEFAULT_JUDGE = "MMIE/MMIE-Score"
 JUDGE_VARIABLE = "MMJUDGE_JUDGE"
 UNKNOWN = "unknown"
 """The wording in which saved answers were asked for, where nothing says it."""
@@ -201,10 +200,14 @@ def _judge_together(parts: Sequence[_Judging], progress: bool) -> Iterator[tuple
     if not waiting:
         return
     with contextlib.ExitStack() as stack:
-        bar = stack.enter_context(
-            tqdm(total=total, initial=total - waiting, desc="judging", disable=not progress, delay=1)
-        )
         keys = [stack.enter_context(BackgroundKeys(part.distinct, part.grader)) for part in parts]
+        for part in parts:
+            part.grader.load()
+        after = 0.0 if any(part.grader.reads for part in parts) else MOMENT
+        known = total - waiting
+        bar = stack.enter_context(
+            progress_bar(total, "judging", "answer", after=after, done=known, silent=not progress)
+        )
         for number, place, completion in _completions(parts):
             part = parts[number]
             for position, verdict in part.verdicts(place, completion, keys[number]):
@@ -248,7 +251,7 @@ class _Judging:
         answered = {name for name, _ in self._known.journal.questions()}
         seen = [positions for positions in self.alike if any(self.requests[p].id in answered for p in positions)]
         keys = request_keys([self.requests[positions[0]] for positions in seen], self.grader)
-        reading = tqdm(keys, "reading", total=len(seen), disable=not progress, delay=2, leave=False)
+        reading = counted(keys, "hashing pictures", "answer", total=len(seen), silent=not progress)
         found = set()
         for positions, key in zip(seen, reading, strict=True):
             if (verdict := self._known.verdict(key)) is not None:

@@ -25,16 +25,17 @@ from judge.core.rubric import Rubric
 from judge.core.signature import Signature
 from judge.core.verdict import Verdict
 from judge.engines import DEFAULT_OPTIONS, Engine, EngineOptions, Usage
-from judge.engines.loading import default_tokenizer, is_address, load_engine
+from judge.engines.loading import check_engine, default_tokenizer, is_address, load_engine
 from judge.engines.replay import PREFIX
 from judge.errors import UserError
 from judge.io.files import write_json_lines
 from judge.io.presentation import keep_samples
+from judge.io.progress import say
 from judge.io.responses import read_responses
 from judge.results.result import build_result, note_condition
 from judge.results.run_folder import Run, RunFolder
 from judge.results.run_info import RunInfo, describe_answers, name_of_condition, name_of_model, name_of_wording
-from judge.scoring.coverage import complete, within_subset
+from judge.scoring.coverage import complete, missing_pictures, within_subset
 from judge.scoring.grader import Grader
 from judge.scoring.journal import Journal
 from judge.scoring.pipeline import (
@@ -90,7 +91,8 @@ class LoadedJudge:
 
 
 def load_judge(judge: str | None = None, options: EngineOptions = DEFAULT_OPTIONS) -> LoadedJudge:
-    """Load a judge, or connect to it, for any number of calls of `score`.
+    """Find a judge, or connect to it, for any number of calls of `score`: one that runs here is loaded once, when the
+    first of them has something to judge.
 
     judge: a Hub repository, a folder, an address or "replay:FILE"; None for the default one. Raises UserError.
     """
@@ -138,10 +140,16 @@ class Scoring:
     def judge_into(self, folder: RunFolder, journal: Journal) -> Run:
         """Judge what `journal`, the folder's, does not hold, and write the results. Raises UserError."""
         folder.claim(self.info.owner)
+        self.say_missing_pictures()
         before = usage_of(self.grader.engine)
         verdicts = judge_answers(self.assessed, self.grader, journal, retry_unscored=self.options.retry_unscored)
         # of this call alone: an engine may serve several
         return self.write_results(folder, verdicts, usage_since(before, self.grader.engine))
+
+    def say_missing_pictures(self) -> None:
+        """On stderr, before anything is judged."""
+        if (missing := missing_pictures(self.given, self.assessed)) is not None:
+            say(missing)
 
     def write_results(self, folder: RunFolder, verdicts: Sequence[Verdict], usage: Mapping[str, int] | None) -> Run:
         """Write what follows from the verdicts on all answers. usage: what a server counted for them, None where nobody
@@ -207,6 +215,7 @@ def prepare_scoring(
     if isinstance(benchmark, str):
         benchmark = find(benchmark)
     judge = open_replay(benchmark, judge)
+    check_named(judge, options)
     found = assess_file(file, benchmark, judge, data=data, options=options)
     rubric = find_rubric(benchmark, judge, options)
     return found.judged_by(find_engine(judge, options), rubric)
@@ -221,6 +230,12 @@ def open_replay(benchmark: Benchmark, judge: str | LoadedJudge | None) -> str | 
     return load_judge(judge) if isinstance(judge, str) and judge.startswith(PREFIX) else judge
 
 
+def check_named(judge: str | LoadedJudge | None, options: ScoreOptions) -> None:
+    """Raise UserError for the name of a judge that cannot be (`judge.engines.loading.check_engine`)."""
+    if isinstance(judge, str):
+        check_engine(judge, options.engine)
+
+
 def find_rubric(benchmark: Benchmark, judge: str | LoadedJudge | None, options: ScoreOptions) -> Rubric | None:
     """The wording put to a judge: `options.rubric`, else what it was trained on; None for one that does not read."""
     if judge is None or (isinstance(judge, LoadedJudge) and not judge.engine.reads):
@@ -230,7 +245,7 @@ def find_rubric(benchmark: Benchmark, judge: str | LoadedJudge | None, options: 
 
 
 def find_engine(judge: str | LoadedJudge | None, options: ScoreOptions) -> Engine | None:
-    """The engine of a judge, which is loaded unless it is. Raises UserError."""
+    """The engine of a judge, which is found or connected to unless it is. Raises UserError."""
     return load_engine(judge, options.engine) if isinstance(judge, str) else None if judge is None else judge.engine
 
 

@@ -36,6 +36,7 @@ from judge.scoring.score import (
     ScoreOptions,
     Scoring,
     assess_file,
+    check_named,
     find_engine,
     find_rubric,
     open_replay,
@@ -111,6 +112,7 @@ def score_many(
     models = name_models(files)
     folders = {name: RunFolder(Path(out) / name) for name in models}
     judges = _judge_of_each(benchmark, judge, len(models))
+    check_named(judges[0], options)
     found = []
     for (model, file), own in zip(models.values(), judges, strict=True):
         how = dataclasses.replace(options, model=model or options.model)
@@ -133,6 +135,7 @@ def score_repeats(
         benchmark = find(benchmark)
     count = count_repeats(file)
     judges = _judge_of_each(benchmark, judge, count)
+    check_named(judges[0], options)
     repeats = range(1, count + 1)
     folders = {folder_of_repeat(number): RunFolder(Path(out) / folder_of_repeat(number)) for number in repeats}
     found = []
@@ -223,6 +226,7 @@ def _judge_all(folders: Mapping[str, RunFolder], scorings: Sequence[Scoring]) ->
             folder.make()
             journal = stack.enter_context(Journal(folder.verdicts, before_writing=folder.discard_results))
             folder.claim(scoring.info.owner)
+            scoring.say_missing_pictures()
             to_judge.append(ToJudge(scoring.assessed, scoring.grader, journal))
         verdicts = judge_answers_together(to_judge, retry_unscored=scorings[0].options.retry_unscored)
         runs = {

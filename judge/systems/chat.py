@@ -24,11 +24,11 @@ from judge.core.request import Text
 from judge.engines.messages import data_url
 from judge.errors import UserError
 from judge.io.image_paths import ImageRefused
+from judge.io.progress import progress_bar
 from judge.systems import JSON, Failed, Reply, Workspace
 from judge.systems.chat_reply import read_reply
 from judge.systems.endpoint_writer import EndpointKeys
 from judge.systems.posting import Api, NoAnswer, at_the_same_time, only_address
-from judge.systems.progress import progress_bar
 from judge.systems.settings import AS_LIST, Given, Settings
 
 OURS = frozenset({"model", "messages", "modalities", "stream", "n"})

@@ -44,6 +44,7 @@ from judge.core.request import Picture, Text
 from judge.errors import UserError
 from judge.io import files
 from judge.io.jsonl import read_objects
+from judge.io.progress import progress_bar
 from judge.systems import JSON, Drawing, Failed, Reply, Workspace
 from judge.systems.diffusers_painter import DiffusersSettings
 from judge.systems.endpoint_painter import EndpointPainterSettings
@@ -51,7 +52,6 @@ from judge.systems.endpoint_writer import EndpointWriterSettings
 from judge.systems.marks import Bounds, Description, Marked, read_marks
 from judge.systems.painters import SAME_BYTES, Painter, Wanted, picture_file, picture_seed, write_picture
 from judge.systems.plugged import LmmsEvalSettings, PluggedPainterSettings, PluggedWriterSettings
-from judge.systems.progress import progress_bar
 from judge.systems.settings import BY_KIND, Beside, Seed, Settings
 from judge.systems.token_painters import Emu3Settings, JanusSettings
 from judge.systems.transformers_writer import TransformersSettings

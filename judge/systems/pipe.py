@@ -35,10 +35,10 @@ from pydantic import Field
 from judge.core.question import Question
 from judge.errors import UserError
 from judge.io.files import make_folder, sha256
+from judge.io.progress import progress_bar, say
 from judge.systems import JSON, Failed, Reply, Workspace
 from judge.systems.answer_lines import AnswerLines, NotAnAnswer
 from judge.systems.program import Command, Ended, Program
-from judge.systems.progress import progress_bar, say
 from judge.systems.settings import AS_LIST, SPEED, Beside, Count, Given, Seconds, Settings
 
 LOG = "pipe.log"

@@ -35,10 +35,10 @@ from judge.engines.messages import data_url
 from judge.errors import UserError
 from judge.io.files import cannot_write, make_folder, open_file, replacing, sha256, write_json
 from judge.io.image_paths import ImageRefused, below
+from judge.io.progress import progress_bar, say
 from judge.results.run_info import versions
 from judge.systems.endpoint_writer import EndpointWriterSettings
 from judge.systems.posting import Api, NoAnswer, at_the_same_time
-from judge.systems.progress import progress_bar, say
 from mmvu_tasks.train import journal, pairs
 from mmvu_tasks.train.estimate import Prices
 from mmvu_tasks.train.journal import Journal, Stored
@@ -165,7 +165,7 @@ class _Run:
                         if time.monotonic() - synced > 1:
                             self._replies.sync()
                             synced = time.monotonic()
-                        bar.set_postfix_str(self._progress(), refresh=False)
+                        bar.note(self._progress())
                         bar.update()
         finally:
             if api is not None:

@@ -20,6 +20,7 @@ from typing import Any
 
 from judge.errors import UserError
 from judge.io import files
+from judge.io.progress import BYTES, MOMENT, progress_bar
 from judge.model import rope
 from judge.model.judge_files import MAX_TOKENIZER, list_some, require_file
 from judge.model.weights import hashes, original_layout, shapes, shards
@@ -151,13 +152,16 @@ def load_model(folder: Path, *, device: str = "cpu", dtype: str = "float32", reg
     model = _empty(folder, described)
     model = model.to(getattr(torch, dtype)).to_empty(device=device)
     target = model.state_dict()
-    with torch.no_grad():
-        for file in shards.find_shards(folder):
+    files_of_weights = shards.find_shards(folder)
+    stored = sum(file.stat().st_size for file in files_of_weights)
+    with torch.no_grad(), progress_bar(stored, "reading weights", BYTES, after=MOMENT) as bar:
+        for file in files_of_weights:
             with shards.open_shard(file) as tensors:
                 for name in tensors.keys():  # noqa: SIM118 (not a mapping)
-                    natives = native_names(name)
-                    for native, block in zip(natives, tensors.get_tensor(name).chunk(len(natives)), strict=True):
+                    natives, tensor = native_names(name), tensors.get_tensor(name)
+                    for native, block in zip(natives, tensor.chunk(len(natives)), strict=True):
                         target[native].copy_(block)
+                    bar.update(tensor.nbytes)
     # transformers would stop at any of [2, 32000, 32007] from generation_config.json; chat() stops at <|end|> alone,
     # so that file is not read and judge.model.generate is given its one stop token
     rope.install_rope(model, regime)

@@ -45,6 +45,7 @@ def engine(monkeypatch):
     monkeypatch.setattr(score, "find", lambda name: Toy())
     monkeypatch.setattr(options, "names", lambda: ["toy"])
     load = score_module.load_engine
+    monkeypatch.setattr(score_module, "check_engine", lambda judge, options: None)
     monkeypatch.setattr(
         score_module,
         "load_engine",
@@ -169,13 +170,17 @@ def test_rule_of_the_default_rubric(engine, answers, tmp_path):
 def test_options_reach_the_engine(answers, tmp_path, monkeypatch):
     seen = {}
 
-    def load_local_engine(judge, options):
+    def open_local_engine(judge, options):
         seen.update(judge=judge, options=options)
         return HashJudge()
 
     monkeypatch.setattr(score, "find", lambda name: Toy())
     monkeypatch.setattr(options, "names", lambda: ["toy"])
-    monkeypatch.setitem(sys.modules, "judge.engines.local", argparse.Namespace(load_local_engine=load_local_engine))
+    monkeypatch.setitem(
+        sys.modules,
+        "judge.engines.local",
+        argparse.Namespace(check_judge=lambda *_: 0, open_local_engine=open_local_engine),
+    )
     given = ["--judge", "a/b", "--device", "cpu", "--dtype", "float32", "--batch-size", "4", "--rope", "long"]
     assert toys(answers, tmp_path / "out", *given) == 0
     wanted = EngineOptions(device="cpu", dtype="float32", batch_size=4, rope="long")
@@ -185,13 +190,17 @@ def test_options_reach_the_engine(answers, tmp_path, monkeypatch):
 def test_stopping_at_the_score_is_for_the_reference_profile(answers, tmp_path, monkeypatch, capsys):
     seen = {}
 
-    def load_local_engine(judge, options):
+    def open_local_engine(judge, options):
         seen.update(options=options)
         return HashJudge()
 
     monkeypatch.setattr(score, "find", lambda name: Toy())
     monkeypatch.setattr(options, "names", lambda: ["toy"])
-    monkeypatch.setitem(sys.modules, "judge.engines.local", argparse.Namespace(load_local_engine=load_local_engine))
+    monkeypatch.setitem(
+        sys.modules,
+        "judge.engines.local",
+        argparse.Namespace(check_judge=lambda *_: 0, open_local_engine=open_local_engine),
+    )
     given = ["--judge", "a/b", "--device", "cpu", "--stop-at-score"]
     assert toys(answers, tmp_path / "out", *given) == 2
     assert "add --profile reference" in capsys.readouterr().err

@@ -156,6 +156,7 @@ def toys(answers: Path, out: Path, ray: str | None = None, script: Script | None
     options.names = lambda: ["toy"]
     given = ["score", str(answers), "--benchmark", "toy", "--judge", "toy/judge", "--max-unscored", "1"]
     if script is None:
+        score_module.check_engine = lambda judge, options: None
         score_module.load_engine = lambda judge, options: toy.HashJudge()
     else:
         cluster.load_on_device, cluster.SMALLEST_UNIT = script.loader(), 4

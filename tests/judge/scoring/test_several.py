@@ -54,12 +54,12 @@ def decided(run):
 
 def test_three_systems_get_what_they_get_alone(judge, files, tmp_path, monkeypatch):
     counters, asked, complete = Counters(), [], judge.engine.complete
-    judge.engine.counters = counters
+    judge.engine.load().counters = counters
     monkeypatch.setattr(judge.engine, "complete", lambda prompts: asked.extend(prompts) or complete(prompts))
     together = score_many(files, "mmie", tmp_path / "out", judge=judge, data=demo_dir(), options=OPTIONS)
     saved = together.saved
 
-    judge.engine.counters = Counters()
+    judge.engine.load().counters = Counters()
     for name, file in files.items():
         alone = score(file, "mmie", tmp_path / "alone" / name, judge=judge, data=demo_dir(), options=OPTIONS)
         assert decided(together.runs[name]) == decided(alone)
@@ -77,7 +77,7 @@ def test_three_systems_get_what_they_get_alone(judge, files, tmp_path, monkeypat
     assert saved.tiles == apart.tiles
     assert saved.tiles_saved == apart.tiles - counters.tiles
     # each question's pictures are seen once for each rope set that answers to it need, and not three times
-    engine, expected = judge.engine, 0
+    engine, expected = judge.engine.load(), 0
     for name in {prompt.request.id for prompt in asked[:18]}:
         mine = [prompt for prompt in asked[:18] if prompt.request.id == name]
         beyond = engine.model.model.language_model.rotary_emb.beyond

@@ -17,7 +17,7 @@ import judge.engines.local as engines
 from judge.engines import Completion, Prompt
 
 LOG, MODE = Path(sys.argv[1]), sys.argv[2]
-load_local_engine = engines.load_local_engine
+load_found = engines.load_found
 
 
 def note(line: object) -> None:
@@ -40,16 +40,17 @@ class HashJudge:
 
 
 def watched(*args: Any, **kwargs: Any) -> Any:
-    if MODE != "load":
-        return HashJudge()
     from transformers import PreTrainedModel
 
     note(sum(isinstance(thing, PreTrainedModel) for thing in gc.get_objects()))
-    return load_local_engine(*args, **kwargs)
+    return load_found(*args, **kwargs)
 
 
 if __name__ == "__main__":
-    engines.load_local_engine = watched
+    if MODE == "load":
+        engines.load_found = watched
+    else:
+        engines.open_local_engine = lambda *_: HashJudge()
     engines.check_judge = lambda *_: 0 if MODE != "load" else 1  # type: ignore[assignment]
     from lmms_eval.__main__ import cli_evaluate
 

@@ -1,0 +1,48 @@
+"""Whether the Hugging Face Hub can be reached, asked once and briefly.
+
+Its client tries again for half a minute before it says that there is no network. Who has none, and has what is wanted
+in the cache, need not wait; who has not, is told at once.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import ssl
+import urllib.error
+import urllib.request
+from typing import Any
+
+SECONDS = 5.0
+_PROXIES = ("all_proxy", "https_proxy", "http_proxy")
+
+
+def from_cache_only() -> dict[str, Any]:
+    """What to give the Hub's client besides: `{"local_files_only": True}` where the Hub cannot be reached, else {}.
+
+    Where `HF_HUB_OFFLINE` is set nobody is asked: the client asks nobody either.
+    """
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE or _can_reach(constants.ENDPOINT):
+        return {}
+    return {"local_files_only": True}
+
+
+@functools.cache
+def _can_reach(address: str) -> bool:
+    """Whether anybody answers at an address, whatever the answer; True where that cannot be asked."""
+    proxies = (os.environ.get(name) or os.environ.get(name.upper()) or "" for name in _PROXIES)
+    if any(proxy.startswith("socks") for proxy in proxies):
+        return True  # urllib knows none
+    request = urllib.request.Request(address, method="HEAD", headers={"User-Agent": "mmjudge"})
+    try:
+        with urllib.request.urlopen(request, timeout=SECONDS):
+            return True
+    except urllib.error.HTTPError:
+        return True
+    except urllib.error.URLError as error:
+        # a certificate that Python does not know, and the client may: somebody is there
+        return isinstance(error.reason, ssl.SSLError)
+    except (OSError, ValueError):
+        return False

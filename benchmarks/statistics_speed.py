@@ -76,7 +76,7 @@ def groups(rows: list[Row]) -> list[dict[str, list[int]]]:
 
 def ours(published: list[dict[str, list[int]]], first: list[Verdict], second: list[Verdict]) -> None:
     for strata in published:
-        counts = {name: SCALE.histogram(scores) for name, scores in strata.items()}
+        counts = SCALE.histogram(score for scores in strata.values() for score in scores)
         for ratio in RATIOS.values():
             mean_score(counts, scale=ratio.scale)
     differences(join_units(units(first), units(second), len(SCALE)), RATIOS)

@@ -51,8 +51,8 @@ def report_rule(verdicts: Sequence[Verdict]) -> dict[str, Any] | None:
         "rules": {rule: rules[rule] for rule in RULES if rules[rule]},
         "exact": proportion(sum(verdict.details["exact"] for verdict in ruled), len(ruled)).to_json(),
         "judge": {
-            "right": mean_score({"": right}).to_json(),
-            "wrong": mean_score({"": wrong}).to_json(),
+            "right": mean_score(right).to_json(),
+            "wrong": mean_score(wrong).to_json(),
             "superiority": superiority(right, wrong).to_json(),
         },
     }

@@ -87,7 +87,7 @@ def summarise(verdicts: Sequence[Verdict], dataset: Dataset | None) -> Summary:
         )
     if dataset is not None and dataset.source.note:
         notes.append(dataset.source.note)
-    overall = estimates(METRICS, *by_category.values())
+    overall = estimates(METRICS, [verdict for of in by_category.values() for verdict in of])
     return Summary(overall, categories, {k: v for k, v in groups.items() if v}, extra, notes)
 
 

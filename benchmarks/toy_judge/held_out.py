@@ -62,7 +62,7 @@ def score_table(scored: Scored) -> str:
     ]
     for name, pairs in by_condition(scored).items():
         given = [score for _, score in pairs if score is not None]
-        mean = mean_score({name: BENCHMARK.scale.histogram(given)})
+        mean = mean_score(BENCHMARK.scale.histogram(given))
         deserved = sum(score for score, _ in pairs) / len(pairs)
         exact = sum(a == b for a, b in pairs) / len(pairs)
         shown = "-" if mean.value is None else f"{mean.value:.2f} | {mean.ci_low:.2f} to {mean.ci_high:.2f}"

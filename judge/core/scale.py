@@ -55,11 +55,6 @@ class Scale:
         """What one point is, in percent of the span."""
         return 100 / self.span
 
-    @property
-    def differences(self) -> Scale:
-        """The scale of one score minus another."""
-        return Scale(-self.span, self.span)
-
     def histogram(self, scores: Iterable[int | None]) -> list[int]:
         """How often each number was given, from the lowest up; None, an unscored answer, is counted nowhere.
 

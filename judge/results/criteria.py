@@ -56,7 +56,7 @@ def mean_points(values: Sequence[int]) -> Estimate:
     if highest - lowest <= 1:
         share = proportion(sum(value != lowest for value in values), len(values), scale=1.0)
     else:
-        share = mean_score({"": [values.count(value) for value in range(lowest, highest + 1)]})
+        share = mean_score([values.count(value) for value in range(lowest, highest + 1)])
     if share.value is None or share.ci_low is None or share.ci_high is None:
         return EMPTY
     return Estimate(share.value + lowest, share.ci_low + lowest, share.ci_high + lowest, share.n)

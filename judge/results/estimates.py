@@ -1,13 +1,13 @@
 """The estimates of a benchmark's metrics: values with intervals, from verdicts.
 
-    estimates(MMVU.metrics, verdicts)             ->  {"RA": Estimate(60.6, 57.3, 63.7, 893), "MR": …, …}
-    estimates(MMIE.metrics, *by_category)["mean"] ->  Estimate(3.93, 3.91, 3.95, 20103)
+    estimates(MMVU.metrics, verdicts)          ->  {"RA": Estimate(60.6, 57.3, 63.7, 893), "MR": …, …}
+    estimates(MMIE.metrics, verdicts)["mean"]  ->  Estimate(3.93, 3.91, 3.95, 20103)
 
 How an interval is computed follows from the metric's ratio and units (`judge.core.metric`):
 
 a proportion                 Wilson's score interval
 a proportion, with clusters  Wilson's at the effective number of units
-a mean of scores             bootstrap, each stratum resampled on its own
+a mean of scores             the score interval with two made-up scores (`mean_score`)
 """
 
 from __future__ import annotations
@@ -20,26 +20,23 @@ from judge.core.verdict import Verdict
 from judge.results.statistics import clustered_proportion, mean_score, proportion
 
 
-def estimates(metrics: Iterable[Metric], *strata: Sequence[Verdict]) -> dict[str, Estimate]:
-    """Every metric by its name, over the verdicts of all strata; they differ only in the interval of a mean.
-
-    Verdicts that a metric joins, such as those of a pair, must be of one stratum.
-    """
+def estimates(metrics: Iterable[Metric], verdicts: Sequence[Verdict]) -> dict[str, Estimate]:
+    """Every metric by its name."""
     metrics = list(metrics)
-    units = {of: [of(verdicts) for verdicts in strata] for of in by_units(metrics)}
+    units = {of: of(verdicts) for of in by_units(metrics)}
     return {metric.name: _estimate(metric.ratio, units[metric.units]) for metric in metrics}
 
 
-def estimate(metric: Metric, *strata: Sequence[Verdict]) -> Estimate:
+def estimate(metric: Metric, verdicts: Sequence[Verdict]) -> Estimate:
     """One metric; see `estimates`."""
-    return estimates([metric], *strata)[metric.name]
+    return estimates([metric], verdicts)[metric.name]
 
 
-def _estimate(ratio: Ratio, strata: Sequence[Sequence[Unit]]) -> Estimate:
+def _estimate(ratio: Ratio, units: Sequence[Unit]) -> Estimate:
     if not ratio.is_proportion:
-        return mean_score({str(n): _histogram(ratio, units) for n, units in enumerate(strata)}, scale=ratio.scale)
+        return mean_score(_histogram(ratio, units), scale=ratio.scale)
     clusters: dict[str | None, list[float]] = {}
-    for unit in (unit for units in strata for unit in units):
+    for unit in units:
         if unit.outcome is not None and ratio.denominator[unit.outcome]:
             clusters.setdefault(unit.cluster, []).append(ratio.numerator[unit.outcome])
     right, asked = [int(sum(hits)) for hits in clusters.values()], [len(hits) for hits in clusters.values()]

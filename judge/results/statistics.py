@@ -1,18 +1,16 @@
-"""Estimates with intervals: Wilson for proportions, bootstrap for means of scores.
+"""Estimates with intervals: of proportions, of means of scores.
 
-    proportion(45, 60)                     -> Estimate(value=75.0, ci_low=62.8, ci_high=84.2, n=60)
-    mean_score({"SA": [0, 1, 0, 2, 9, 7, 1], "PBL": [3, 0, 1, 0, 4, 2, 0]})
-                                           -> Estimate(value=3.73, ci_low=3.2, ci_high=4.23, n=30)
+    proportion(45, 60)                 -> Estimate(value=75.0, ci_low=62.8, ci_high=84.2, n=60)
+    mean_score([3, 1, 1, 2, 13, 9, 1]) -> Estimate(value=3.73, ci_low=3.06, ci_high=4.32, n=30)
 
-All intervals are two-sided at 95%. Scores are small integers, so the bootstrap of their mean is computed, not drawn:
-what 10,000 resamples approach, at the cost of a Fourier transform, the same every time, for 30 scores or for 20,000.
-Sources: Wilson, JASA 22 (1927) 209-212; Efron and Tibshirani, An Introduction to the Bootstrap (1993), ch. 8 and 13.
+All intervals are two-sided at 95%, and hold their 95% at small n, too: `docs/statistics.md` says how that was counted.
+Sources: Wilson, JASA 22 (1927) 209-212; Agresti and Coull, The American Statistician 52 (1998) 119-126.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from statistics import NormalDist
 
 import numpy as np
@@ -53,47 +51,26 @@ def wilson(k: float, n: float) -> tuple[float, float]:
     return low, high
 
 
-def mean_score(histograms: Mapping[str, Sequence[int]], *, scale: float = 1.0) -> Estimate:
-    """Mean over all scores of all strata, every score weighing the same, times `scale`.
+def mean_score(counts: Sequence[int], *, scale: float = 1.0) -> Estimate:
+    """Mean of whole scores, times `scale`. counts: of the scores 0, 1, … in order, 7 of them for scores 0…6.
 
-    histograms: stratum (category) → counts of the scores 0, 1, … in order, 7 of them for scores 0…6.
-    Interval: percentile bootstrap, each stratum resampled on its own. Where no stratum varies (one score, or all
-    alike) the bootstrap would claim certainty; there, the share of unseen other scores is bounded as Wilson bounds
-    0 of n, and they are put at the ends of the scale. The value is in points times `scale`, n the number of scores.
-    EMPTY where there is no score at all.
+    Interval: as those of paired differences (`judge.results.paired`), of the score statistic after two scores were made
+    up, the lowest and the highest there may be: scores that are all alike are not certain, and a single one says
+    nothing. The value is in points times `scale`, n the number of scores. EMPTY where there is none.
     """
-    strata = [list(counts) for counts in histograms.values() if sum(counts)]
-    if not strata:
+    n = int(sum(counts))
+    if n == 0:
         return EMPTY
-    n = sum(map(sum, strata))
-    value = sum(score * count for counts in strata for score, count in enumerate(counts)) / n
-    if all(max(counts) == sum(counts) for counts in strata):
-        _, unseen = wilson(0, n)
-        low, high = value * (1 - unseen), value + unseen * (len(strata[0]) - 1 - value)
-    else:
-        low, high = (total / n for total in _bootstrapped_total(np.array(strata, dtype=float)))
+    scores, top = range(len(counts)), len(counts) - 1
+    total = sum(score * count for score, count in zip(scores, counts, strict=True))
+    squares = sum(score * score * count for score, count in zip(scores, counts, strict=True))
+    value, more = total / n, n + 2
+    mean = (total + top) / more
+    low, high = 0.0, float(top)
+    if more > Z * Z:
+        half = Z * math.sqrt(((squares + top * top) / more - mean * mean) / (more - Z * Z))
+        low, high = max(min(mean - half, value), low), min(max(mean + half, value), high)
     return Estimate(scale * value, scale * low, scale * high, n)
-
-
-def _bootstrapped_total(counts: np.ndarray) -> tuple[int, int]:
-    """The middle 95% of the total score under the bootstrap. counts: [strata, scores].
-
-    The total is a sum of independent draws, so its distribution is that of one draw convolved with itself n times:
-    a power of its Fourier transform. It is taken on a window of 12 standard deviations around the mean; what lies
-    beyond would wrap around, and is less than rounding.
-    """
-    n, scores = counts.sum(axis=1), np.arange(counts.shape[1])
-    chances = counts / n[:, None]
-    means = chances @ scores
-    spread = math.sqrt(float(n @ (chances @ scores**2 - means**2)))
-    length = 1 << math.ceil(math.log2(24 * spread + 16 * len(scores)))
-    first = round(float(n @ means)) - length // 2
-    angles = 2 * np.pi / length * np.arange(length // 2 + 1)
-    one_draw = np.exp(-1j * np.outer(angles, scores)) @ chances.T
-    transform = np.exp(1j * angles * first) * np.prod(one_draw**n, axis=1)
-    below = np.cumsum(np.fft.irfft(transform, length))
-    low, high = np.searchsorted(below, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    return first + int(low), first + int(high)
 
 
 def clustered_proportion(right: Sequence[float], asked: Sequence[int], scale: float = 100.0) -> Estimate:

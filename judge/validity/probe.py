@@ -21,17 +21,21 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from tqdm import tqdm
 
 from judge.core.benchmark import Benchmark
-from judge.core.estimate import EMPTY, Estimate
+from judge.core.estimate import Estimate
+from judge.core.metric import Ratio
 from judge.core.request import Picture, Request, Segment, Text
 from judge.core.scale import JUDGE_SCALE
 from judge.errors import UserError
+from judge.results.paired import difference_of
 from judge.results.statistics import mean_score
 from judge.scoring.grader import Grader
 
 GOOD, WEAK = "good", "wrong_question"
+_POINTS = Ratio(tuple(JUDGE_SCALE), (1,) * len(JUDGE_SCALE), scale=1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -255,23 +259,16 @@ def _pictures(answer: Sequence[Segment]) -> list[Picture]:
 
 def _outcome(case: Case, scores: Mapping[str, Mapping[str, int | None]]) -> Outcome:
     changed, unchanged = scores.get(case.name, {}), scores.get(case.against, {})
-    shifts = [
-        score - before
-        for id_, score in changed.items()
-        if score is not None and (before := unchanged.get(id_)) is not None
-    ]
-    # differences of -6…6 make a histogram of 13, whose mean is counted from its first bar
-    scale = JUDGE_SCALE.differences
-    moved = mean_score({"": scale.histogram(shifts)})
-    shift = EMPTY
-    if moved.value is not None and moved.ci_low is not None and moved.ci_high is not None:
-        first = scale.lowest
-        shift = Estimate(moved.value + first, moved.ci_low + first, moved.ci_high + first, moved.n)
+    both = np.zeros((len(JUDGE_SCALE), len(JUDGE_SCALE)), dtype=np.int64)
+    for id_, score in changed.items():
+        if score is not None and (before := unchanged.get(id_)) is not None:
+            both[before, score] += 1
+    shift = difference_of(both, _POINTS).difference
     return Outcome(case, _mean(changed), shift, sum(score is None for score in changed.values()))
 
 
 def _mean(scores: Mapping[str, int | None]) -> Estimate:
-    return mean_score({"": JUDGE_SCALE.histogram(scores.values())})
+    return mean_score(JUDGE_SCALE.histogram(scores.values()))
 
 
 def _json(outcome: Outcome) -> dict[str, Any]:

@@ -144,11 +144,11 @@ def test_every_answer_gets_a_score(scored: list[tuple[Example, int | None]]) -> 
 def test_the_intervals_of_better_and_worse_answers_lie_apart(
     better: str, worse: str, scored: list[tuple[Example, int | None]]
 ) -> None:
-    """95% bootstrap intervals of the mean score, 18 answers each."""
+    """95% intervals of the mean score, 18 answers each."""
     means = {}
     for name in (better, worse):
         given = [score for example, score in scored if example.condition == name]
-        means[name] = mean_score({name: [given.count(score) for score in range(7)]})
+        means[name] = mean_score([given.count(score) for score in range(7)])
     low, high = means[better].ci_low, means[worse].ci_high
     assert low is not None
     assert high is not None

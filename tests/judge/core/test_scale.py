@@ -31,11 +31,6 @@ def test_what_is_on_the_judges_scale(score: float, on_it: bool, covered: bool) -
     assert "4" not in JUDGE_SCALE
 
 
-def test_differences_of_two_scores() -> None:
-    every = {a - b for a in JUDGE_SCALE for b in JUDGE_SCALE}
-    assert sorted(every) == [*JUDGE_SCALE.differences]
-
-
 def test_histogram_counts_scores_and_leaves_unscored_out() -> None:
     scores = [4, 4, 0, 6, None]
     expected = np.bincount([4, 4, 0, 6], minlength=7)

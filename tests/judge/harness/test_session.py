@@ -64,7 +64,7 @@ class Toy:
         return {}
 
     def summarise(self, verdicts: Sequence[Verdict], dataset: Any) -> Summary:
-        return Summary({"mean": mean_score({"T": self.scale.histogram(v.score for v in verdicts)})}, {})
+        return Summary({"mean": mean_score(self.scale.histogram(v.score for v in verdicts))}, {})
 
 
 class Judge:

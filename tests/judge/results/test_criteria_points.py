@@ -40,7 +40,7 @@ def test_a_criterion_with_two_values_has_the_interval_of_a_proportion(values, va
 
 
 def test_a_criterion_with_more_values_has_the_interval_of_a_mean():
-    found, scores = mean_points([0, 2, 6, 2]), mean_score({"": [1, 0, 2, 0, 0, 0, 1]})
+    found, scores = mean_points([0, 2, 6, 2]), mean_score([1, 0, 2, 0, 0, 0, 1])
     assert found == scores
     assert found.value == 2.5
     shifted = mean_points([-1, 1, 1, 1])  # -1 to 1: histogram 1, 0, 3 counted from -1

@@ -4,7 +4,7 @@ import pytest
 
 from judge.core.metric import UNSCORED, Metric, Ratio, Unit, scores
 from judge.core.verdict import Verdict
-from judge.results.estimates import estimate, estimates
+from judge.results.estimates import estimate
 from judge.results.statistics import EMPTY, clustered_proportion, mean_score, proportion
 
 VERDICTS = [
@@ -30,7 +30,7 @@ def two_a_picture(verdicts):
         (metric((0, 1, 0), (1, 1, 0)), proportion(1, 2)),  # 1 of 1, 0: the denominator leaves the 2 out
         (metric((0, 1, 1), (1, 1, 1), scale=1), proportion(2, 3, scale=1)),
         (metric((0, 1, 1), (1, 1, 1), two_a_picture), clustered_proportion([1, 1], [2, 1])),  # SA: 1, 0; PBL: 2
-        (metric((0, 1, 2), (1, 1, 1), scale=50), mean_score({"": [1, 1, 1]}, scale=50)),
+        (metric((0, 1, 2), (1, 1, 1), scale=50), mean_score([1, 1, 1], scale=50)),
         (UNSCORED, proportion(1, 4)),
     ],
 )
@@ -40,14 +40,6 @@ def test_an_estimate_follows_from_the_metric(of, expected):
     values = of.values(VERDICTS)
     assert sum(values.values()) / len(values) == pytest.approx(expected.value)
     assert estimate(of, []) == EMPTY
-
-
-def test_strata_are_resampled_each_on_its_own():
-    points = metric((0, 1, 2), (1, 1, 1), scale=1)
-    found = estimates([points], VERDICTS[:2], VERDICTS[2:])["m"]
-    assert found == mean_score({"SA": [1, 1, 0], "PBL": [0, 0, 1]})
-    assert found != estimate(points, VERDICTS)
-    assert found.value == estimate(points, VERDICTS).value == 1.0  # (1 + 0 + 2) / 3
 
 
 def test_a_ratio_without_a_known_interval_is_refused():

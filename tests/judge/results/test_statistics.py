@@ -1,10 +1,8 @@
 """Intervals against scipy and statsmodels, which know nothing of ours."""
 
-import itertools
-
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import optimize, stats
 from statsmodels.regression.linear_model import OLS
 from statsmodels.stats.power import TTestPower, normal_power
 from statsmodels.stats.proportion import proportion_confint
@@ -12,6 +10,7 @@ from statsmodels.stats.proportion import proportion_confint
 from judge.core.estimate import Estimate
 from judge.results.statistics import (
     EMPTY,
+    Z,
     clustered_proportion,
     detectable,
     mean_score,
@@ -48,120 +47,64 @@ def test_proportion_refuses_what_is_none(k, n):
         proportion(k, n)
 
 
-def test_mean_weighs_every_question_alike():
-    # SA: 2 + 3·4 = 14 over 4, PBL: 6 over 1: 20 over 5 questions, not (3.5 + 6) / 2
-    found = mean_score({"SA": [0, 0, 1, 0, 3, 0, 0], "PBL": [0, 0, 0, 0, 0, 0, 1], "MSR": [0] * 7})
+def test_mean_by_hand():
+    # 2 + 3·4 + 6 = 20 over 5; with 0 and 6 made up 26 over 7, mean square (4 + 48 + 36 + 36) / 7
+    found = mean_score([0, 0, 1, 0, 3, 0, 1])
     assert (found.value, found.n) == (4.0, 5)
-    percent = mean_score({"SA": [0, 0, 1, 0, 3, 0, 0], "PBL": [0, 0, 0, 0, 0, 0, 1]}, scale=100 / 6)
+    half = Z * np.sqrt((124 / 7 - (26 / 7) ** 2) / (7 - Z**2))
+    assert (found.ci_low, found.ci_high) == pytest.approx((26 / 7 - half, 26 / 7 + half))
+    percent = mean_score([0, 0, 1, 0, 3, 0, 1], scale=100 / 6)
     assert percent.value == pytest.approx(400 / 6)
     assert percent.ci_low == pytest.approx(found.ci_low * 100 / 6)
 
 
-def test_mean_interval_is_scipys_percentile_bootstrap():
-    counts = [4, 9, 30, 41, 60, 38, 18]
-    scores = np.repeat(np.arange(7), counts)
-    oracle = stats.bootstrap(
-        (scores,), np.mean, n_resamples=40_000, method="percentile", vectorized=True, random_state=7
-    ).confidence_interval
-    found = mean_score({"PBL": counts})
-    # scipy's ends are random: the sd of a 2.5% quantile of 40,000 draws is 1.3% of the standard error (0.1), or 0.0013;
-    # totals are integers, so ends are multiples of 1/200
-    assert (found.ci_low, found.ci_high) == pytest.approx((oracle.low, oracle.high), abs=0.0101)
+@pytest.mark.parametrize("counts", [[1, 1, 0, 0, 0, 1, 0], [4, 9, 30, 41, 60, 38, 18], [0, 0, 0, 0, 0, 1, 299]])
+def test_mean_interval_is_where_the_score_statistic_is_that_of_95_percent(counts):
+    scores = np.repeat(np.arange(7.0), counts)
+    with_two = np.append(scores, [0, 6])
 
+    def beyond(true):
+        moves = with_two - true
+        return moves.sum() ** 2 / (moves**2).sum() - 1.959964**2
 
-def test_mean_interval_is_stratified():
-    # category means 0.5 and 5.5: what separates them must not widen the interval.
-    # Within: variance 0.25 in both, so se = sqrt(0.25 / 400) = 0.025; unstratified it would be sqrt(6.5 / 400) = 0.127
-    found = mean_score({"SA": [100, 100, 0, 0, 0, 0, 0], "PBL": [0, 0, 0, 0, 0, 100, 100]})
-    assert found.value == 3.0
-    assert (found.ci_low, found.ci_high) == pytest.approx((3 - 1.96 * 0.025, 3 + 1.96 * 0.025), abs=0.0025)  # 1/400
-
-
-def test_mean_interval_of_three_scores_by_enumeration():
-    # the 27 resamples of (0, 1, 5) have totals 0, 1 1 1, 2 2 2, 3, 5 5 5, 6 six times, 7 7 7, 10 10 10, 11 11 11, 15;
-    # 2.5% of 27 is 0.675, so the first total is the lower end; 97.5% is 26.3, so the last is the upper
-    totals = sorted(map(sum, itertools.product((0, 1, 5), repeat=3)))
-    found = mean_score({"SA": [1, 1, 0, 0, 0, 1, 0]})
-    assert (found.ci_low, found.ci_high) == (totals[0] / 3, totals[26] / 3)
-    # the 4^4 resamples of (2, 2, 3, 6): 2.5% is 6.4, 97.5% is 249.6
-    totals = sorted(map(sum, itertools.product((2, 2, 3, 6), repeat=4)))
-    found = mean_score({"SA": [0, 0, 2, 1, 0, 0, 1]})
-    assert (found.ci_low, found.ci_high) == (totals[6] / 4, totals[249] / 4)
-
-
-@pytest.mark.parametrize(
-    "strata",
-    [
-        [[4, 9, 30, 41, 60, 38, 18]],
-        [[0, 0, 0, 0, 0, 1, 299]],
-        [[300, 0, 0, 0, 0, 0, 1], [0, 0, 5, 0, 0, 0, 0]],
-        [[52, 31, 80, 9, 12, 0, 3], [1, 0, 0, 0, 0, 0, 1], [0, 0, 0, 400, 1, 0, 0]],
-    ],
-)
-def test_mean_interval_is_that_of_the_convolution(strata):
-    # the distribution of the total, built up one draw at a time
-    chances = np.ones(1)
-    for counts in strata:
-        for _ in range(sum(counts)):
-            chances = np.convolve(chances, np.array(counts) / sum(counts))
-    below = np.cumsum(chances)
-    n = sum(map(sum, strata))
-    found = mean_score({str(number): counts for number, counts in enumerate(strata)})
-    assert round(found.ci_low * n) == np.argmax(below >= 0.025)
-    assert round(found.ci_high * n) == np.argmax(below >= 0.975)
-
-
-def test_mean_interval_of_the_whole_benchmark():
-    # 20,103 scores: n is large enough for the normal interval, se = 1.67 / sqrt(20,103) = 0.012
-    counts = {"SA": [250, 500, 750, 1000, 1250, 1000, 255], "PBL": [574, 1148, 1722, 2296, 2870, 2296, 576]}
-    counts["MSR"] = [180, 360, 540, 720, 900, 720, 196]
-    n, variance = 20_103, 0.0
-    for row in counts.values():
-        scores = np.repeat(np.arange(7), row)
-        variance += len(scores) * scores.var() / n**2
     found = mean_score(counts)
-    assert found.n == n
-    half = 1.959964 * np.sqrt(variance)
-    assert (found.ci_low, found.ci_high) == pytest.approx((found.value - half, found.value + half), abs=1e-4)
+    ends = [optimize.brentq(beyond, with_two.mean(), end) for end in (-60, 60)]
+    assert found.ci_low == pytest.approx(max(0, min(ends[0], scores.mean())), abs=1e-6)
+    assert found.ci_high == pytest.approx(min(6, max(ends[1], scores.mean())), abs=1e-6)
 
 
-@pytest.mark.parametrize(
-    "counts",
-    [
-        {"SA": [0, 0, 0, 1, 0, 0, 0]},
-        {"SA": [0, 0, 0, 50, 0, 0, 0]},
-        {"SA": [0, 0, 1, 0, 0, 0, 0], "PBL": [0] * 6 + [1]},
-    ],
-)
-def test_mean_of_equal_scores_is_not_certain(counts):
+@pytest.mark.parametrize(("times", "within"), [(1, 0.02), (100, 0.001)])  # 200 and 20,000 scores
+def test_mean_interval_is_that_of_the_bootstrap(times, within):
+    counts = [times * count for count in (4, 9, 30, 41, 60, 38, 18)]
+    n = sum(counts)
+    drawn = np.random.default_rng(7).multinomial(n, np.array(counts) / n, size=40_000) @ np.arange(7) / n
+    found = mean_score(counts)
+    # a 2.5% quantile of 40,000 draws is good to 1.3% of the standard error: 0.1 and 0.01
+    assert (found.ci_low, found.ci_high) == pytest.approx(tuple(np.percentile(drawn, [2.5, 97.5])), abs=within)
+
+
+@pytest.mark.parametrize("counts", [[0, 0, 0, 1, 0, 0, 0], [0, 0, 0, 50, 0, 0, 0], [0, 0, 1, 0, 0, 0, 1]])
+def test_mean_of_equal_or_few_scores_is_not_certain(counts):
     found = mean_score(counts)
     assert 0 <= found.ci_low < found.value < found.ci_high <= 6
 
 
-def test_mean_of_full_marks_is_wilson():
-    # where every score is 0 or 6 the mean in percent is a proportion
-    full, wilson = mean_score({"SA": [0] * 6 + [7]}, scale=100 / 6), proportion(7, 7)
-    assert (full.value, full.ci_low, full.ci_high) == pytest.approx((wilson.value, wilson.ci_low, wilson.ci_high))
-    none, wilson = mean_score({"SA": [7] + [0] * 6}, scale=100 / 6), proportion(0, 7)
-    assert (none.value, none.ci_low, none.ci_high) == pytest.approx((wilson.value, wilson.ci_low, wilson.ci_high))
+def test_mean_of_one_score_says_nothing():
+    assert mean_score([0, 0, 0, 0, 1, 0, 0]) == Estimate(4.0, 0.0, 6.0, 1)
 
 
-@pytest.mark.parametrize("counts", [{}, {"SA": [0] * 7}, {"SA": [0] * 7, "PBL": [0] * 7}])
+def test_mean_of_full_marks_is_nearly_wilson():
+    # where every score is 0 or 6 the mean in percent is a proportion: Wilson's interval of 70 of 70 starts at 94.80
+    full, wilson = mean_score([0] * 6 + [70], scale=100 / 6), proportion(70, 70)
+    assert (full.value, full.ci_high) == (wilson.value, wilson.ci_high)
+    assert full.ci_low == pytest.approx(wilson.ci_low, abs=1.1)
+    none = mean_score([70] + [0] * 6, scale=100 / 6)
+    assert (none.ci_low, none.ci_high) == pytest.approx((0.0, 100 - full.ci_low))
+
+
+@pytest.mark.parametrize("counts", [[], [0] * 7])
 def test_mean_of_nothing_is_empty(counts):
     assert mean_score(counts) == EMPTY
-
-
-def test_mean_interval_covers():
-    # 400 samples of 60 scores from a skewed population with mean 2.45; the share of 95% intervals that hold it is
-    # binomial with sd 1.1%, and percentile intervals at n = 60 cover a little less than 95%
-    chances = np.array([0.25, 0.1, 0.15, 0.15, 0.15, 0.15, 0.05])
-    truth = float(chances @ np.arange(7))
-    samples = np.random.default_rng(5).multinomial(60, chances, size=400)
-    covered = 0
-    for counts in samples:
-        found = mean_score({"SA": counts.tolist()})
-        covered += found.ci_low <= truth <= found.ci_high
-    assert 0.90 <= covered / 400 <= 0.98
 
 
 def test_clustered_proportion_matches_statsmodels():

@@ -29,6 +29,7 @@ GROUPS = {
     },
     "look": {
         "table": "finished runs as a leaderboard: text, Markdown, LaTeX, CSV or JSON",
+        "view": "runs side by side in the browser, answer by answer",
         "compare": "paired difference of two results folders",
         "contrast": "one model under several conditions: does it look, does it keep the contract",
         "report": "results folders as one HTML file",

@@ -6,6 +6,8 @@ import shutil
 import pytest
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.support.ui import WebDriverWait
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 CHROMEDRIVER = shutil.which("chromedriver")
@@ -44,3 +46,13 @@ class Browser:
 
     def run(self, script):
         return self.driver.execute_script(script)
+
+    def wait(self, script):
+        """Until `script` returns what is true."""
+        WebDriverWait(self.driver, 120, poll_frequency=0.02).until(lambda _: self.run(script), script)
+
+    def text(self, id_):
+        return self.run(f"return document.getElementById({json.dumps(id_)}).textContent")
+
+    def keys(self, *keys):
+        ActionChains(self.driver).send_keys(*keys).perform()

@@ -32,7 +32,7 @@ LAYERS = (
     ("judge.scoring",),
     ("judge.validity",),
     ("judge.attention", "judge.web"),
-    ("judge.annotate", "judge.demo", "judge.export", "judge.finetune", "judge.report", "judge.systems"),
+    ("judge.annotate", "judge.demo", "judge.export", "judge.finetune", "judge.report", "judge.systems", "judge.view"),
     ("judge.publish", "judge.release"),
     ("judge.harness",),
     ("mmie_tasks", "mmvu_tasks"),

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("judge", "mmie_tasks", "mmvu_tasks")
 HEAVY = (
     *("torch", "torchvision", "transformers", "datasets", "lmms_eval", "vlmeval", "matplotlib", "scipy"),
-    *("ray", "diffusers", "trl", "peft", "imagehash"),
+    *("ray", "diffusers", "trl", "peft", "imagehash", "starlette", "uvicorn"),
 )
 
 
@@ -31,6 +31,7 @@ HEAVY = (
         "mmie_tasks.benchmark, mmvu_tasks.benchmark",
         "judge.harness.lmms_eval.registration",
         "judge.commands.analyse, judge.attention.refinement, judge.attention.models",
+        "judge.commands.annotate, judge.commands.view",
     ],
 )
 def test_the_core_is_light(imported):

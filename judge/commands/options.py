@@ -60,7 +60,7 @@ def whole_number(least: int) -> Callable[[str], int]:
 
 
 positive = whole_number(1)
-seed = pixels = whole_number(0)
+seed = pixels = port = whole_number(0)
 resamples = whole_number(100)
 """Fewer give no 95% interval: its ends are the 3rd and the 98th of a hundred."""
 
@@ -167,7 +167,7 @@ def _declared() -> dict[str, dict[str, Any]]:
 def _declared_of_pages() -> dict[str, dict[str, Any]]:
     free = "of the page (default: any that is free)"
     return {
-        "--port": {"type": whole_number(0), "default": 0, "metavar": "N", "help": free},
+        "--port": {"type": port, "default": 0, "metavar": "N", "help": free},
         "--browser": {"action": "store_true", "help": "open the page in the browser, too"},
     }
 

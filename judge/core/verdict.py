@@ -93,8 +93,7 @@ class Verdict:
 
         Raises TypeError where a field is missing, ValueError for an unknown reason (see `judge.io.verdicts`).
         """
-        known = {field.name for field in dataclasses.fields(cls)}
-        values = {name: value for name, value in row.items() if name in known}
+        values = {name: value for name, value in row.items() if name in cls.__dataclass_fields__}
         if values.get("score_probs") is not None:
             values["score_probs"] = tuple(values["score_probs"])
         return cls(**values)

@@ -74,7 +74,8 @@ def _verdict(scale: Scale, check: Callable[[Verdict], None], row: Any) -> Verdic
         raise ValueError("details must be an object")
     if "score" not in row:
         raise ValueError("score is missing; an unscored answer has null")
-    json.dumps(details, allow_nan=False)  # 1e999 is a number of JSON, and none of ours
+    if not all(isinstance(value, str | int | None) for value in details.values()):
+        json.dumps(details, allow_nan=False)  # 1e999 is a number of JSON, and none of ours
     verdict = Verdict.from_json(row)
     if verdict.failure is not None and score != scale.lowest:
         raise ValueError(f"score must be {scale.lowest} where the model failed ({verdict.failure})")

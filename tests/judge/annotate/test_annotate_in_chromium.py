@@ -19,7 +19,6 @@ from PIL.PngImagePlugin import PngInfo
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.support.ui import WebDriverWait
 
 from judge.annotate.items import collect_items, order_items
 from judge.annotate.session import Session
@@ -43,16 +42,6 @@ class Page(Browser):
 
     def settled(self):
         self.wait("return document.documentElement.dataset.item !== undefined")
-
-    def wait(self, script):
-        waiting = WebDriverWait(self.driver, 120, poll_frequency=0.02)
-        waiting.until(lambda _: self.run(script), script)
-
-    def text(self, id_):
-        return self.run(f"return document.getElementById({json.dumps(id_)}).textContent")
-
-    def keys(self, *keys):
-        ActionChains(self.driver).send_keys(*keys).perform()
 
     def position(self):
         """The item that is shown, counted from 0."""

@@ -1,0 +1,229 @@
+"""Several runs, read at once by several processes where they are large.
+
+    with open_runs([Path("out/a"), Path("out/b")]) as runs:
+        runs[0].decided.scores          at once
+        runs[0].said()                  as soon as it is read; who asks earlier waits
+        runs[0].verdict(3)              read from the file
+
+A file is held open: one that is replaced meanwhile is still read as it was, and `changed` says so.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import io
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
+from http import HTTPStatus
+from pathlib import Path
+from typing import IO, Any
+
+from judge.core.benchmark import Benchmark, find
+from judge.core.signature import Signature
+from judge.core.verdict import Verdict
+from judge.errors import UserError
+from judge.io import samples
+from judge.io.files import open_file
+from judge.io.samples import Question, Sample
+from judge.io.verdicts import parse_verdicts
+from judge.results.run_folder import FIX, RESULTS, VERDICTS, RunFolder
+from judge.view.reading import (
+    Decided,
+    Said,
+    Span,
+    cut_lines,
+    join_decided,
+    read_decided,
+    read_offsets,
+    read_said,
+)
+from judge.web.pages import Refused
+
+PART = 8 * 2**20
+"""Bytes of verdicts that a process reads at once."""
+LARGE = 16 * 2**20
+"""Bytes of all runs together from which on other processes read them: they cost a tenth of a second to start."""
+
+
+State = tuple[int, int, int]
+"""Of a file: inode, bytes, nanoseconds of its last change."""
+
+
+class ViewedRun:
+    """A finished run whose files are open. name: what it is called among the others."""
+
+    def __init__(self, folder: Path, results: Mapping[str, Any]) -> None:
+        self.folder, self.results = folder, results
+        self.benchmark: Benchmark = find(results["benchmark"])
+        self.name = folder.name
+        self.decided: Decided
+        self.samples: Mapping[Question, Span]
+        self.said: Callable[[], Said]
+        self.is_said: Callable[[], bool]
+        self._files = [_opened(folder / VERDICTS), _opened(folder / samples.FILE)]
+        self._states = [None if file is None else _state(file.fileno()) for file in self._files]
+        self._one_at_a_time = threading.Lock()
+
+    @property
+    def signature(self) -> Signature:
+        """What fixes the numbers of this run."""
+        return Signature.parse(self.results["signature"])
+
+    @property
+    def size(self) -> int:
+        """Bytes of its files."""
+        return sum(state[1] for state in self._states if state is not None)
+
+    def parts(self) -> list[Span]:
+        """Its file of verdicts in parts that are read one beside the other."""
+        file = self._files[0]
+        return [(0, 0)] if file is None else cut_lines(file, PART)
+
+    def changed(self) -> bool:
+        """Whether its files are no longer those that were opened."""
+        return [_state(self.folder / name) for name in (VERDICTS, samples.FILE)] != self._states
+
+    def known_problem(self) -> str | None:
+        """What of the samples could not be read, as far as that is known by now."""
+        return self.said().problem if self.is_said() else None
+
+    def verdict(self, place: int) -> Verdict:
+        """The verdict at a place of `decided`. Raises Refused where the file has changed under our feet."""
+        line = self._line(0, self.decided.spans[place])
+        try:
+            parsed = parse_verdicts(
+                io.BytesIO(line), self.folder / VERDICTS, self.benchmark.scale, self.benchmark.check_verdict
+            )
+            verdict, _ = next(parsed)
+        except (UserError, StopIteration):
+            raise self._gone() from None
+        if (verdict.id, verdict.index) != self.decided.keys[place]:
+            raise self._gone()
+        return verdict
+
+    def sample(self, key: Question) -> Sample | None:
+        """Question and answer, None where none are kept. Raises Refused where they cannot be read any more."""
+        span = self.samples.get(key)
+        if span is None:
+            return None
+        try:
+            sample, _ = next(samples.parse_samples(io.BytesIO(self._line(1, span)), self.folder))
+        except (UserError, StopIteration):
+            raise self._gone() from None
+        if sample.key != key:
+            raise self._gone()
+        return sample
+
+    def _line(self, which: int, span: Span) -> bytes:
+        file = self._files[which]
+        assert file is not None  # there is no span without a file
+        with self._one_at_a_time:  # not by the file's own buffer, which would hide what has changed
+            os.lseek(file.fileno(), span[0], os.SEEK_SET)
+            return os.read(file.fileno(), span[1])
+
+    def _gone(self) -> Refused:
+        problem = f"{self.name}: its files have changed since they were read; start the command again"
+        return Refused(problem, HTTPStatus.CONFLICT)
+
+    def close(self) -> None:
+        """Close its files."""
+        for file in self._files:
+            if file is not None:
+                file.close()
+
+
+def _opened(path: Path) -> IO[bytes] | None:
+    try:
+        return open_file(path)
+    except OSError:  # who needs it says why
+        return None
+
+
+def _state(file: Path | int) -> State | None:
+    try:
+        found = os.stat(file)
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+@contextlib.contextmanager
+def open_runs(folders: Sequence[Path]) -> Iterator[list[ViewedRun]]:
+    """The runs in `folders`, as long as the block lasts. Raises UserError for what is no finished run."""
+    runs: list[ViewedRun] = []
+    try:
+        runs += [ViewedRun(folder, RunFolder(folder).read_results()) for folder in folders]
+        workers = min(len(runs), os.cpu_count() or 1)
+        if workers > 1 and sum(run.size for run in runs) > LARGE:
+            with _processes(workers) as pool:
+                _read_beside(runs, pool)
+                yield runs
+        else:
+            for run in runs:
+                run.decided = read_decided(run.folder, run.benchmark.name)
+                run.samples = read_offsets(run.folder)
+                run.said = functools.partial(_same, read_said(run.folder))
+                run.is_said = _yes
+                _refuse_incomplete(run)
+            yield runs
+    finally:
+        for run in runs:
+            run.close()
+
+
+def _same(value: Said) -> Said:
+    return value
+
+
+def _yes() -> bool:
+    return True
+
+
+def _read_beside(runs: Sequence[ViewedRun], pool: Executor) -> None:
+    """Verdicts of all runs first, then the texts, which nobody waits for here."""
+    decided = [
+        [pool.submit(read_decided, run.folder, run.benchmark.name, part) for part in run.parts()] for run in runs
+    ]
+    offsets = [pool.submit(read_offsets, run.folder) for run in runs]
+    said = [pool.submit(read_said, run.folder) for run in runs]
+    pool.shutdown(wait=False)  # the processes end with their work
+    for run, parts, its_offsets, its_said in zip(runs, decided, offsets, said, strict=True):
+        try:
+            whole = join_decided([part.result() for part in parts])
+        except UserError:  # of a part, which does not know which line of the file it was
+            whole = None
+        run.decided = whole or read_decided(run.folder, run.benchmark.name)
+        run.samples, run.said, run.is_said = its_offsets.result(), its_said.result, its_said.done
+        _refuse_incomplete(run)
+
+
+def _refuse_incomplete(run: ViewedRun) -> None:
+    found, n = len(run.decided.keys), run.results["n"]
+    if found != n:
+        raise UserError(f"{found} questions, but {n} in {RESULTS}", file=run.folder / VERDICTS, fix=FIX)
+
+
+@contextlib.contextmanager
+def _processes(workers: int) -> Iterator[Executor]:
+    # what is forked before there are threads need not import anything again
+    method = "fork" if sys.platform == "linux" and threading.active_count() == 1 else "spawn"
+    context = multiprocessing.get_context(method)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of numpy's idle threads, which the children do not have
+        pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_leave_signals)
+        try:
+            yield pool
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _leave_signals() -> None:
+    """Ctrl-C is for the server, which then ends the processes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -74,11 +74,13 @@ class View:
     def detail(self, verdict: Verdict, name: str) -> str | None:
         """One of `details` of a verdict, for reading; of a contract whether it is kept, or the problem."""
         value = verdict.details.get(name)
+        if value is None or isinstance(value, str):
+            return None if value is None else self.words.get(value, value)
         if isinstance(value, Mapping) and "problem" in value:
             return str(value["problem"] or "kept")
         if isinstance(value, Mapping):
             return ", ".join(f"{key} {inner}" for key, inner in value.items())
-        return None if value is None else self.words.get(str(value), str(value))
+        return self.words.get(str(value), str(value))
 
     def metric(self, name: str) -> Metric:
         """The metric called `name`. Raises KeyError."""

@@ -2,6 +2,7 @@
 // Texts of models and datasets reach the page through textContent only. The layout of the data: judge/report/browser.py.
 (() => {
   const PER_PAGE = 25;
+  const MANY = 5; // runs, from which on their scores have a line of their own
   const LONG = 80; // characters of a detail that opens on a click
 
   const root = document.documentElement;
@@ -24,6 +25,23 @@
     return element;
   }
 
+  const SVG = "http://www.w3.org/2000/svg";
+  function mark(number, marks) {
+    const svg = document.createElementNS(SVG, "svg");
+    const use = document.createElementNS(SVG, "use");
+    svg.setAttribute("class", "mark");
+    svg.setAttribute("aria-hidden", "true");
+    svg.style.color = `var(--series-${number % marks})`;
+    use.setAttribute("href", `#mark-${number % marks}`);
+    svg.append(use);
+    return svg;
+  }
+
+  // what is folded away is printed, too
+  addEventListener("beforeprint", () => {
+    for (const more of document.querySelectorAll("details.more")) more.open = true;
+  });
+
   function absent(name) {
     return make("p", "missing", `picture ${name} is not here`);
   }
@@ -36,13 +54,14 @@
   function said(part) {
     const paragraph = make("p", "said", textOf(part));
     paragraph.dir = "auto";
-    if (part.c) paragraph.append(make("span", "cut", `… ${part.c.toLocaleString("en")} more characters in the results folder`));
+    if (part.c) paragraph.append(make("span", "cut", `… +${part.c.toLocaleString("en")} characters`));
     return paragraph;
   }
 
   function browser(place) {
     const data = JSON.parse(document.getElementById(place.dataset.for).textContent);
     const top = place.dataset.top === "" ? null : Number(place.dataset.top);
+    const marks = Number(place.dataset.marks);
     const form = place.querySelector("form");
     const list = place.querySelector(".list");
     const count = place.querySelector(".count");
@@ -50,17 +69,29 @@
     let shown = data.rows;
     let page = 0;
 
-    function picture(number) {
+    place.style.setProperty("--runs", data.runs.length);
+    place.classList.toggle("many", data.runs.length > MANY);
+
+    function picture(number, alt) {
       const address = data.pictures[number];
       const image = make("img", "picture");
-      image.alt = "picture";
+      image.alt = alt;
       image.addEventListener("error", () => image.replaceWith(absent(address)), { once: true });
       image.src = copies.get(address) || address;
       return image;
     }
 
-    function piece(part) {
-      if (typeof part === "number") return picture(part);
+    // where: whose picture it is, for those who do not see it
+    function pieces(parts, where) {
+      let count = 0;
+      return parts.map((part) => {
+        if (typeof part === "number" || (typeof part === "object" && "m" in part)) count += 1;
+        return piece(part, `picture ${count} of ${where}`);
+      });
+    }
+
+    function piece(part, alt) {
+      if (typeof part === "number") return picture(part, alt);
       if (typeof part === "object" && "m" in part) return absent(part.m);
       if (typeof part === "object" && "d" in part) return make("p", "drawn", part.d);
       return said(part);
@@ -85,7 +116,7 @@
       const [, , , truth, question, answers] = row;
       const inside = make("div", "open");
       const asked = make("div");
-      asked.append(make("h6", "", "Question"), ...question.map(piece));
+      asked.append(make("h4", "", "Question"), ...pieces(question, `question ${row[0]}`));
       if (!question.length) asked.append(make("p", "missing", "not in the results folder"));
       if (truth !== null) {
         const reference = make("p", "truth", textOf(truth));
@@ -97,7 +128,11 @@
         if (answer === null) return;
         const [, , parts, feedback, probs, details] = answer;
         const column = make("div");
-        column.append(make("h6", "", data.runs[number]));
+        const name = make("h4");
+        const run = make("span", "run");
+        run.append(mark(number, marks), make("span", "", data.runs[number]));
+        name.append(run);
+        column.append(name);
         const meta = make("p", "meta");
         meta.append(chip(answer));
         if (answer[1] !== null) meta.append(make("span", "", data.reasons[answer[1]] || ""));
@@ -117,7 +152,7 @@
         column.append(meta, ...long);
         const box = make("div", "answer");
         if (parts === null || !parts.length) box.append(make("p", "missing", "no answer kept"));
-        else box.append(...parts.map(piece));
+        else box.append(...pieces(parts, `the answer of ${data.runs[number]} to ${row[0]}`));
         column.append(box);
         if (feedback !== null) {
           const more = make("details", "feedback");
@@ -126,14 +161,15 @@
         }
         if (probs !== null) {
           const bars = make("div", "probs");
-          bars.title = "probability of every score";
+          bars.setAttribute("role", "img");
+          bars.setAttribute("aria-label", probs.map((share, score) => `${score}: ${share}%`).join(", "));
           probs.forEach((share, score) => {
             const bar = make("span");
             bar.style.setProperty("--p", share / 100);
             bar.append(make("i"), make("b", "", String(score)));
             bars.append(bar);
           });
-          column.append(make("h6", "", "Probability of every score"), bars);
+          column.append(make("p", "label", "Probability of every score"), bars);
         }
         inside.append(column);
       });
@@ -147,9 +183,10 @@
       const summary = make("summary");
       const chips = make("span", "chips");
       answers.forEach((answer, number) => {
-        const mark = chip(answer);
-        mark.title = data.runs[number];
-        chips.append(mark);
+        const outcomes = chip(answer);
+        outcomes.title = `${data.runs[number]}: ${outcome(answer)}`;
+        outcomes.prepend(mark(number, marks), make("span", "hidden", `${data.runs[number]}: `));
+        chips.append(outcomes);
       });
       const start = question.map(textOf).find((text) => text.trim()) || "";
       summary.append(

@@ -14,7 +14,6 @@ what the picture before it was drawn from}, or {"t": the beginning of a text, "c
 
 from __future__ import annotations
 
-import bisect
 import dataclasses
 import json
 from collections.abc import Mapping, Sequence
@@ -30,9 +29,10 @@ from judge.results.run_folder import Run
 
 LONGEST = (4000, 2000, 1400, 1000, 700, 500, 350, 250, 180, 120, 60, 24)
 """Characters that texts are cut to; the first with which everything fits is taken."""
+FEW = 400
+"""Rows by which it is found out how much all take."""
 
 _ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
-_TABLE = str.maketrans(_ESCAPES)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,41 +49,63 @@ def browser_data(shown: Shown, room: int) -> tuple[str, int]:
 
     room: bytes it may take. Where even the shortest texts are too long, texts are left out.
     """
-    runs = shown.runs
+    rows = _rows(shown)
+    categories = list(dict.fromkeys(v.category or "" for row in rows for v in row.found if v is not None))
+    numbers = {name: number for number, name in enumerate(categories)}
+
+    def encode(of: Sequence[_Row], cut: int) -> str:
+        return embed(
+            {
+                "runs": [name for name, _, _ in shown.runs],
+                "categories": categories,
+                "reasons": {**UNSCORED, **MODEL},
+                "details": list(shown.view.details.values()),
+                "rows": [_encoded(row, shown, numbers, cut) for row in of],
+                "pictures": shown.album.addresses,
+            }
+        )
+
+    # a few rows say nearly how much all will take: to write them all for every length would take minutes
+    few = rows[:: max(1, len(rows) // FEW)]
+    lengths = [*LONGEST, 0]
+    while len(lengths) > 1 and _bytes(encode(few, lengths[0])) * len(rows) > room * len(few):
+        lengths.pop(0)
+    while _bytes(encoded := encode(rows, lengths[0])) > room and len(lengths) > 1:
+        lengths.pop(0)
+    return encoded, lengths[0]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Row:
+    """A question: of every run the verdict and the sample, None where it has none."""
+
+    key: Question
+    found: list[Verdict | None]
+    samples: list[Sample | None]
+
+
+def _rows(shown: Shown) -> list[_Row]:
     questions: dict[Question, list[Verdict | None]] = {}
+    runs = shown.runs
     for _, run, kept in runs:  # samples are in the order of the answers, verdicts in that of judging
         decided = {(verdict.id, verdict.index) for verdict in run.verdicts}
         questions |= {key: [None] * len(runs) for key in kept if key in decided and key not in questions}
     for number, (_, run, _) in enumerate(runs):
         for verdict in run.verdicts:
             questions.setdefault((verdict.id, verdict.index), [None] * len(runs))[number] = verdict
-    categories = list(dict.fromkeys(v.category or "" for found in questions.values() for v in found if v is not None))
-    numbers = {name: number for number, name in enumerate(categories)}
+    return [_Row(key, found, [kept.get(key) for _, _, kept in runs]) for key, found in questions.items()]
 
-    def encode(cut: int) -> str:
-        rows = [_row(key, found, shown, numbers, cut) for key, found in questions.items()]
-        return embed(
-            {
-                "runs": [name for name, _, _ in runs],
-                "categories": categories,
-                "reasons": {**UNSCORED, **MODEL},
-                "details": list(shown.view.details.values()),
-                "pictures": shown.album.addresses,
-                "rows": rows,
-            }
-        )
 
-    def fits(cut: int) -> bool:
-        return len(encode(cut).encode("utf-8", "replace")) <= room
-
-    position = bisect.bisect_left(LONGEST, True, key=fits)
-    cut = LONGEST[position] if position < len(LONGEST) else 0
-    return encode(cut), cut
+def _bytes(text: str) -> int:
+    return len(text.encode("utf-8", "replace"))
 
 
 def embed(value: Any) -> str:
     """JSON that means the same inside a script element, whatever its texts hold."""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False).translate(_TABLE)
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    for character, escape in _ESCAPES.items():
+        text = text.replace(character, escape)
+    return text
 
 
 def clip(text: str, most: int) -> Any:
@@ -91,10 +113,8 @@ def clip(text: str, most: int) -> Any:
     return text if len(text) <= most else {"t": text[:most], "c": len(text) - most}
 
 
-def _row(
-    key: Question, found: Sequence[Verdict | None], shown: Shown, categories: Mapping[str, int], cut: int
-) -> list[Any]:
-    samples = [of.get(key) for _, _, of in shown.runs]
+def _encoded(row: _Row, shown: Shown, categories: Mapping[str, int], cut: int) -> list[Any]:
+    key, found, samples = row.key, row.found, row.samples
     asked = next((sample for sample in samples if sample is not None), None)
     category = next(verdict.category or "" for verdict in found if verdict is not None)
     answers = [

@@ -1,71 +1,65 @@
-"""Charts as inline SVG: drawn by matplotlib, coloured by the page.
+"""Charts as inline SVG: drawn by matplotlib, coloured by the page (`judge.report.drawing`).
 
-Colours of the figures are tokens (`INK`, `series(0)`, …) which become CSS variables, so that one drawing serves light
-and dark; text stays text in the page's font; ids are hashes of the content, and the same numbers give the same bytes.
-Charts are drawn narrow: a phone shows one across, a desk two or three.
+Charts are drawn narrow: a phone shows one across, a desk two or three. Axes are cut to where the values lie (`zoomed`),
+so that intervals of twenty thousand answers are seen; an axis that does not begin at 0 says so. Bars begin at 0.
 """
 
 from __future__ import annotations
 
-import functools
-import io
-import math
-import re
-import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar, cast
-from xml.etree import ElementTree
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from judge.report.drawing import GRID, INK, MUTED, SURFACE, Tips, as_svg, drawing, new_figure, series
+from judge.report.marks import HOLLOW, MARKERS, SERIES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
-INK, MUTED, GRID, SURFACE = "#fe0001", "#fe0002", "#fe0003", "#fe0004"
-_VARIABLES = {INK: "--ink", MUTED: "--muted", GRID: "--grid", SURFACE: "--surface"}
-SERIES = 8
-"""Colours and markers before they repeat."""
-MARKERS = "osD^vPX*"
-
-WIDTH = 4.1
-"""Inches; a figure of this width has text of readable size at 340 CSS pixels."""
-_TOKEN = re.compile(r"#fe0[01][0-9a-f]{2}")
-_FAMILY = re.compile(r"font-family: [^;]*; ?")
-_SVG, _XLINK = "{http://www.w3.org/2000/svg}", "{http://www.w3.org/1999/xlink}"
+BARS = 4
+"""Runs whose scores are drawn as bars side by side."""
 
 Estimate = Mapping[str, Any]
 """{"value", "ci_low", "ci_high", "n"} of results.json."""
-Tips = dict[str, str]
-Chart = TypeVar("Chart", bound=Callable[..., str])
+Span = tuple[float, float]
+"""Where an axis begins and ends."""
 
 
-def _drawing(chart: Chart) -> Chart:
-    """Draw with settings of our own, whatever the user's are; a name with a dollar sign is no formula."""
+def zoomed(estimates: Iterable[Estimate], top: float, also: Iterable[float | None] = ()) -> Span:
+    """Where an axis from 0 to `top` is cut so that values and intervals fill it; `also`: other values to be seen.
 
-    @functools.wraps(chart)
-    def draw(*args: Any, **options: Any) -> str:
-        import matplotlib
-
-        settings = {
-            **matplotlib.rcParamsDefault, "svg.fonttype": "none", "svg.hashsalt": "mmjudge", "text.parse_math": False,
-            "text.color": INK,
-        }  # fmt: skip
-        settings = {name: value for name, value in settings.items() if not name.startswith("backend")}
-        with matplotlib.rc_context(settings):
-            return chart(*args, **options)
-
-    return cast(Chart, draw)
+    From 0 where that costs little: where they lie low anyway.
+    """
+    found = [of.get(name) for of in estimates for name in ("value", "ci_low", "ci_high")]
+    ends = [float(value) for value in (*found, *also) if value is not None]
+    if not ends:
+        return 0.0, top
+    low, high = min(ends), max(ends)
+    room = max(0.07 * (high - low), 0.002 * top)
+    low, high = max(0.0, low - room), min(top, high + room)
+    return (0.0 if low < 0.25 * high else low), high
 
 
-def series(number: int) -> str:
-    """The colour token of run `number`."""
-    return f"#fe01{number % SERIES:02x}"
+@drawing
+def intervals(
+    names: Sequence[str], estimates: Sequence[Estimate], span: Span, axis: str, *, chance: float | None = None
+) -> str:
+    """One metric: a row a run, the first on top."""
+    figure, axes = new_figure(0.75 + 0.26 * len(names))
+    for number, estimate in enumerate(estimates):
+        _point(axes, estimate, -number, number, span)
+    axes.set_yticks([-number for number in range(len(names))], [_short(name) for name in names])
+    axes.set_ylim(-len(names) + 0.4, 0.6)
+    _across(axes, span, axis)
+    _chance(axes, chance)
+    return as_svg(figure, {})
 
 
-@_drawing
+@drawing
 def by_category(
     rows: Sequence[str],
     runs: Sequence[Sequence[Estimate]],
-    top: float,
+    span: Span,
     axis: str,
     *,
     chance: float | None = None,
@@ -74,7 +68,7 @@ def by_category(
     """Intervals side by side. runs: of every run an estimate a row; published: row → values drawn as a pale range."""
     step = 0.17
     height = 0.75 + len(rows) * (0.14 + step * len(runs))
-    figure, axes = _figure(height)
+    figure, axes = new_figure(height)
     centres = [-(row * (0.14 + step * len(runs))) for row in range(len(rows))]
     for centre, name in zip(centres, rows, strict=True):
         values = (published or {}).get(name)
@@ -86,29 +80,36 @@ def by_category(
     for number, estimates in enumerate(runs):
         offset = step * ((len(runs) - 1) / 2 - number)
         for centre, estimate in zip(centres, estimates, strict=True):
-            _point(axes, estimate, centre + offset, number)
-    _chance(axes, chance)
+            _point(axes, estimate, centre + offset, number, span)
     axes.set_yticks(centres, rows)
     half = 0.07 + step * len(runs) / 2
     axes.set_ylim(centres[-1] - half, half)
-    axes.set_xlim(0, top)
-    axes.set_xlabel(axis)
-    axes.grid(axis="x", color=GRID, lw=0.6)
-    return _svg(figure, {})
+    _across(axes, span, axis)
+    _chance(axes, chance)
+    return as_svg(figure, {})
 
 
-@_drawing
+@dataclasses.dataclass(frozen=True)
+class Axes2:
+    """The two axes of a plane: what they are called, and where they begin and end."""
+
+    x: str
+    y: str
+    across: Span
+    up: Span
+
+
+@drawing
 def plane(
     points: Sequence[tuple[Estimate, Estimate]],
-    x_axis: str,
-    y_axis: str,
+    of: Axes2,
     *,
     better: str,
     published: Mapping[str, tuple[float, float]] | None = None,
     chance: tuple[float, float] | None = None,
 ) -> str:
     """Runs with their intervals both ways, published systems as grey rings named by their tooltips."""
-    figure, axes = _figure(3.4)
+    figure, axes = new_figure(3.4)
     tips: Tips = {}
     for number, (name, (x, y)) in enumerate((published or {}).items()):
         axes.plot(x, y, "o", ms=4, mfc="none", mec=MUTED, gid=f"tip{number}")
@@ -119,56 +120,51 @@ def plane(
         colour = series(number)
         axes.plot([across["ci_low"], across["ci_high"]], [up["value"]] * 2, color=colour, lw=1.2, alpha=0.6)
         axes.plot([across["value"]] * 2, [up["ci_low"], up["ci_high"]], color=colour, lw=1.2, alpha=0.6)
-        axes.plot(
-            across["value"], up["value"], MARKERS[number % SERIES], color=colour, mec=SURFACE, ms=8, clip_on=False
-        )
+        _mark(axes, across["value"], up["value"], number, 7)
     if chance is not None:
         axes.plot(*chance, "x", color=MUTED, ms=6)
         axes.annotate("guessing", chance, (6, 0), textcoords="offset points", color=MUTED, fontsize=8, va="center")
     axes.annotate(better, (0.03, 0.97), xycoords="axes fraction", color=MUTED, fontsize=8, va="top")
-    seen = [*points, *([_exact(*chance)] if chance else []), *(_exact(*pair) for pair in (published or {}).values())]
-    axes.set_xlim(0, _round_up(across.get("ci_high") for across, _ in seen))
-    axes.set_ylim(0, _round_up(up.get("ci_high") for _, up in seen))
-    axes.set_xlabel(x_axis)
-    axes.set_ylabel(y_axis)
+    axes.set_ylim(*of.up)
+    axes.set_ylabel(_named(of.y, of.up))
+    _across(axes, of.across, of.x)
     axes.grid(color=GRID, lw=0.6)
-    return _svg(figure, tips)
+    return as_svg(figure, tips)
 
 
-@_drawing
+@drawing
 def contrast(
     names: Sequence[str], pairs: Sequence[tuple[Estimate, Estimate]], labels: tuple[str, str], chance: float | None
 ) -> str:
-    """One line a run from its second metric to its first, and how far apart they are."""
-    figure, axes = _figure(0.95 + 0.42 * len(names))
+    """One line a run from its second metric, a bar, to its first, its mark, and how far apart they are."""
+    figure, axes = new_figure(0.95 + 0.42 * len(names))
+    low, high = zoomed([of for pair in pairs for of in pair], 100)
     for number, (first, second) in enumerate(pairs):
         y = -number
         if first.get("value") is None or second.get("value") is None:
             continue
         a, b = first["value"], second["value"]
         axes.plot([b, a], [y, y], color=series(number), lw=2.5, alpha=0.45)
-        axes.plot(a, y, "o", color=series(number), ms=7)
-        axes.plot(b, y, "o", mfc=SURFACE, mec=series(number), mew=1.8, ms=7)
+        axes.plot(b, y, "|", color=series(number), ms=11, mew=2.4)
+        _mark(axes, a, y, number, 7)
         right = max(a, b)
         axes.annotate(
             f"{b - a:+.1f}".replace("-", "−"), (right, y), (9, 0), textcoords="offset points", va="center", fontsize=8.5
         )
-    _chance(axes, chance)
     axes.set_yticks([-number for number in range(len(names))], [_short(name) for name in names])
     axes.set_ylim(-len(names) + 0.4, 0.6)
-    axes.set_xlim(0, 112)
-    axes.set_xticks(range(0, 101, 20))
-    axes.set_xlabel(f"●  {labels[0]}     ○  {labels[1]}     percent right")
-    axes.grid(axis="x", color=GRID, lw=0.6)
-    return _svg(figure, {})
+    # room on the right for the words of the last one
+    _across(axes, (low, high + 0.16 * (high - low)), f"mark: {labels[0]}   bar: {labels[1]}   percent right")
+    _chance(axes, chance)
+    return as_svg(figure, {})
 
 
-@_drawing
+@drawing
 def bars(
     names: Sequence[str], pairs: Sequence[tuple[Estimate, Estimate]], labels: tuple[str, str], chance: float | None
 ) -> str:
     """Two bars a condition with their intervals, the second paler: the paper's Fig. 1 with conditions for models."""
-    figure, axes = _figure(0.95 + 0.62 * len(names))
+    figure, axes = new_figure(0.95 + 0.62 * len(names))
     for number, pair in enumerate(pairs):
         for place, (estimate, alpha) in enumerate(zip(pair, (1.0, 0.4), strict=True)):
             if estimate.get("value") is None:
@@ -188,29 +184,47 @@ def bars(
     axes.set_xticks(range(0, 101, 20))
     axes.set_xlabel("percent right")
     axes.grid(axis="x", color=GRID, lw=0.6)
-    return _svg(figure, {})
+    return as_svg(figure, {})
 
 
-@_drawing
-def histogram(counts: Sequence[Sequence[int]]) -> str:
-    """counts: of every run, how often each score was given. Heights are shares of the run's scored answers."""
-    figure, axes = _figure(2.2)
+@drawing
+def histogram(counts: Sequence[Sequence[int]], highest: float) -> str:
+    """counts: of every run, how often each score was given. Heights are shares of the run's scored answers.
+
+    highest: percent where the axis ends, one for all charts that are seen side by side. Up to four runs are bars, more
+    are lines.
+    """
+    figure, axes = new_figure(2.2)
     width = 0.8 / len(counts)
-    for number, row in enumerate(counts):
-        total = sum(row) or 1
-        left = [score - 0.4 + width * (number + 0.5) for score in range(len(row))]
-        bars = axes.bar(left, [100 * count / total for count in row], width * 0.92, color=series(number))
-        if len(counts) == 1:
-            axes.bar_label(bars, [str(count) if count else "" for count in row], color=MUTED, fontsize=8, padding=1)
+    for number, shares in enumerate(map(percent, counts)):
+        if len(counts) > BARS:
+            axes.plot(range(len(shares)), shares, color=series(number), lw=1, alpha=0.6)
+            for score, share in enumerate(shares):
+                _mark(axes, score, share, number, 5)
+            continue
+        left = [score - 0.4 + width * (number + 0.5) for score in range(len(shares))]
+        axes.bar(left, shares, width * 0.92, color=series(number))
+        if len(counts) > 1:
+            for x, share in zip(left, shares, strict=True):
+                if share:
+                    _mark(axes, x, share, number, 4.5)
+    if len(counts) == 1:
+        labels = [str(count) if count else "" for count in counts[0]]
+        axes.bar_label(axes.containers[0], labels, color=MUTED, fontsize=8, padding=1)  # type: ignore[arg-type]
     axes.set_xticks(range(len(counts[0])))
-    axes.set_ylim(0, axes.get_ylim()[1] * 1.08)
+    axes.set_ylim(0, highest * 1.12)
     axes.set_xlabel("score")
     axes.set_ylabel("% of scored answers")
     axes.grid(axis="y", color=GRID, lw=0.6)
-    return _svg(figure, {})
+    return as_svg(figure, {})
 
 
-@_drawing
+def percent(counts: Sequence[int]) -> list[float]:
+    """The share of each in all of them."""
+    return [100 * count / (sum(counts) or 1) for count in counts]
+
+
+@drawing
 def ranking(
     runs: Sequence[tuple[str, Estimate]],
     published: Mapping[str, float],
@@ -223,111 +237,59 @@ def ranking(
     rows: list[tuple[float, str, Estimate | None, int]] = [(value, name, None, -1) for name, value in published.items()]
     rows += [(e["value"], name, e, number) for number, (name, e) in enumerate(runs) if e.get("value") is not None]
     rows.sort(key=lambda row: row[0], reverse=higher_is_better)
-    figure, axes = _figure(0.75 + 0.185 * len(rows))
+    span = zoomed([estimate for _, estimate in runs], 100, published.values())
+    figure, axes = new_figure(0.75 + 0.185 * len(rows))
     for row, (value, _, estimate, number) in enumerate(rows):
         if estimate is None:
             axes.plot(value, -row, "o", mfc="none", mec=MUTED, ms=4.5)
         else:
             axes.axhspan(-row - 0.5, -row + 0.5, color=series(number), alpha=0.12, lw=0)
-            _point(axes, estimate, -row, number)
-    _chance(axes, chance)
+            _point(axes, estimate, -row, number, span)
     axes.set_yticks([-row for row in range(len(rows))], [_short(name) for _, name, _, _ in rows])
     for label, (_, _, _, number) in zip(axes.get_yticklabels(), rows, strict=True):
         label.set_color(MUTED if number < 0 else INK)
         label.set_fontweight("normal" if number < 0 else "bold")
     axes.set_ylim(-len(rows) + 0.4, 0.6)
-    axes.set_xlim(0, 100)
-    axes.set_xlabel(axis)
+    _across(axes, span, axis)
+    _chance(axes, chance)
+    return as_svg(figure, {})
+
+
+def _across(axes: Axes, span: Span, name: str) -> None:
+    axes.set_xlim(*span)
+    axes.set_xlabel(_named(name, span))
     axes.grid(axis="x", color=GRID, lw=0.6)
-    return _svg(figure, {})
 
 
-def _exact(x: float, y: float) -> tuple[Estimate, Estimate]:
-    return {"ci_high": x}, {"ci_high": y}
+def _named(axis: str, span: Span) -> str:
+    """The name of an axis, which says where it does not begin at 0."""
+    return f"{axis} · axis begins at {span[0]:.4g}" if span[0] > 0 else axis
 
 
-def _round_up(values: Iterable[float | None]) -> float:
-    """The next ten above all of them."""
-    return min(100.0, 10 * math.ceil((max((value or 0 for value in values), default=0) + 4) / 10))
-
-
-def _point(axes: Axes, estimate: Estimate, y: float, number: int) -> None:
+def _point(axes: Axes, estimate: Estimate, y: float, number: int, span: Span) -> None:
+    """A value with its interval, whose ends stand out from behind the mark however short it is."""
     if estimate.get("value") is None:
         axes.annotate(
-            "nothing to count", (0, y), (4, 0), textcoords="offset points", color=MUTED, fontsize=7, va="center"
+            "nothing to count", (span[0], y), (4, 0), textcoords="offset points", color=MUTED, fontsize=7, va="center"
         )
         return
-    colour = series(number)
-    axes.plot([estimate["ci_low"], estimate["ci_high"]], [y, y], color=colour, lw=1.6, alpha=0.6)
-    axes.plot(estimate["value"], y, MARKERS[number % SERIES], color=colour, mec=SURFACE, mew=0.6, ms=6, clip_on=False)
+    ends = [estimate["ci_low"], estimate["ci_high"]]
+    axes.plot(ends, [y, y], color=series(number), lw=1.6, alpha=0.75)
+    _mark(axes, estimate["value"], y, number, 6)
+    axes.plot(ends, [y, y], "|", color=series(number), ms=10, mew=1.1)
+
+
+def _mark(axes: Axes, x: float, y: float, number: int, size: float) -> None:
+    colour, number = series(number), number % SERIES
+    face, edge = (SURFACE, colour) if HOLLOW[number] else (colour, SURFACE)
+    axes.plot(x, y, MARKERS[number], mfc=face, mec=edge, mew=1.3 if HOLLOW[number] else 0.6, ms=size, clip_on=False)
 
 
 def _chance(axes: Axes, chance: float | None) -> None:
-    if chance is not None:
+    """A dashed line, where the axis has room for it."""
+    if chance is not None and axes.get_xlim()[0] <= chance <= axes.get_xlim()[1]:
         axes.axvline(chance, color=MUTED, lw=1, ls=(0, (3, 3)), zorder=0.9)
 
 
 def _short(name: str, most: int = 26) -> str:
     return name if len(name) <= most else f"{name[: most - 1]}…"
-
-
-def _figure(height: float) -> tuple[Figure, Axes]:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(WIDTH, height), layout="constrained")
-    axes = figure.add_subplot()
-    axes.set_facecolor("none")
-    figure.patch.set_alpha(0)
-    for side in ("top", "right", "left"):
-        axes.spines[side].set_visible(False)
-    axes.spines["bottom"].set_color(GRID)
-    axes.tick_params(colors=INK, length=0, labelsize=9)
-    for label in (axes.xaxis.label, axes.yaxis.label):
-        label.set_color(MUTED)
-        label.set_fontsize(9)
-    axes.set_axisbelow(True)
-    return figure, axes
-
-
-def _svg(figure: Figure, tips: Tips) -> str:
-    """The figure as an `svg` element without ids of its own making, fixed fonts or colours."""
-    out = io.StringIO()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # glyphs that matplotlib's font lacks; the page has its own
-        figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
-    root = ElementTree.fromstring(out.getvalue())
-    for element in list(root):
-        if element.tag == f"{_SVG}metadata":
-            root.remove(element)
-    for definitions in root.iter(f"{_SVG}defs"):
-        for style in definitions.findall(f"{_SVG}style"):
-            definitions.remove(style)  # it would reach the whole page
-    _tidy(root, tips)
-    for size in ("width", "height"):
-        root.attrib.pop(size, None)
-    return ElementTree.tostring(root, encoding="unicode")
-
-
-def _tidy(element: ElementTree.Element, tips: Tips) -> None:
-    """Tokens to variables, fonts to sizes, names as HTML wants them; ids that nothing refers to go."""
-    element.tag = element.tag.removeprefix(_SVG)
-    for name, value in list(element.attrib.items()):
-        if name == f"{_XLINK}href":
-            del element.attrib[name]
-            element.attrib["href"] = value
-        elif name in ("style", "fill", "stroke"):
-            element.attrib[name] = _FAMILY.sub("", _TOKEN.sub(_variable, value))
-    found = element.attrib.get("id", "")
-    if found in tips:
-        title = ElementTree.Element("title")
-        title.text = tips[found]
-        element.insert(0, title)
-    if element.tag in ("g", "svg", "text") and found:
-        del element.attrib["id"]
-    for child in element:
-        _tidy(child, tips)
-
-
-def _variable(token: re.Match[str]) -> str:
-    name = _VARIABLES.get(token[0]) or f"--series-{int(token[0][-2:], 16)}"
-    return f"var({name})"

@@ -1,7 +1,7 @@
 """One model under several conditions, as the report has it: the sentences, the tables, the names.
 
-contrast_of([Asked("out/mmvu", …), Asked("out/mmvu_blind", …)])  ->  Contrast(…), the plain condition first
-names_of([run, run])                                             ->  ["plain", "blind"]
+contrast_of([Asked("out/mmvu", …), Asked("out/mmvu_blind", …)])  ->  (Contrast(…), None), the plain condition first
+names_of([run, run], ["a", "b"])                                 ->  ["plain", "blind"]
 """
 
 from __future__ import annotations
@@ -18,17 +18,18 @@ from judge.results.contrast_words import sentences
 from judge.results.run_folder import Run
 
 
-def contrast_of(asked: Sequence[Asked]) -> Contrast | None:
-    """The contrast of runs of one benchmark against the one without a condition, else against the first.
+def contrast_of(asked: Sequence[Asked]) -> tuple[Contrast | None, str | None]:
+    """The contrast of runs of one benchmark against the one without a condition, else against the first; or why there
+    is none.
 
-    None where none has a condition, and where they are not of one model and the same questions.
+    (None, None) where there is nothing to contrast: one run alone, or none that was asked under a condition.
     """
-    if all(one.condition is None for one in asked):
-        return None
+    if len(asked) < 2 or all(one.condition is None for one in asked):
+        return None, None
     try:
-        return contrast(sorted(asked, key=lambda one: one.condition is not None))
-    except UserError:
-        return None
+        return contrast(sorted(asked, key=lambda one: one.condition is not None)), None
+    except UserError as error:
+        return None, error.problem
 
 
 def lead(found: Contrast) -> list[Fragments]:

@@ -1,85 +1,75 @@
-"""A section of the report for every benchmark: sentences, tables, charts, answers to read.
+"""What the report says of one benchmark below its leaderboard: sentences, tables, charts, answers to read.
 
-    section(MMVU, view, [Entry("A", run, samples), Entry("B", …)], album)  ->  Section(lead=…, charts=[Chart(…), …], …)
+    section_of(head, album)  ->  Section(head, MMVU, view, lead=…, figures=[Figure(…), …], …)
 
-The sentences are made in `findings`, the drawings in `charts`; here they get their order and their data.
+The sentences are made in `findings`, the drawings in `figures`, the cards in `cards`; here they get their order and
+their data.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from judge.core.benchmark import Benchmark
+from judge.core.benchmark import Benchmark, find
 from judge.core.failure import MODEL, UNSCORED
-from judge.core.request import Picture, Text
-from judge.core.verdict import Verdict
-from judge.errors import UserError
-from judge.io.presentation import Metric, View
-from judge.io.samples import Drawn, Piece, Question, Sample
-from judge.report import charts, conditions, findings
-from judge.report.browser import clip
+from judge.core.metric import Metric
+from judge.io.presentation import View, view_of
+from judge.io.samples import Missing, Sample
+from judge.report import conditions, findings
+from judge.report.cards import Group, singled_out
+from judge.report.entries import Entry
+from judge.report.figures import Figure, Material, figures_of
 from judge.report.findings import Fragments
+from judge.report.head import Head
 from judge.report.pictures import Album
 from judge.results import published
-from judge.results.cells import Rows
-from judge.results.compare import Comparison, compare
-from judge.results.contrast import Asked, Contrast
-from judge.results.criteria import judged_without_criteria
-from judge.results.run_folder import Run
+from judge.results.cells import Rows, cell
+from judge.results.compare import Comparison
+from judge.results.contrast import Contrast
+from judge.results.criteria import NONE_GIVEN, judged_without_criteria
+from judge.results.terminal import by_rule_sentence
 
-CARD_TEXT = 1000
-"""Characters of a text among the answers that are singled out."""
-FIRST_CARDS = 3
-"""Cards of a group that are seen without a click."""
-NO_SAMPLES = "questions and answers are not in the results folder; score again with this version to have them"
-
-
-@dataclasses.dataclass(frozen=True)
-class Entry:
-    """A run under the name it has in the report. samples: empty where its folder has none."""
-
-    name: str
-    run: Run
-    samples: Mapping[Question, Sample]
-
-    @property
-    def result(self) -> Mapping[str, Any]:
-        """What its `results.json` holds."""
-        return self.run.results
-
-
-@dataclasses.dataclass(frozen=True)
-class Chart:
-    """A drawing and the sentence under its title."""
-
-    title: str
-    text: str
-    svg: str
+NO_SAMPLES = "questions and answers are not in the results folder; score again with this version to have them."
+NO_OPTION = "no_option"
 
 
 @dataclasses.dataclass(frozen=True)
 class Section:
-    """What the template shows of one benchmark. order: positions of `entries`, the best run first."""
+    """What the template shows of one benchmark.
 
+    comparisons: (better, other, comparison), of every part of the table its first run with the others. not_contrasted:
+    why runs under several conditions are only set side by side, None where they are not or need no contrast.
+    """
+
+    head: Head
     benchmark: Benchmark
     view: View
-    entries: Sequence[Entry]
-    order: Sequence[int]
     lead: Sequence[Fragments]
-    cautions: Sequence[str]
     comparisons: Sequence[tuple[str, str, Comparison]]
-    charts: Sequence[Chart]
-    groups: Sequence[tuple[str, list[dict[str, Any]]]]
-    reference: Mapping[str, Any]
+    figures: Sequence[Figure]
+    groups: Sequence[Group]
+    reference: published.Table | None
     contrast: Contrast | None = None
+    not_contrasted: str | None = None
 
     @property
-    def headline(self) -> list[tuple[str, Metric]]:
-        """(name, what it means) of the metrics that the benchmark is known by."""
-        return [(name, self.view.metric(name)) for name in self.benchmark.headline]
+    def entries(self) -> Sequence[Entry]:
+        """The runs, in the order of their marks."""
+        return self.head.entries
+
+    @property
+    def headline(self) -> list[Metric]:
+        """The metrics that the benchmark is known by."""
+        return [self.view.metric(name) for name in self.benchmark.headline]
+
+    @property
+    def chance(self) -> Mapping[str, float]:
+        """What guessing gets, by metric."""
+        found: Mapping[str, float] = self.entries[0].result.get("chance", {})
+        return found
 
     @property
     def tables(self) -> list[Rows]:
@@ -93,9 +83,15 @@ class Section:
 
     @property
     def failures(self) -> list[tuple[str, str, list[int]]]:
-        """As `unscored`: answers that count as the worst because the model failed."""
-        found = [entry.result.get("failures", {}).get("model", {}) for entry in self.entries]
-        return _counted(MODEL, [failed.get("reasons", {}) for failed in found])
+        """As `unscored`: answers that count as the worst because the model failed, or named no option."""
+        found = [
+            {
+                **entry.result.get("failures", {}).get("model", {}).get("reasons", {}),
+                NO_OPTION: entry.result.get(NO_OPTION, {}).get("n", 0),
+            }
+            for entry in self.entries
+        ]
+        return _counted({**MODEL, NO_OPTION: "the answer names no option, and counts as wrong"}, found)
 
     @property
     def failures_within(self) -> list[tuple[str, str, list[int]]]:
@@ -113,20 +109,34 @@ class Section:
         return [(of, name, [run.get(of, {}).get(name, {}) for run in found]) for of, name in keys]
 
     @property
-    def without_criteria(self) -> list[str]:
-        """The runs whose judge gave a score alone."""
-        return [entry.name for entry in self.entries if judged_without_criteria(entry.result)]
+    def by_rule(self) -> list[tuple[str, str]]:
+        """(run, what rules say beside the judge), where they say anything."""
+        found = [(entry.name, entry.result.get("by_rule")) for entry in self.entries]
+        return [(name, by_rule_sentence(of)) for name, of in found if of]
 
     @property
-    def notes(self) -> list[str]:
-        """What results carry for their reader; one that all runs share is said once."""
-        every = [(entry.name, note) for entry in self.entries for note in entry.result.get("notes", ())]
-        shared = {note for _, note in every if sum(other == note for _, other in every) == len(self.entries)}
-        return [
-            note if note in shared else f"{name}: {note}"
-            for name, note in dict.fromkeys(every)
-            if note not in shared or name == self.entries[0].name
+    def repeated(self) -> Rows:
+        """The headline metrics over all times, of runs whose questions were asked several times; [] without any."""
+        rows = [
+            [entry.name, str(len(entry.repeats)), name, *_spread(entry.spread[name])]
+            for entry in self.entries
+            for name in self.benchmark.headline
+            if name in entry.spread
         ]
+        return [["run", "times", "metric", "mean", "sd", "values"], *rows] if rows else []
+
+    @property
+    def whole(self) -> Rows:
+        """What runs of a subset say of all questions; [] where none is one."""
+        rows = [
+            [entry.name, f"{of['n']:,} of {of['of']:,}", *(cell(of["estimates"][name]) for name in of["estimates"])]
+            for entry in self.entries
+            if (of := entry.result.get("subset"))
+        ]
+        if not rows:
+            return []
+        names = next(list(entry.result["subset"]["estimates"]) for entry in self.entries if entry.result.get("subset"))
+        return [["run", "scored, of all questions", *(f"{name} of all, estimated" for name in names)], *rows]
 
     @property
     def signatures(self) -> list[tuple[str, str]]:
@@ -136,10 +146,46 @@ class Section:
             names.setdefault(entry.result["signature"], []).append(entry.name)
         return [(", ".join(of), signature) for signature, of in names.items()]
 
+    @property
+    def missing(self) -> int:
+        """How many pictures of questions and answers are not in the results folders."""
+        return len(
+            {
+                (number if piece in sample.answer else -1, key, piece.name)
+                for number, entry in enumerate(self.entries)
+                for key, sample in entry.samples.items()
+                for piece in (*sample.question, *sample.answer)
+                if isinstance(piece, Missing)
+            }
+        )
+
+    @property
+    def cautions(self) -> Iterator[tuple[str, str, str]]:
+        """(benchmark, run or "", sentence): what to know beyond what the leaderboard says."""
+        if self.not_contrasted:
+            yield self.head.name, "", f"the conditions are not contrasted: {self.not_contrasted}."
+        for entry in self.entries:
+            # what guessing gets stands beside the metrics
+            notes = [note for note in entry.result.get("notes", ()) if not note.startswith("chance with")]
+            said = [*findings.cautions(entry.result), *notes]
+            if not entry.samples:
+                said.append(NO_SAMPLES)
+            if entry.repeats:
+                said.append(f"asked {len(entry.repeats)} times; the first time is shown and compared.")
+            if judged_without_criteria(entry.result) and self.criteria:
+                said.append(f"{NONE_GIVEN}.")
+            for sentence in said:
+                yield self.head.name, entry.name, sentence
+
 
 def _who_failed(sample: Sample) -> tuple[str, str] | None:
     failed = sample.failed
     return None if failed is None else (failed.get("by", "system"), failed.get("reason", ""))
+
+
+def _spread(of: Mapping[str, Any]) -> list[str]:
+    values = ", ".join("-" if value is None else f"{value:.2f}" for value in of["values"])
+    return [*("-" if of[name] is None else f"{of[name]:.2f}" for name in ("mean", "sd")), values]
 
 
 def _counted(reasons: Mapping[str, str], counts: Sequence[Mapping[str, int]]) -> list[tuple[str, str, list[int]]]:
@@ -151,240 +197,69 @@ def _counted(reasons: Mapping[str, str], counts: Sequence[Mapping[str, int]]) ->
     ]
 
 
-def section(benchmark: Benchmark, view: View, entries: Sequence[Entry], album: Album) -> Section:
-    """What the report says of one benchmark. entries: at least one, all of this benchmark.
+def section_of(head: Head, album: Album) -> Section:
+    """What the report says of one benchmark.
 
     Runs that were not measured alike are shown, and not ranked; runs of one model under several conditions are set
     against the first of them, or the one without a condition.
     """
-    found = conditions.contrast_of([Asked(entry.run.folder, entry.run, entry.samples) for entry in entries])
-    if found is not None:
-        return _contrasted(found, view, entries, album)
-    main = benchmark.headline[0]
-    metric = view.metric(main)
-    order = sorted(range(len(entries)), key=lambda number: _rank(entries[number], main, metric))
-    chance: Mapping[str, float] = entries[0].result.get("chance", {})
-    cautions = [line for entry in entries for line in findings.cautions(entry.name, entry.result)]
-    comparisons: list[tuple[str, str, Comparison]] = []
-    try:
-        best = entries[order[0]]
-        for number in order[1:]:
-            comparisons.append((best.name, entries[number].name, compare(entries[number].run, best.run)))
-    except UserError as error:
-        comparisons.clear()
-        cautions.insert(0, f"No ranking: {error.problem}.")
-    if comparisons:
-        names = [entries[number].name for number in order]
-        lead = [findings.ranked(benchmark.title, names, comparisons[0][2], main, metric)]
-    else:
-        lead = [
-            findings.alone(benchmark.title, e.name, metric, e.result["metrics"].get(main, {}), chance.get(main))
-            for e in entries
-        ]
-    table, refusals = published.matching(
-        published.read_published(view.published) if view.published else [], [entry.result for entry in entries]
-    )
+    benchmark = find(head.name)
+    view = view_of(benchmark)
+    found, why = conditions.contrast_of([entry.asked for entry in head.entries])
+    table, drawn = _published(head.entries, view, found)
+    chance = head.entries[0].result.get("chance", {})
+    material = Material(benchmark, view, head.entries, drawn, chance, conditions=found is not None)
     return Section(
+        head,
         benchmark,
         view,
-        entries,
-        order,
-        lead,
-        cautions,
-        comparisons,
-        [*_charts(benchmark, view, entries, table, chance), *_ranking(view, entries, table, chance)],
-        [(entry.name, _groups(view, entry, album)) for entry in entries],
-        {"table": table, "refusals": refusals},
-    )
-
-
-def _contrasted(found: Contrast, view: View, entries: Sequence[Entry], album: Album) -> Section:
-    """The section of one model under several conditions."""
-    by_run = {id(entry.run): number for number, entry in enumerate(entries)}
-    order = [by_run[id(asked.run)] for asked in found.all]
-    ordered = [entries[number] for number in order]
-    chance: Mapping[str, float] = ordered[0].result.get("chance", {})
-    tables = published.read_published(view.published) if view.published else []
-    beside = {asked.name: published.matching(tables, [asked.run.results]) for asked in found.all}
-    table = next((table for table, _ in beside.values() if table is not None), None)
-    return Section(
-        found.benchmark,
-        view,
-        entries,
-        order,
-        conditions.lead(found),
-        [line for entry in entries for line in findings.cautions(entry.name, entry.result)],
-        [
-            (entry.name, ordered[0].name, other.comparison)
-            for entry, other in zip(ordered[1:], found.against, strict=True)
-        ],
-        _charts(found.benchmark, view, entries, None, chance, side_by_side=True),
-        [(entry.name, _groups(view, entry, album)) for entry in entries],
-        {"table": table, "refusals": [] if table else beside[found.first.name][1]},
+        _ranked(head, view) if found is None else conditions.lead(found),
+        _firsts(head) if found is None else _conditions(head, found),
+        figures_of(material),
+        singled_out(view, head.entries, album),
+        table,
         found,
+        why,
     )
 
 
-def _rank(entry: Entry, name: str, metric: Metric) -> tuple[bool, float]:
-    value = entry.result["metrics"].get(name, {}).get("value")
-    return value is None, 0.0 if value is None else (-value if metric.higher_is_better else value)
+def _published(
+    entries: Sequence[Entry], view: View, found: Contrast | None
+) -> tuple[published.Table | None, published.Table | None]:
+    """The published systems that are shown, and those that are drawn in: none beside several conditions."""
+    tables = published.read_published(view.published) if view.published else []
+    if found is None:
+        table, _ = published.matching(tables, [entry.result for entry in entries])
+        return table, table
+    beside = [published.matching(tables, [asked.run.results])[0] for asked in found.all]
+    return next((table for table in beside if table is not None), None), None
 
 
-def _charts(
-    benchmark: Benchmark,
-    view: View,
-    entries: Sequence[Entry],
-    table: published.Table | None,
-    chance: Mapping[str, float],
-    *,
-    side_by_side: bool = False,
-) -> list[Chart]:
-    """side_by_side: whether the runs are of one model under several conditions."""
-    made = []
-    categories = [name for name in benchmark.categories if any(name in entry.result["categories"] for entry in entries)]
-    if view.plane is not None:
-        made.append(_plane(view, entries, table, chance))
-    if view.contrast is not None:
-        first, second = view.contrast
-        labels = (view.metric(first).label, view.metric(second).label)
-        pairs = [(_of(entry, first), _of(entry, second)) for entry in entries]
-        draw, mark = (charts.bars, "pale") if side_by_side else (charts.contrast, "open")
-        text = f"What the leading question costs: {labels[0]} (filled) and {labels[1]} ({mark})."
-        svg = draw([entry.name for entry in entries], pairs, (first, second), chance.get(first))
-        made.append(Chart(f"{first} and {second}", text, svg))
-    for name in view.by_category if categories else ():
-        metric = view.metric(name)
-        runs = [[_of(entry, name, category) for category in categories] for entry in entries]
-        better = "further right is better" if metric.higher_is_better else "further left is better"
-        text = f"{metric.label.capitalize()} in every category with its 95% interval; {better}."
-        spread = {category: table.spread(name, category) for category in categories} if table else None
-        if spread and any(spread.values()):
-            text += " Pale bars span the published systems."
-        if name in chance:
-            text += " Dashed: guessing."
-        svg = charts.by_category(
-            categories, runs, metric.top, _axis(name, metric), chance=chance.get(name), published=spread
-        )
-        made.append(Chart(f"{name} by category", text, svg))
-    if benchmark.judged:
-        for category in categories:
-            found = [[v.score for v in entry.run.verdicts if v.category == category] for entry in entries]
-            counts = [benchmark.scale.histogram(scores) for scores in found]
-            if any(map(sum, counts)):
-                text = "How often each score was given."
-                made.append(Chart(f"Scores in {category}", text, charts.histogram(counts)))
-    return made
+def _ranked(head: Head, view: View) -> list[Fragments]:
+    """A sentence for every part of the table: the first two runs of it, or its only one."""
+    said = []
+    for board in head.boards:
+        group, metric = board.group, view.metric(board.group.main.name)
+        if group.pairs:
+            names = [standing.name for standing in group.standings]
+            said.append(findings.ranked(group.title, names, group.pairs[0], metric))
+            continue
+        only = group.standings[0]
+        chance = only.run.results.get("chance", {}).get(metric.name)
+        said.append(findings.alone(group.title, only.name, metric, only.run.estimate(metric.name), chance))
+    return said
 
 
-def _plane(view: View, entries: Sequence[Entry], table: published.Table | None, chance: Mapping[str, float]) -> Chart:
-    """Published systems are measured their way, so runs beside them are too."""
-    assert view.plane is not None
-    x, y = view.plane
-    text = f"{view.metric(y).label.capitalize()} against {view.metric(x).label}, with 95% intervals."
-    systems: dict[str, tuple[float, float]] = {}
-    ours = {name: name for name in view.plane}
-    if table is not None:
-        ours = {name: table.metrics.get(name, name) for name in view.plane}
-        across, up = (table.values(ours[name]) for name in view.plane)
-        systems = {name: (across[name], up[name]) for name in across if name in up}
-        text += f" Grey: published systems, {table.title}. {table.protocol}"
-    points = [(_of(entry, ours[x]), _of(entry, ours[y])) for entry in entries]
-    guess = (chance[x], chance[y]) if x in chance and y in chance else None
-    better = "↖ better" if not view.metric(x).higher_is_better else "↗ better"
-    svg = charts.plane(
-        points, _axis(x, view.metric(x)), _axis(y, view.metric(y)), better=better, published=systems, chance=guess
-    )
-    return Chart(f"{y} against {x}", text, svg)
-
-
-def _ranking(
-    view: View, entries: Sequence[Entry], table: published.Table | None, chance: Mapping[str, float]
-) -> list[Chart]:
-    if table is None:
-        return []
-    made = []
-    for theirs, ours in table.metrics.items():
-        metric = view.metric(theirs)
-        text = f"{metric.label.capitalize()} among published systems. {table.protocol}"
-        svg = charts.ranking(
-            [(entry.name, _of(entry, ours)) for entry in entries],
-            table.values(ours),
-            _axis(theirs, metric),
-            higher_is_better=metric.higher_is_better,
-            chance=chance.get(theirs),
-        )
-        made.append(Chart(f"{theirs} among published systems", text, svg))
-    return made
-
-
-def _axis(name: str, metric: Metric) -> str:
-    arrow = "→" if metric.higher_is_better else "←"
-    return f"{name} ({'percent' if metric.top == 100 else 'points'}), better {arrow}"
-
-
-def _of(entry: Entry, metric: str, category: str | None = None) -> Mapping[str, Any]:
-    return entry.run.estimate(metric, category)
-
-
-def _groups(view: View, entry: Entry, album: Album) -> list[dict[str, Any]]:
-    verdicts = {(verdict.id, verdict.index): verdict for verdict in entry.run.verdicts}
-    made = []
-    for group in view.singled_out(entry.run.verdicts):
-        cards = [_item([(verdicts[key], entry.samples.get(key)) for key in item], view, album) for item in group.items]
-        made.append(
-            {
-                "title": group.title,
-                "meaning": group.meaning,
-                "shown": len(cards),
-                "total": group.total,
-                "first": cards[:FIRST_CARDS],
-                "rest": cards[FIRST_CARDS:],
-                "note": "" if entry.samples or not cards else NO_SAMPLES,
-            }
-        )
-    return made
-
-
-def _item(found: Sequence[tuple[Verdict, Sample | None]], view: View, album: Album) -> dict[str, Any]:
-    """Questions shown together; a picture that all of them are about is shown once."""
-    asked = [() if sample is None else sample.question for _, sample in found]
-    common = [
-        piece
-        for piece in asked[0]
-        if len(asked) > 1 and not isinstance(piece, Text) and all(piece in question for question in asked)
+def _firsts(head: Head) -> list[tuple[str, str, Comparison]]:
+    return [
+        (pair.first, pair.second, pair.comparison)
+        for board in head.boards
+        for pair in board.group.pairs
+        if pair.first == board.group.standings[0].name
     ]
-    return {
-        "id": found[0][0].id,
-        "category": found[0][0].category or "",
-        "common": [_shown(piece, album) for piece in common],
-        "halves": [_card(verdict, sample, common, view, album) for verdict, sample in found],
-    }
 
 
-def _card(verdict: Verdict, sample: Sample | None, common: Sequence[Piece], view: View, album: Album) -> dict[str, Any]:
-    found = [(label, view.detail(verdict, name)) for name, label in view.details.items()]
-    return {
-        "verdict": verdict,
-        "question": [_shown(p, album) for p in sample.question if p not in common] if sample else [],
-        "answer": [_shown(piece, album) for piece in sample.answer] if sample else [],
-        "truth": sample.truth if sample else None,
-        "feedback": _text(verdict.feedback) if verdict.feedback else None,
-        "details": [(label, value) for label, value in found if value],
-    }
-
-
-def _shown(piece: Piece, album: Album) -> dict[str, Any]:
-    if isinstance(piece, Text):
-        return _text(piece.text)
-    if isinstance(piece, Picture):
-        copy = album.embedded(piece)
-        address = album.addresses[album.number(piece)]
-        return {"src": copy or address, "address": address}
-    if isinstance(piece, Drawn):
-        return {"drawn": str(piece)[:CARD_TEXT]}
-    return {"missing": piece.name[:80]}
-
-
-def _text(text: str) -> dict[str, Any]:
-    clipped = clip(text, CARD_TEXT)
-    return {"text": clipped} if isinstance(clipped, str) else {"text": clipped["t"], "cut": clipped["c"]}
+def _conditions(head: Head, found: Contrast) -> list[tuple[str, str, Comparison]]:
+    names = {id(entry.run): entry.name for entry in head.entries}
+    first = names[id(found.first.run)]
+    return [(names[id(other.asked.run)], first, other.comparison) for other in found.against]

@@ -1,6 +1,6 @@
 """The sentences of a report: what was measured, which is better, by how much, how sure.
 
-    lead([("A", a), ("B", b)], …)  ->
+    ranked("MMVU", ["B", "A"], pair, RA)  ->
         On MMVU, **B** is better than **A**: robustness accuracy 63.5% against 60.6%. On the 893 pairs that both have
         scored it leads by 2.9 points (95% interval +0.1 to +5.8, p = 0.049).
 
@@ -13,11 +13,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from judge.io.presentation import Metric
-from judge.results.compare import Comparison
+from judge.results.table import LEVEL, Pair
 
 Fragments = list[tuple[str, bool]]
 """Text in order; True stands out."""
-ALPHA = 0.05
 MANY_UNSCORED = 0.05
 
 
@@ -66,11 +65,14 @@ def alone(title: str, name: str, metric: Metric, estimate: Mapping[str, Any], ch
     return [*said, (".", False)]
 
 
-def ranked(title: str, names: Sequence[str], comparison: Comparison, metric_name: str, metric: Metric) -> Fragments:
-    """names: all runs, the best first; comparison: the runner-up against it."""
+def ranked(title: str, names: Sequence[str], pair: Pair, metric: Metric) -> Fragments:
+    """names: all runs that were measured alike, the best first; pair: the first two of them.
+
+    Whether they differ is decided by the p-value that is adjusted for all pairs, as in the table.
+    """
     best, second = names[:2]
-    row = comparison.metrics[metric_name]
-    difference, p = row.paired.difference, row.paired.p
+    row = pair.comparison.metrics[metric.name]
+    difference, p = row.paired.difference, pair.adjusted
     if difference.value is None or p is None:
         return [(f"On {title}, ", False), (best, True), (" and ", False), (second, True), (" share no pairs.", False)]
     values = f"{number(row.second.get('value'), metric)} against {number(row.first.get('value'), metric)}"
@@ -78,8 +80,10 @@ def ranked(title: str, names: Sequence[str], comparison: Comparison, metric_name
     low, high = sorted((sign * float(difference.ci_low or 0), sign * float(difference.ci_high or 0)))
     lead = sign * difference.value
     spread = f"95% interval {signed(low)} to {signed(high)}, p {p_value(p)}"
+    if len(names) > 2:
+        spread += f" adjusted for {len(names) * (len(names) - 1) // 2} pairs of runs"
     where = f" On the {difference.n:,} {metric.unit} that both have scored"
-    if p < ALPHA and lead > 0:
+    if p < LEVEL and lead > 0:
         before = " is better than " if len(names) == 2 else f" comes first of {len(names)}, before "
         return [
             (f"On {title}, ", False), (best, True), (before, False), (second, True),
@@ -96,19 +100,19 @@ def ranked(title: str, names: Sequence[str], comparison: Comparison, metric_name
     ]  # fmt: skip
 
 
-def cautions(name: str, result: Mapping[str, Any]) -> list[str]:
-    """What a reader must know before believing a number."""
+def cautions(result: Mapping[str, Any]) -> list[str]:
+    """What a reader must know of one run before believing a number."""
     said = []
     edition = (result.get("dataset") or {}).get("edition") or "unknown"
     if edition.startswith("unknown"):
         said.append(
-            f"{name}: these questions are not known to be a published edition of the benchmark. The numbers stand for "
+            "these questions are not known to be a published edition of the benchmark; the numbers stand for "
             "themselves only."
         )
     unscored = result["unscored"]
     if (unscored.get("rate") or 0) > MANY_UNSCORED:
         said.append(
-            f"{name}: {unscored['n']:,} of {result['n']:,} answers ({100 * unscored['rate']:.0f}%) have no score; "
+            f"{unscored['n']:,} of {result['n']:,} answers ({100 * unscored['rate']:.0f}%) have no score; "
             "the numbers are about the others."
         )
     return said

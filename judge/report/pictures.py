@@ -26,13 +26,17 @@ QUALITY = 78
 
 
 class Album:
-    """beside: the folder of the report. budget: characters that all small copies together may take."""
+    """beside: the folder of the report. budget: characters that all small copies together may take.
+
+    addresses: of every picture; travelling: the names of those of which a copy was handed out.
+    """
 
     def __init__(self, beside: Path, budget: int) -> None:
         self._beside, self._left = beside, budget
         self._numbers: dict[str, int] = {}
         self._copies: dict[str, str | None] = {}
         self.addresses: list[str] = []
+        self.travelling: set[str] = set()
 
     def number(self, picture: Picture) -> int:
         """The picture's index in `addresses`. One that several results folders hold is one."""
@@ -49,6 +53,7 @@ class Album:
         if copy is None or len(copy) > self._left:
             return None
         self._left -= len(copy)
+        self.travelling.add(picture.name)
         return copy
 
 

@@ -221,7 +221,8 @@ def explanations(board: Leaderboard) -> Iterator[str]:
         counted = ", ".join(f"{on_one_line(one.name)} {_coverage(one)}" for one in group.standings)
         yield f"{metric.name}: {metric.meaning}. How many those are: {counted}."
     if board.source:
-        yield f"published: {board.source} They have no intervals and are in no comparison."
+        yield f"published: {board.source}"
+        yield "Published systems have no intervals and are in no comparison."
     if board.refusals:
         yield f"No published systems beside them: {' '.join(board.refusals)}"
 

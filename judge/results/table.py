@@ -107,6 +107,11 @@ class Group:
         """Whether recorded feedback was replayed: nothing says which judge wrote it."""
         return any(FEEDBACK in standing.run.signature.parts for standing in self.standings)
 
+    @property
+    def fields(self) -> list[str]:
+        """What `members` takes: "category", those of results' `groups`, and "criterion"; such that a run has."""
+        return list(dict.fromkeys(name for one in self.standings for name in self._fields(one.run)))
+
     def members(self, field: str) -> dict[str, list[Mapping[str, Any]]]:
         """The main metric by "category" or by a field of results' `groups`, or the points by "criterion": member → an
         estimate for each standing.
@@ -114,9 +119,9 @@ class Group:
         An estimate is {} where the run has none. Raises UserError for a field that no run of the group has.
         """
         fields = [self._fields(standing.run) for standing in self.standings]
-        known = list(dict.fromkeys(name for found in fields for name in found))
-        if field not in known:
-            raise UserError(f"results of {self.title} are not given by {field!r}", fix=f"--by {' | '.join(known)}")
+        if field not in self.fields:
+            fix = f"--by {' | '.join(self.fields)}"
+            raise UserError(f"results of {self.title} are not given by {field!r}", fix=fix)
         names = dict.fromkeys(name for found in fields for name in found.get(field, {}))
         return {
             name: [found.get(field, {}).get(name, {}).get(self.measured(field), {}) for found in fields]

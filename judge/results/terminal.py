@@ -64,7 +64,8 @@ def result_table(result: Mapping[str, Any], title: str, headline: Sequence[str])
     if "no_option" in result:
         unread = result["no_option"]
         lines.append(f"counted wrong because no option was named: {unread['n']} ({_percent(unread['rate'])})")
-    lines += _by_rule(result.get("by_rule"))
+    if by_rule := result.get("by_rule"):
+        lines += textwrap.wrap(by_rule_sentence(by_rule), WIDTH, subsequent_indent="      ")
     lines += _whole(result.get("subset"))
     for note in result["notes"]:
         lines += textwrap.wrap(f"note: {shortened(note, MOST_OF_A_LINE)}", WIDTH, subsequent_indent="      ")
@@ -126,10 +127,8 @@ def _whole(found: Mapping[str, Any] | None) -> list[str]:
     ]
 
 
-def _by_rule(found: Mapping[str, Any] | None) -> list[str]:
-    """What rules say beside the judge, where they say anything."""
-    if not found:
-        return []
+def by_rule_sentence(found: Mapping[str, Any]) -> str:
+    """What rules say beside the judge. found: the part "by_rule" of a result."""
     judge = found["judge"]
     rules = ", ".join(f"{count} {rule}" for rule, count in found["rules"].items())
     counted = f"{found['ruled']} of {found['questions']} {found['category']} answers ({found['coverage']:.1f}%: "
@@ -137,7 +136,7 @@ def _by_rule(found: Mapping[str, Any] | None) -> list[str]:
     said = f"by rule, which can tell {counted}: {_number(found['exact'], 2)} % right. The judge gives right ones "
     said += f"{_number(judge['right'], 2)} points, wrong ones {_number(judge['wrong'], 2)}; a right one has more than "
     said += f"a wrong one with a chance of {_number(judge['superiority'], 2)} (0.5: the judge cannot tell them apart)"
-    return textwrap.wrap(said, WIDTH, subsequent_indent="      ")
+    return said
 
 
 def _number(estimate: Mapping[str, Any], digits: int) -> str:

@@ -104,8 +104,8 @@
       return `${answer[0]} of ${top}`;
     }
 
-    function chip(answer) {
-      const element = make("span", "chip", outcome(answer));
+    function chip(answer, text = outcome(answer)) {
+      const element = make("span", "chip", text);
       if (answer === null || answer[0] === null) element.classList.add("none");
       else if (top === null) element.classList.add(answer[0] ? "good" : "bad");
       else element.style.setProperty("--share", answer[0] / top);
@@ -183,7 +183,7 @@
       const summary = make("summary");
       const chips = make("span", "chips");
       answers.forEach((answer, number) => {
-        const outcomes = chip(answer);
+        const outcomes = chip(answer, outcome(answer).split(":")[0]);
         outcomes.title = `${data.runs[number]}: ${outcome(answer)}`;
         outcomes.prepend(mark(number, marks), make("span", "hidden", `${data.runs[number]}: `));
         chips.append(outcomes);

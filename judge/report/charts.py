@@ -263,7 +263,7 @@ def _across(axes: Axes, span: Span, name: str) -> None:
 
 def _named(axis: str, span: Span) -> str:
     """The name of an axis, which says where it does not begin at 0."""
-    return f"{axis} · axis begins at {span[0]:.4g}" if span[0] > 0 else axis
+    return f"{axis} · axis begins at {span[0]:.3g}" if span[0] > 0 else axis
 
 
 def _point(axes: Axes, estimate: Estimate, y: float, number: int, span: Span) -> None:

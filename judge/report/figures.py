@@ -26,6 +26,8 @@ from judge.results.remarks import listed
 
 SEEN = 0.03
 """An interval that is a smaller part of its axis is hardly seen."""
+ROOM = 40
+"""Intervals of one chart that is not too tall."""
 IN_WORDS = 4
 """Of so many runs every value is said; of more, the lowest and the highest."""
 Estimates = Sequence[Mapping[str, Any]]
@@ -165,11 +167,13 @@ def _by_category(of: Material, name: str, categories: Sequence[str]) -> Figure:
     title = f"{name} by category"
     if _width(every) >= SEEN * (span[1] - span[0]):
         text += "; pale: from the lowest to the highest published system" if any(spread.values()) else ""
-        text += "; dashed: guessing" if chance is not None and span[0] <= chance <= span[1] else ""
-        runs = list(zip(*found.values(), strict=True))
-        svg = charts.by_category(categories, runs, span, _axis(name, metric), chance=chance, published=spread)
-        said = [f"{category}: {_words(of.names, estimates, metric)}" for category, estimates in found.items()]
-        return Figure(title, f"{text}.", [Panel("", ". ".join(said), svg)])
+        panels = []
+        for some in _shared_out(categories, len(of.entries)):
+            runs = list(zip(*(found[category] for category in some), strict=True))
+            svg = charts.by_category(some, runs, span, _axis(name, metric), chance=chance, published=spread)
+            said = [f"{category}: {_words(of.names, found[category], metric)}" for category in some]
+            panels.append(Panel(f"{some[0]} to {some[-1]}", ". ".join(said), svg))
+        return Figure(title, f"{text}.", panels)
     panels = [
         Panel(
             category,
@@ -181,6 +185,13 @@ def _by_category(of: Material, name: str, categories: Sequence[str]) -> Figure:
         )
     ]
     return Figure(title, f"{text}; every category has an axis of its own, all of one length.", panels)
+
+
+def _shared_out(categories: Sequence[str], runs: int) -> list[Sequence[str]]:
+    """The categories in as many charts as have room for all intervals, about as many in each."""
+    count = -(-len(categories) * runs // ROOM)
+    most = -(-len(categories) // count)
+    return [categories[start : start + most] for start in range(0, len(categories), most)]
 
 
 def _width(estimates: Estimates) -> float:

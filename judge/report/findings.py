@@ -91,7 +91,7 @@ def ranked(title: str, names: Sequence[str], pair: Pair, metric: Metric) -> Frag
             (f"{lead:.1f} points", True), (f" ({spread}).", False),
         ]  # fmt: skip
     least = row.paired.detectable
-    hint = f" So few {metric.unit} would show only a difference of about {least:.1f} points or more." if least else ""
+    hint = f" So many {metric.unit} show a difference of {least:.1f} points four times in five." if least else ""
     others = "" if len(names) == 2 else f", the first two of {len(names)},"
     return [
         (f"On {title}, ", False), (best, True), (" and ", False), (second, True), (others, False),

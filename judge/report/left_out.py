@@ -38,16 +38,13 @@ def _left_out(sections: Sequence[Section], packed: Sequence[Packed], travelling:
         yield f"Texts under “All answers” are left out for {listed(without)} (--megabytes {2 * megabytes} has some)."
     if not shorter and not without:
         yield f"Texts are cut to {LONGEST[0]:,} characters under “All answers”."
-    groups = [(of.shown, of.total) for section in sections for group in section.groups for of in group.runs]
-    shown, total = (sum(numbers) for numbers in zip(*groups, strict=True)) if groups else (0, 0)
-    if groups:
-        some = f"{shown:,} of {total:,} such answers" if shown < total else "all such answers"
-        yield f"“Worth a look” has {some}, with texts of {CARD_TEXT:,} characters at most."
+    if cards := sum(of.shown for section in sections for group in section.groups for of in group.runs):
+        yield f"“Worth a look” is a choice of {cards:,}, with texts of {CARD_TEXT:,} characters at most."
     pictures = sum(of.pictures for of in packed)
     if pictures > travelling:
         yield (
-            f"{travelling:,} of {pictures:,} pictures travel in this file, made smaller; the others show where the "
-            "results folders lie as they lay."
+            f"{travelling:,} of {pictures:,} pictures travel in this file, made smaller; the others are seen only "
+            "where the results folders lie as they lay."
         )
     if missing := sum(section.missing for section in sections):
         yield f"{missing:,} pictures were not kept in the results folders (mmjudge score --keep-images keeps all)."

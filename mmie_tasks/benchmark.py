@@ -37,6 +37,7 @@ class MMIE:
 
     name = "mmie"
     title = "MMIE"
+    hub = location.HUB
     repo = location.HUB.repo
     license = "MIT"
     citation = "Xia et al., MMIE, ICLR 2025, arXiv:2410.10139"
@@ -50,6 +51,7 @@ class MMIE:
     task_dir = Path(__file__).parent / "lmms_eval"
     conditions: Mapping[str, Condition] = CONDITIONS
     view = VIEW
+    rubric_address = rubrics.URL
     to_eval_items = staticmethod(to_eval_items)
 
     @property

@@ -21,6 +21,7 @@ from pathlib import Path
 from judge.core.rubric import Rubric
 from judge.errors import UserError
 from judge.io.files import cache_folder, write_bytes
+from judge.io.hub_access import OFFLINE_VARIABLE, may_fetch
 from mmie_tasks.records import CATEGORIES
 
 NAMES = ("mmjudge", "official")
@@ -77,8 +78,9 @@ def official_source() -> bytes:
 
 def _download(file: Path) -> bytes:
     fix = f"put {URL} at {file} (SHA-256 {FILE_SHA256}), or use --rubric mmjudge"
-    if os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}:
-        raise UserError("the official rubric is not in the cache, and HF_HUB_OFFLINE is set", fix=fix)
+    if not may_fetch():
+        why = f", and {OFFLINE_VARIABLE} is set" if os.environ.get(OFFLINE_VARIABLE) else ""
+        raise UserError(f"the official rubric is not in the cache{why}", fix=fix)
     try:
         with urllib.request.urlopen(URL, timeout=30) as answer:
             data: bytes = answer.read(1 << 20)

@@ -40,6 +40,7 @@ class MMVU:
 
     name = "mmvu"
     title = "MMVU"
+    hub = location.HUB
     repo = location.HUB.repo
     license = "CC-BY-4.0"
     citation = "Liu et al., Unveiling the Ignorance of MLLMs, CVPR 2025, arXiv:2406.10638"

@@ -35,6 +35,7 @@ LAYERS = (
     ("judge.annotate", "judge.demo", "judge.export", "judge.finetune", "judge.report", "judge.systems", "judge.view"),
     ("judge.publish", "judge.release"),
     ("judge.harness",),
+    ("judge.preflight",),
     ("mmie_tasks", "mmvu_tasks"),
     ("judge",),
     ("judge.commands",),

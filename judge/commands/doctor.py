@@ -1,205 +1,118 @@
-"""`mmjudge doctor`: what `mmie` and `mmvu` mean in each installed framework, which data and judge a run would use.
+"""`mmjudge doctor`: would a run work here, and with what? The checks are `judge.preflight`'s; this prints them.
 
-    lmms-eval 0.7.3
-      mmie       ours     …/mmie_tasks/lmms_eval/mmie.yaml
-      mmvu       ours     …/mmvu_tasks/lmms_eval/mmvu.yaml
-    data
-      mmie       not here: fetched from MMIE/MMIE when first used
-                 → or set MMIE_DATA to a folder that holds it
-      mmvu       v1, 600 records (MMVU_DATA=/data/mmvu)
+    packages
+      ok       lmms-eval 0.7.3, the version that was tested
+    hub
+      fails    model MMIE/MMIE-Score: gated, and this account has no access to it
+               → accept its terms on https://huggingface.co/MMIE/MMIE-Score, then: hf auth login
 
-The framework itself is asked, in a process of its own, as a run would start it. Nothing is downloaded. Exit code 1
-where a benchmark's name would be somebody else's task, or none.
+    `lmms-eval --tasks mmie,mmvu` would fail here: 1 of 14 checks fails.
+
+Nothing is fetched, unpacked or loaded. Exit code 1 where the run would fail, 0 with warnings. docs/doctor.md says what
+each line means.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib.metadata
 import json
-import os
-import subprocess
+import platform
 import sys
-from collections.abc import Iterator
-from pathlib import Path
+from typing import Any
 
-from judge.core.benchmark import Benchmark, find, names
-from judge.engines.loading import TOKENIZER_VARIABLE, default_tokenizer, is_address, is_general
-from judge.engines.replay import PREFIX
+from judge.commands import options
+from judge.core.benchmark import find, names
+from judge.core.secrets import hide_secrets
+from judge.core.version import __version__
 from judge.errors import UserError
-from judge.results.run_info import versions
-from judge.scoring.pipeline import default_judge, default_rubric
+from judge.preflight.checks import PARTS, Examined, environment_with, examine
+from judge.preflight.finding import HARNESSES, Finding, Job
 
 EXAMPLES = (
     "mmjudge doctor",
-    "MMVU_DATA=mmvu/ mmjudge doctor",
+    "mmjudge doctor --benchmark mmvu --harness vlmeval --deep",
 )
-PACKAGES = ("torch", "torchvision", "transformers", "safetensors", "datasets", "huggingface_hub", "pillow")
-
-# What a run imports, in its order; the task manager then says which file each name stands for.
-ASK_LMMS_EVAL = """
-import json, sys
-import lmms_eval.evaluator
-from lmms_eval.tasks import TaskManager
-index = TaskManager().task_index
-print(json.dumps({name: index.get(name, {}).get("yaml_path") for name in sys.argv[1:]}))
-"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    pass
+    options.add(parser, "--benchmark", help="only what this one needs (default: all that are installed)")
+    parser.add_argument(
+        "--harness",
+        choices=HARNESSES,
+        default=HARNESSES[0],
+        help="what the run is started with; none: `mmjudge score` alone (default: lmms-eval)",
+    )
+    options.add(parser, *options.DATA, "--judge", "--tokenizer", "--rubric", "--device", "--dtype")
+    parser.add_argument(
+        "--deep", action="store_true", help="import the harnesses and torch as well, and hash the judge: minutes"
+    )
+    parser.add_argument("--json", action="store_true", help="for programs: one JSON object")
 
 
 def run(args: argparse.Namespace) -> int:
-    # a doctor looks, it does not fetch: what is not in the cache is said
-    os.environ["HF_HUB_OFFLINE"] = "1"
-    print(", ".join(f"{name} {version}" for name, version in versions(PACKAGES).items()))
-    benchmarks = [find(name) for name in names()]
-    sound = _lmms_eval(benchmarks)
-    _vlmeval()
-    print("data")
-    for benchmark in benchmarks:
-        _say(benchmark.name, *_data(benchmark))
-    print("judge")
-    for benchmark in benchmarks:
-        if benchmark.judged:
-            _say(benchmark.name, *_judge(benchmark))
-    return 0 if sound else 1
-
-
-def _lmms_eval(benchmarks: list[Benchmark]) -> bool:
-    """Report what lmms-eval makes of the benchmarks' names; whether all are ours (or lmms-eval is not there)."""
-    version = _version("lmms_eval")
-    if version is None:
-        print("lmms-eval: not installed\n  → pip install 'mmjudge[lmms-eval]'")
-        return True
-    print(f"lmms-eval {version}")
-    asked = [sys.executable, "-c", ASK_LMMS_EVAL, *(benchmark.name for benchmark in benchmarks)]
-    answer = subprocess.run(asked, capture_output=True, text=True)
-    if answer.returncode != 0:
-        print("  cannot be imported: " + "".join(answer.stderr.strip().splitlines()[-1:]))
-        print("  → install torch, torchvision and lmms-eval anew, from one index, in one command")
-        return False
-    paths = json.loads(answer.stdout.splitlines()[-1])
-    for line in answer.stderr.splitlines():
-        if line.startswith(("mmjudge:", "→")):
-            print(f"  {line}")
-    sound = True
-    print("  (as a run sees it; `lmms-eval tasks` loads no plug-ins and lists built-ins only)")
-    for benchmark in benchmarks:
-        path = paths[benchmark.name]
-        if path is not None and Path(path).parent == benchmark.task_dir:
-            _say(benchmark.name, f"ours     {path}")
-        else:
-            _say(benchmark.name, f"NOT OURS {path}" if path else "not found", _mend(benchmark))
-            sound = False
-    return sound
-
-
-def _mend(benchmark: Benchmark) -> str:
-    points = importlib.metadata.entry_points(group="lmms_eval.models")
-    if not any(point.value.startswith("judge.") for point in points):
-        return "pip install --force-reinstall --no-deps mmjudge"
-    package = type(benchmark).__module__.partition(".")[0]
-    return f'pip install -U lmms-eval, or meanwhile: lmms-eval --include_path "$(python -m {package})" --tasks mmjudge'
-
-
-def _vlmeval() -> None:
-    version = _version("ms-vlmeval") or _version("vlmeval")
-    if version is None:
-        return
-    print(f"VLMEvalKit {version}")
-    # a class is called as its dataset is asked for: --data MMIE
-    datasets = [point.attr for point in importlib.metadata.entry_points(group="mmjudge.vlmeval")]
-    if datasets:
-        print(f"  start it as `mmjudge-vlmeval`, which adds the datasets {', '.join(sorted(datasets))}")
+    job = _job(args)
+    if job.deep:
+        said = "importing lmms-eval, VLMEvalKit and torch, and hashing the judge: a minute or two"
+        print(f"mmjudge doctor: {said}", file=sys.stderr, flush=True)
+    examined = examine(job)
+    if args.json:
+        print(json.dumps(_as_json(job, examined), indent=1))
     else:
-        print("  not supported yet")
+        _print(job, examined)
+    return 0 if examined.works else 1
 
 
-def _data(benchmark: Benchmark) -> Iterator[str]:
-    variable = f"{benchmark.name.upper()}_DATA"
-    folder = os.environ.get(variable)
-    try:
-        dataset = benchmark.load()
-    except UserError as error:
-        if folder:
-            yield from (f"{variable}={folder}: {error.problem}", error.fix or "")
-        else:
-            yield f"not here: fetched from {benchmark.repo} when first used"
-            yield f"or set {variable} to a folder that holds it"
-        return
-    where = f"{variable}={folder}" if folder else f"Hub cache, {dataset.source.revision[:12]}"
-    yield f"{dataset.source.edition}, {len(dataset.records)} records ({where})"
+def _job(args: argparse.Namespace) -> Job:
+    benchmarks = tuple(find(name) for name in ([args.benchmark] if args.benchmark else names()))
+    if args.data is not None and args.benchmark is None:
+        raise UserError("--data is of one benchmark", fix="add --benchmark mmie, or --benchmark mmvu")
+    if args.benchmark:
+        options.refuse_unused(args, benchmarks[0], ",".join(args.judge) if args.judge else None)
+    given = {
+        "MMJUDGE_JUDGE": ",".join(args.judge) if args.judge else None,
+        "MMJUDGE_TOKENIZER": args.tokenizer,
+        "MMJUDGE_RUBRIC": args.rubric,
+        "MMJUDGE_DEVICE": args.device,
+        "MMJUDGE_DTYPE": args.dtype,
+        "MMJUDGE_IMAGE_ROOT": None if args.image_root is None else str(args.image_root),
+    }
+    return Job(benchmarks, args.harness, environment_with(given), args.data, args.deep)
 
 
-def _judge(benchmark: Benchmark) -> Iterator[str]:
-    judge = default_judge()
-    if judge.startswith(PREFIX):
-        yield f"recorded feedback in {judge.removeprefix(PREFIX)}"
-        return
-    if is_address(judge):
-        yield from _endpoints(judge)
-        return
-    if is_general(judge):
-        yield from _general(judge)
-        return
-    try:
-        from judge.engines.local import check_judge
-
-        size = check_judge(judge)
-        name = default_rubric(judge)
-        benchmark.rubric(name)
-    except ImportError as error:
-        yield f"{judge}: {error}"
-        yield "pip install 'mmjudge[hf]'"
-        return
-    except UserError as error:
-        yield f"{judge}: {error.problem}" if Path(judge).exists() else f"{judge}: not here: fetched when first used"
-        yield error.fix or ""
-        return
-    import torch
-
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
-    yield f"{judge}, {size / 2**30:.2f} GiB on {device}, rubric {name}"
+def _print(job: Job, examined: Examined) -> None:
+    print(f"mmjudge {__version__}, Python {platform.python_version()}, {platform.system()} {platform.machine()}")
+    for part in PARTS:
+        findings = [finding for finding in examined.findings if finding.part == part]
+        if findings:
+            print(part)
+        for finding in findings:
+            _print_finding(finding)
+    said = [f"{name} {hide_secrets(value)}" for name, value in examined.settings.items()]
+    if said:
+        print(f"\nit would use: {', '.join(said)}")
+    print(("" if said else "\n") + _conclusion(job, examined))
 
 
-def _general(judge: str) -> Iterator[str]:
-    from judge.engines.general import connect_general
-
-    try:
-        engine = connect_general(judge)
-    except UserError as error:
-        yield f"{judge}: {error.problem}"
-        yield error.fix or ""
-        return
-    endpoints = ", ".join(str(endpoint.address) for endpoint in engine.endpoints)
-    form = "held to a JSON schema" if engine.identity["reply"].startswith("json_schema") else "read as they come"
-    yield f"{engine.identity['judge']} at {endpoints}; replies {form}"
+def _print_finding(finding: Finding) -> None:
+    mend = f"\n           → {finding.mend}" if finding.mend else ""
+    print(f"  {finding.state:<8} {finding.found}{mend}")
 
 
-def _endpoints(judge: str) -> Iterator[str]:
-    from judge.engines.remote import connect
-
-    try:
-        server = connect(judge, default_tokenizer())
-    except UserError as error:
-        yield f"{judge}: {error.problem}"
-        yield error.fix or ""
-        return
-    endpoints = ", ".join(str(endpoint.address) for endpoint in server.endpoints)
-    served = server.identity
-    yield f"{served['judge']} by {served['server']} at {endpoints}; prompts {served['prompt']}"
-    if served["prompt"] == "unchecked":
-        yield f"set {TOKENIZER_VARIABLE} to the folder or repository of the judge, to have prompts checked"
+def _conclusion(job: Job, examined: Examined) -> str:
+    count = {state: sum(f.state == state for f in examined.findings) for state in ("fails", "warning")}
+    warnings = f"{count['warning']} warning{'s' if count['warning'] != 1 else ''}"
+    if not examined.works:
+        return f"`{job.command}` would fail here: {count['fails']} lines say why, and what mends it ({warnings})"
+    return f"`{job.command}` would work here" + (f" ({warnings})" if count["warning"] else "")
 
 
-def _say(name: str, line: str, fix: str = "") -> None:
-    print(f"  {name:<10} {line}" + (f"\n  {'':<10} → {fix}" if fix else ""))
-
-
-def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
+def _as_json(job: Job, examined: Examined) -> dict[str, Any]:
+    return {
+        "command": job.command,
+        "works": examined.works,
+        "settings": {name: hide_secrets(value) for name, value in examined.settings.items()},
+        "checks": [
+            {"part": f.part, "state": f.state, "found": hide_secrets(f.found), "mend": f.mend}
+            for f in examined.findings
+        ],
+    }

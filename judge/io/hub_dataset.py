@@ -19,6 +19,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from judge.core.benchmark import Benchmark
 from judge.errors import UserError
 from judge.io import archives, files
 from judge.io.hub_access import from_cache_only
@@ -162,13 +163,16 @@ class HubData:
         """
         import huggingface_hub
 
-        inside = f"{self.folder}/{name}" if self.folder else name
+        inside = self.path_of(name)
         with _explained(f"{self.repo}/{inside}", self.page, self.by_hand):
-            return Path(
-                huggingface_hub.hf_hub_download(
-                    self.repo, inside, repo_type="dataset", revision=revision, **from_cache_only()
-                )
+            file = huggingface_hub.hf_hub_download(
+                self.repo, inside, repo_type="dataset", revision=revision, **from_cache_only()
             )
+        return Path(file)
+
+    def path_of(self, name: str) -> str:
+        """The path of `records` or `archive` inside the repository."""
+        return f"{self.folder}/{name}" if self.folder else name
 
     def _archive_of(self, root: Path, commit: str | None) -> Path:
         archive = root / self.archive
@@ -209,3 +213,9 @@ class HubData:
                 file=archive,
                 fix=f"unpack it by hand and set {self.variable} to that folder",
             ) from error
+
+
+def hub_data_of(benchmark: Benchmark) -> HubData | None:
+    """Where the data of a benchmark lies: its attribute `hub`, None where it has none."""
+    found = getattr(benchmark, "hub", None)
+    return found if isinstance(found, HubData) else None

@@ -70,6 +70,13 @@ def find_shards(folder: Path) -> list[Path]:
     return found
 
 
+def indexed_names(folder: Path) -> list[str]:
+    """Names of the safetensors files that a folder's index names, sorted; none where it has no index. Raises UserError
+    for an index that cannot be read."""
+    index = folder / INDEX
+    return [file.name for file in _indexed(index)] if index.exists() else []
+
+
 def _indexed(index: Path) -> list[Path]:
     """The files that an index names. Raises UserError for what is no name of a file beside it."""
     files = read_object(index).get("weight_map", {})

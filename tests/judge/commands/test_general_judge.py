@@ -9,7 +9,9 @@ from fake_endpoint import FakeEndpoint, Fault
 from truth_judge import judge as truth
 
 from judge import cli
-from judge.commands import doctor
+from judge.errors import UserError
+from judge.preflight.finding import Job
+from judge.preflight.served_judge import check_served_judge
 from mmie_tasks.benchmark import BENCHMARK
 from mmie_tasks.demo import demo_dir
 
@@ -281,8 +283,10 @@ def test_a_run_that_was_interrupted_asks_only_for_the_rest(tmp_path, answers, se
     assert {id_: row["score"] for id_, row in rows(tmp_path / "out" / "verdicts.jsonl").items()} == TOTALS
 
 
-def test_what_doctor_says_of_the_environments_judge(monkeypatch, server):
-    monkeypatch.setenv("MMJUDGE_JUDGE", f"openai:the-judge@{server.url}")
-    assert [*doctor._judge(BENCHMARK)] == [f"openai:the-judge at {server.url}; replies held to a JSON schema"]
+def test_what_doctor_says_of_the_environments_judge(server):
+    job = Job((BENCHMARK,), "none", {"MMJUDGE_JUDGE": f"openai:the-judge@{server.url}"}, deep=True)
+    *_, last = check_served_judge(job)
+    assert last.found == "openai:the-judge answers a first question; its replies are held to a JSON schema"
     server.known_script = lambda number, body: Fault(status=401, body=b'{"error": "no"}')
-    assert "wants a key, and none is in $MMJUDGE_API_KEY" in next(doctor._judge(BENCHMARK))
+    with pytest.raises(UserError, match=r"wants a key, and none is in \$MMJUDGE_API_KEY"):
+        list(check_served_judge(job))

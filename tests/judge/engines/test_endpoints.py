@@ -302,19 +302,6 @@ def test_a_picture_that_cannot_be_read_is_that_answer_s_reason(tmp_path):
     right(found[2:], MANY)
 
 
-def test_doctor_says_what_is_served(monkeypatch):
-    from judge.commands import doctor
-
-    with FakeEndpoint(hashed) as fake:
-        monkeypatch.setenv("MMJUDGE_JUDGE", fake.url)
-        line, fix = doctor._judge(BENCHMARK)
-        assert line == f"the-judge by vllm 0.99 at {fake.url}; prompts unchecked"
-        assert "MMJUDGE_TOKENIZER" in fix
-        monkeypatch.setenv("MMJUDGE_TOKENIZER", str(judge_dir()))
-        assert list(doctor._judge(BENCHMARK)) == [f"the-judge by vllm 0.99 at {fake.url}; prompts checked"]
-    assert "cannot be reached" in next(iter(doctor._judge(BENCHMARK)))
-
-
 # What is asked before -------------------------------------------------------------------------------------------------
 
 

@@ -200,36 +200,3 @@ print(json.dumps({"name": included["mmie"]["yaml_path"], "alias": included["mmie
     assert folder(found["alias"]) == "mmie_tasks"
     assert found["tag"] == ["mmie_score"]
     assert found["hooked"] == "lmms_eval.tasks"  # although the module had been there before
-
-
-def test_the_doctor_tells_ours_from_others(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """The framework's answer is made up here; asking it is the test above."""
-    pytest.importorskip("lmms_eval.models", reason="lmms-eval is not installed")
-    from judge.commands import doctor
-
-    def says(**paths: str | None) -> Any:
-        return lambda *_, **__: SimpleNamespace(returncode=0, stdout=f"noise\n{json.dumps(paths)}\n", stderr="")
-
-    from mmie_tasks.benchmark import BENCHMARK as MMIE
-    from mmvu_tasks.benchmark import BENCHMARK as MMVU
-
-    ours = {"mmie": str(MMIE.task_dir / "mmie.yaml"), "mmvu": str(MMVU.task_dir / "mmvu.yaml")}
-    builtin = "/site-packages/lmms_eval/tasks/mmie/mmie.yaml"
-    for answer, sound, line in [
-        (ours, True, "mmie       ours"),
-        ({**ours, "mmie": builtin}, False, f"mmie       NOT OURS {builtin}"),
-        ({**ours, "mmvu": None}, False, "mmvu       not found"),
-    ]:
-        monkeypatch.setattr(doctor.subprocess, "run", says(**answer))
-        assert doctor._lmms_eval([MMIE, MMVU]) is sound
-        assert line in capsys.readouterr().out
-
-
-def test_the_doctor_names_vlmevalkits_datasets_as_they_are_asked_for(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    from judge.commands import doctor
-
-    monkeypatch.setattr(doctor, "_version", lambda package: "0.0.20")
-    doctor._vlmeval()
-    assert "adds the datasets MMIE, MMVU" in capsys.readouterr().out

@@ -21,7 +21,7 @@ from judge.errors import UserError
 GROUPS = {
     "evaluate": {
         "score": "score saved answers: verdicts.jsonl and results.json",
-        "doctor": "what mmie and mmvu resolve to here, and what to mend",
+        "doctor": "would a run work here: packages, tasks, Hub, data, judge, device, disk",
     },
     "ask": {
         "ask": "put a benchmark's questions to a system that answers with text and pictures",

@@ -27,7 +27,7 @@ from judge.preflight.device import DEVICE, Gpu, check_device, chosen_device, cho
 from judge.preflight.disk import DISK, check_disk
 from judge.preflight.finding import NETWORK_SECONDS, Finding, Findings, Job, Later, of_error
 from judge.preflight.hub import HUB, Access, Hub, Place, check_hub
-from judge.preflight.judge_files import FoundJudge, check_judge_files, check_rubric, find_judge, rubric_name
+from judge.preflight.judge_files import JudgeFiles, check_judge_files, check_rubric, find_judge, rubric_name
 from judge.preflight.packages import PACKAGES, build_of, check_packages, local_part
 from judge.preflight.served_judge import check_served_judge
 from judge.preflight.tasks import TASKS, check_tasks
@@ -114,7 +114,7 @@ class _Examination:
             self._found.append(_broken(part, error))
         return otherwise
 
-    def _find_judge(self) -> FoundJudge | None:
+    def _find_judge(self) -> JudgeFiles | None:
         return find_judge(self._job.judge) if self._job.judges_here else None
 
     def _tried_data(self, benchmark: Benchmark) -> FoundData | None:

@@ -21,7 +21,8 @@ from judge.core.request import Picture
 from judge.errors import UserError
 from judge.io.hub_dataset import HubData, hub_data_of
 from judge.io.hub_access import without_network
-from judge.preflight.finding import Finding, Findings, Job, of_error, shown_bytes
+from judge.io.progress import size as shown_bytes
+from judge.preflight.finding import Finding, Findings, Job, of_error
 from judge.preflight.hub import Access, Place, refused
 
 DATA = "data"

@@ -20,9 +20,10 @@ from typing import Any
 from judge.io import files
 from judge.io.hub_access import OFFLINE_VARIABLE
 from judge.model.weights import checkpoint, shards
+from judge.io.progress import size as shown_bytes
 from judge.preflight.device import DEVICE
-from judge.preflight.finding import Finding, Findings, Job, Later, State, shown_bytes
-from judge.preflight.judge_files import JUDGE, FoundJudge
+from judge.preflight.finding import Finding, Findings, Job, Later, State
+from judge.preflight.judge_files import JUDGE, JudgeFiles
 from judge.preflight.packages import HARNESS_PACKAGES, PACKAGES, installed_version
 from judge.preflight.tasks import REINSTALL, TASKS, by_include_path
 
@@ -164,7 +165,7 @@ def _answer(script: str, *arguments: str) -> Any:
         raise _Ended("printed no answer") from None
 
 
-def check_weights_hash(found: FoundJudge) -> Findings:
+def check_weights_hash(found: JudgeFiles) -> Findings:
     """Lines about the bytes of a judge's weights; files of the Hub's cache are called by their hash."""
     assert found.folder is not None
     shards_here = shards.find_shards(found.folder)

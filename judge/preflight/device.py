@@ -19,7 +19,8 @@ from pathlib import Path
 
 from judge.engines.local import CPU_TOKENS, ITEM_BYTES, RESERVED_BYTES
 from judge.harness.session import SLOW_ON_CPU
-from judge.preflight.finding import Finding, Findings, Job, shown_bytes
+from judge.io.progress import size as shown_bytes
+from judge.preflight.finding import Finding, Findings, Job
 
 DEVICE = "device"
 QUERY = "index,uuid,name,memory.total,memory.free"

@@ -11,7 +11,8 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from judge.preflight.finding import Finding, Findings, shown_bytes
+from judge.io.progress import size as shown_bytes
+from judge.preflight.finding import Finding, Findings
 from judge.preflight.variables import unwritable
 
 DISK = "disk"

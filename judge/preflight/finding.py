@@ -138,10 +138,3 @@ class Later(Generic[T]):
         if not self._value:
             raise TimeoutError(f"no answer in {seconds:g} s")
         return self._value[0]
-
-
-def shown_bytes(size: float) -> str:
-    """A size for people: "8.3 GB", "131 MB"."""
-    if size < 1e6:
-        return f"{size / 1e3:.0f} kB"
-    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"

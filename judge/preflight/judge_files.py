@@ -22,8 +22,9 @@ from judge.io.hub_access import without_network
 from judge.model.weights import checkpoint, shapes, shards
 from judge.model.weights.original_layout import Layout, read_layout
 from judge.model.weights.source import local_folder, resolve_judge, split_repository
+from judge.io.progress import size as shown_bytes
 from judge.preflight.device import Need
-from judge.preflight.finding import Finding, Findings, of_error, shown_bytes
+from judge.preflight.finding import Finding, Findings, of_error
 from judge.preflight.hub import Access, Place, refused
 from judge.scoring.pipeline import default_rubric
 
@@ -36,7 +37,7 @@ DESCRIPTION = ("config.json", "tokenizer.model")
 
 
 @dataclasses.dataclass(frozen=True)
-class FoundJudge:
+class JudgeFiles:
     """place: on the Hub, None for a folder of the user's. missing: files that must be fetched. problem: what is wrong
     with the files that are here."""
 
@@ -69,7 +70,7 @@ def _numbers_per_token(layout: Layout) -> int:
     return int(2 * text["num_hidden_layers"] * kept * (text["hidden_size"] // heads))
 
 
-def find_judge(name: str) -> FoundJudge:
+def find_judge(name: str) -> JudgeFiles:
     """Look for a judge, in a folder or in the Hub's cache. Raises UserError for a name that is neither's."""
     folder, place = local_folder(name), None
     if folder is None:
@@ -79,17 +80,17 @@ def find_judge(name: str) -> FoundJudge:
             with without_network():
                 folder = resolve_judge(name).folder
         except UserError:
-            return FoundJudge(name, place, missing=("*",))
+            return JudgeFiles(name, place, missing=("*",))
     missing = _missing(folder) if place is not None else ()
     if "config.json" in missing:
-        return FoundJudge(name, place, folder, missing=missing)
+        return JudgeFiles(name, place, folder, missing=missing)
     try:
         layout = read_layout(folder)
         if not missing:
             checkpoint.check_weights(folder, layout)
     except UserError as error:
-        return FoundJudge(name, place, folder, missing=missing, problem=error)
-    return FoundJudge(name, place, folder, layout, missing)
+        return JudgeFiles(name, place, folder, missing=missing, problem=error)
+    return JudgeFiles(name, place, folder, layout, missing)
 
 
 def _missing(snapshot: Path) -> tuple[str, ...]:
@@ -103,7 +104,7 @@ def _missing(snapshot: Path) -> tuple[str, ...]:
     return tuple(lost)
 
 
-def bytes_to_fetch(found: FoundJudge, access: Access) -> int | None:
+def bytes_to_fetch(found: JudgeFiles, access: Access) -> int | None:
     """Bytes that a run would download of it; None where nobody says."""
     if not found.missing or found.place is None:
         return 0
@@ -114,7 +115,7 @@ def bytes_to_fetch(found: FoundJudge, access: Access) -> int | None:
     return sum(access.sizes[name] for name in found.missing) if set(found.missing) <= access.sizes.keys() else None
 
 
-def check_judge_files(found: FoundJudge, access: Access) -> Findings:
+def check_judge_files(found: JudgeFiles, access: Access) -> Findings:
     """Lines about the files of a judge. access: what the Hub says of its place."""
     if found.problem is not None:
         yield of_error(JUDGE, found.problem)
@@ -155,6 +156,7 @@ def check_rubric(benchmark: Benchmark, name: str, reachable: str | None) -> Find
             yield Finding(JUDGE, "ok", f"the {name} rubric is not here; fetched from {address} when first used")
             return
         why = f" ({reachable})" if reachable else ""
-        yield Finding(JUDGE, "fails", f"{error.problem}{why}", error.fix or "export MMJUDGE_RUBRIC=mmjudge")
+        mend = (error.fix or "").replace("use --rubric mmjudge", "export MMJUDGE_RUBRIC=mmjudge (other words)")
+        yield Finding(JUDGE, "fails", f"{error.problem}{why}", mend or "export MMJUDGE_RUBRIC=mmjudge")
         return
     yield Finding(JUDGE, "ok", f"the {name} rubric is here")

@@ -81,8 +81,9 @@ def test_a_short_run_measures_all_and_prints_it(startup, tmp_path, capsys, monke
     # 42 pictures, six of each size: 13, 13, 10, 9, 13, 13 (3:4) and 1 tile
     assert (found["index_records"], found["index_pictures"], found["index_tiles"]) == (14, 42, 6 * 72)
     assert found["scan_ours_names"] == 7  # mmie, mmie_1k, mmie_demo, mmie_score and their three tags
-    assert min(found[name] for name in ("help_s", "python_s", "index_s", "index_peak_mb", "scan_ours")) > 0
+    assert min(found[name] for name in ("help_s", "python_s", "doctor_s", "index_s", "index_peak_mb", "scan_ours")) > 0
     printed = capsys.readouterr().out
     assert "| `mmjudge --help` |" in printed
+    assert "| `mmjudge doctor` |" in printed
     assert json.loads(printed.splitlines()[-1]) == found
     assert [path.name for path in tmp_path.iterdir()] == ["out.json"]

@@ -9,7 +9,6 @@ import pytest
 
 from judge.preflight import disk
 from judge.preflight.disk import RESULTS_BYTES, check_disk
-from judge.preflight.finding import shown_bytes
 
 GB = 10**9
 Usage = namedtuple("Usage", "total used free")
@@ -68,10 +67,3 @@ def test_folders_that_cannot_be_written_to(monkeypatch, tmp_path):
         "export HF_HOME",
         "cd … (a folder of yours): results go below it",
     ]
-
-
-@pytest.mark.parametrize(
-    ("size", "shown"), [(0, "0 kB"), (999_400, "999 kB"), (131_000_000, "131 MB"), (8_293_711_872, "8.3 GB")]
-)
-def test_sizes_for_people(size, shown):
-    assert shown_bytes(size) == shown

@@ -290,7 +290,7 @@ def _state(path: Path) -> tuple[Path, int, int, int, int]:
 def _sha256(states: tuple[tuple[Path, int, int, int, int], ...]) -> str:
     digest = hashlib.sha256()
     total = sum(state[1] for state in states)
-    name = states[0][0].name + (f" and {len(states) - 1} more" if len(states) > 1 else "")
+    name = "".join(state[0].name for state in states[:1]) + (f" and {len(states) - 1} more" if len(states) > 1 else "")
     with progress_bar(total, f"hashing {name}", BYTES, after=MOMENT, silent=total < LARGE) as bar:
         for path, *_ in states:
             with open_file(path) as file:

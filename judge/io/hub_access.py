@@ -41,8 +41,8 @@ def may_fetch() -> bool:
 
 
 def from_cache_only() -> dict[str, Any]:
-    """What to give the Hub's client besides: `{"local_files_only": True}` where the Hub cannot be reached, or may not be
-    asked (`without_network`), else {}.
+    """What to give the Hub's client besides: `{"local_files_only": True}` where the Hub cannot be reached or may not be
+    asked, else {}.
 
     Where `HF_HUB_OFFLINE` is set nobody is asked: the client asks nobody either.
     """

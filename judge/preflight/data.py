@@ -19,8 +19,8 @@ from judge.core.edition import UNKNOWN
 from judge.core.foreign_text import on_one_line
 from judge.core.request import Picture
 from judge.errors import UserError
-from judge.io.hub_dataset import HubData, hub_data_of
 from judge.io.hub_access import without_network
+from judge.io.hub_dataset import HubData, hub_data_of
 from judge.io.progress import size as shown_bytes
 from judge.preflight.finding import Finding, Findings, Job, of_error
 from judge.preflight.hub import Access, Place, refused

@@ -19,8 +19,8 @@ from typing import Any
 
 from judge.io import files
 from judge.io.hub_access import OFFLINE_VARIABLE
-from judge.model.weights import checkpoint, shards
 from judge.io.progress import size as shown_bytes
+from judge.model.weights import checkpoint, shards
 from judge.preflight.device import DEVICE
 from judge.preflight.finding import Finding, Findings, Job, Later, State
 from judge.preflight.judge_files import JUDGE, JudgeFiles

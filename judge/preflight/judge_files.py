@@ -19,10 +19,10 @@ from judge.core.benchmark import Benchmark
 from judge.errors import UserError
 from judge.harness.settings import Settings
 from judge.io.hub_access import without_network
+from judge.io.progress import size as shown_bytes
 from judge.model.weights import checkpoint, shapes, shards
 from judge.model.weights.original_layout import Layout, read_layout
 from judge.model.weights.source import local_folder, resolve_judge, split_repository
-from judge.io.progress import size as shown_bytes
 from judge.preflight.device import Need
 from judge.preflight.finding import Finding, Findings, of_error
 from judge.preflight.hub import Access, Place, refused

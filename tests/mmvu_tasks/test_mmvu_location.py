@@ -228,7 +228,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str 
     folder = tmp_path / "snapshots" / COMMIT / "MMR-benchmark"
     asked: list[tuple[str, str | None]] = []
 
-    def download(repo: str, name: str, *, repo_type: str, revision: str | None) -> str:
+    def download(repo: str, name: str, *, repo_type: str, revision: str | None, **_: bool) -> str:
         assert (repo, repo_type) == ("BAAI/Multimodal-Robustness-Benchmark", "dataset")
         asked.append((name, revision))
         if name == "MMR-benchmark/MMR-benchmark.json":

@@ -284,6 +284,11 @@ def test_sha256(path, size):
     assert files.sha256(str(path)) == files.sha256(path)
 
 
+def test_sha256_of_no_file():
+    # as of a judge folder that holds none of the files that describe a judge
+    assert files.sha256() == hashlib.sha256().hexdigest()
+
+
 def test_a_file_is_hashed_again_where_size_or_time_say_so(path, monkeypatch):
     read, sha256 = [], hashlib.sha256
     monkeypatch.setattr(hashlib, "sha256", lambda: read.append(1) or sha256())

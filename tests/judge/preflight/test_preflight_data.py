@@ -122,7 +122,7 @@ def test_pictures_that_are_still_packed(look_at, tmp_path):
         packed.writestr("a.jpg", b"x")
     _, lines = look_at(MMVU, MMVU_DATA=folder)
     assert lines[1].state == "ok"
-    assert lines[1].found == "mmvu: pictures are in MMR-benchmark-images.zip (0 kB), unpacked when first used"
+    assert lines[1].found == "mmvu: pictures are in MMR-benchmark-images.zip (109 B), unpacked when first used"
     assert not (folder / "MMR-benchmark-images").exists()
 
 

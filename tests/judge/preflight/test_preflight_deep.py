@@ -89,7 +89,7 @@ def test_a_judge_that_does_not_do(says):
 
 def test_what_a_gpu_has(says):
     seen = {"cuda": True, "gpus": 1, "name": "NVIDIA H200", "free": 149 * 10**9, "total": 150 * 10**9}
-    assert says({deep.TORCH: seen})[-2].found == "torch sees NVIDIA H200, 149.0 GB of 150.0 GB free"
+    assert says({deep.TORCH: seen})[-2].found == "torch sees NVIDIA H200, 149 GB of 150 GB free"
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ def test_a_folder():
     found = find_judge(str(judge_dir()))
     size = sum(len(data) for name, data in judge_bytes().items() if name.endswith(".safetensors"))
     (line,) = check_judge_files(found, Access(None))
-    assert line == Finding(JUDGE, "ok", f"{judge_dir()}: {round(size / 1e6)} MB of weights that fit its config")
+    assert line == Finding(JUDGE, "ok", f"{judge_dir()}: {size / 1e6:.1f} MB of weights that fit its config")
     config = json.loads(judge_bytes()["config.json"])["llm_config"]
     # keys and values, in every layer, of every head
     kept = config.get("num_key_value_heads") or config["num_attention_heads"]

@@ -78,9 +78,7 @@ def one(job, gpus, build="cu132", need=SCORE):
 def test_a_gpu_with_room():
     line = one(job(), [H200])
     assert line.state == "ok"
-    assert line.found == (
-        "cuda, NVIDIA H200: 149 GB of 150 GB are free; the judge's weights take 8.3 GB in bfloat16"
-    )
+    assert line.found == ("cuda, NVIDIA H200: 149 GB of 150 GB are free; the judge's weights take 8.3 GB in bfloat16")
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from judge.export.inspect_log import write_inspect_logs
 from judge.export.pictures import GONE, Pictures
 from judge.export.wandb_table import write_wandb_table
 from judge.io.files import cannot_write, make_folder, new_folder
+from judge.io.progress import size
 from judge.results.answer_rows import NamedRun, named_runs
 from judge.results.run_folder import read_run
 
@@ -78,7 +79,7 @@ def _write_table(runs: Sequence[NamedRun], out: Path, content: Content) -> None:
 def _tell(runs: Sequence[NamedRun], out: Path, content: Content, pictures: Pictures) -> None:
     """What is in the export and, on stderr, what is not."""
     n = sum(named.run.results["n"] for named in runs)
-    shown = f", {pictures.written} pictures ({pictures.bytes / 1e6:.1f} MB)" if content.pictures else ""
+    shown = f", {pictures.written} pictures ({size(pictures.bytes)})" if content.pictures else ""
     print(f"{out}: {len(runs)} run{'s' if len(runs) > 1 else ''}, {n} answers{shown}")
     for name in dict.fromkeys(named.run.results["benchmark"] for named in runs):
         print(whose(find(name), content))

@@ -28,6 +28,7 @@ from judge.export import Content
 from judge.export.card import dataset_card
 from judge.export.pictures import Loaded, Pictures
 from judge.io.files import make_folder, write_text
+from judge.io.progress import counted
 from judge.io.samples import Missing, Piece
 from judge.results.answer_rows import AnswerTable, Kind, NamedRun, answer_table
 
@@ -62,7 +63,8 @@ def write_hf_dataset(runs: Sequence[NamedRun], folder: Path, content: Content, p
         splits[benchmark] = dict(zip(split_names([named.name for named in of]), of, strict=True))
         make_folder(folder / benchmark)
         for split, named in splits[benchmark].items():
-            rows = (_row(table, named, verdict, content, pictures) for verdict in named.run.verdicts)
+            verdicts = counted(named.run.verdicts, f"exporting {named.name}", "answer")
+            rows = (_row(table, named, verdict, content, pictures) for verdict in verdicts)
             _write_split(folder / benchmark, split, rows, schema)
     write_text(folder / "README.md", dataset_card(splits, content), errors="replace")
 

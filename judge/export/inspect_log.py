@@ -32,6 +32,7 @@ from judge.export.inspect_messages import Attachments, message
 from judge.export.pictures import Pictures
 from judge.io.files import replacing_bytes
 from judge.io.presentation import view_of
+from judge.io.progress import counted
 from judge.results.answer_rows import PICTURE, NamedRun, outcome_of, text_of
 
 VERSION = 2
@@ -79,7 +80,7 @@ class _Log:
         summaries = []
         with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
             _add(archive, "_journal/start.json", {"version": VERSION, "eval": spec, "plan": plan})
-            for verdict in self.named.run.verdicts:
+            for verdict in counted(self.named.run.verdicts, f"exporting {self.named.name}", "answer"):
                 sample = self._sample(verdict, pictures)
                 _add(archive, f"samples/{sample['id']}_epoch_1.json", sample)
                 summaries.append(_summary(sample))

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from judge.export import Content
 from judge.io.files import replacing
+from judge.io.progress import counted
 from judge.results.answer_rows import NamedRun, answer_table
 
 OF_QUESTIONS = ("question", "truth")
@@ -23,9 +24,10 @@ def write_wandb_table(runs: Sequence[NamedRun], path: Path, content: Content) ->
     """Write the table to `path`, whole or not at all, a row at a time. Raises OSError."""
     table = answer_table(runs)
     columns = [name for name in table.columns if content.questions or name not in OF_QUESTIONS]
+    n = sum(len(named.run.verdicts) for named in runs)
     with replacing(path) as file:
         file.write(f'{{"columns": {json.dumps(columns)}, "data": [')
-        for number, row in enumerate(table.rows()):
+        for number, row in enumerate(counted(table.rows(), "exporting", "answer", total=n)):
             line = json.dumps([row[name] for name in columns], allow_nan=False)
             file.write(f"{',' if number else ''}\n{line}")
         file.write("\n]}\n")

@@ -12,6 +12,7 @@ import pytest
 from mmie_tasks.demo import demo_dir
 
 pytest.importorskip("torch", reason="the hf extra is not installed")
+pytest.importorskip("pandas", reason="the export extra is not installed")
 PAGE = (folders.ROOT / "docs" / "python.md").read_text(encoding="utf-8")
 
 
@@ -34,7 +35,7 @@ def test_every_block_runs(tmp_path, monkeypatch):
     write_answers(tmp_path)
     names: dict[str, object] = {}
     blocks = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
-    assert len(blocks) == 6
+    assert len(blocks) == 7
     for block in blocks:
         exec(block, names)
     for folder in ("careful", "hasty", "replayed"):
@@ -47,6 +48,10 @@ def test_every_block_runs(tmp_path, monkeypatch):
         for way in ("careful", "together/careful")
     ]
     assert keys[0] == keys[1]
+    # hasty says nothing but a word in every third place
+    board = names["frame_leaderboard"](names["runs"])  # type: ignore[operator]
+    assert board["model"].tolist() == ["careful", "hasty"]
+    assert len(names["answers"]) == 30  # type: ignore[arg-type]
     assert names["comparison"].metrics["score"].paired.difference.n == 15  # type: ignore[attr-defined]
 
 

@@ -243,6 +243,15 @@ def test_a_transformers_model_runs_both_demos_and_is_gone_when_the_judge_is_load
     for sample in rows(tmp_path / "out", "mmie_demo"):
         assert sample["filtered_resps"]  # lmms-eval's models swallow errors and answer ""
         assert sample["score"]["verdict"]["by"] == "judge"
+    # lmms-eval's own files are whole, for whoever reads those
+    (summary,) = (tmp_path / "out").glob("**/*_results.json")
+    own = json.loads(summary.read_text())
+    for task, n in (("mmie_demo", 15), ("mmvu_demo", 48)):
+        samples = rows(tmp_path / "out", task)
+        assert sorted(sample["doc_id"] for sample in samples) == list(range(n))
+        assert all(sample["input"] and sample["target"] and sample["doc_hash"] for sample in samples)
+        assert own["n-samples"][task] == {"original": n, "effective": n}
+        assert own["configs"][task]["task"] == task
 
 
 # Generate here, judge there

@@ -209,3 +209,13 @@ def test_two_ranks_share_the_questions_and_one_scores_them(tmp_path: Path) -> No
     assert len((tmp_path / "calls").read_text().splitlines()) == 48
     (file,) = tmp_path.rglob("results.json")
     assert results(file.parent)["n"] == 48
+    # VLMEvalKit's own file has every answer, as it was given
+    import pandas
+
+    from mmvu_tasks.benchmark import BENCHMARK
+    from mmvu_tasks.demo import demo_dir
+
+    own = pandas.read_excel(tmp_path / "out" / "scripted" / "scripted_MMVU_demo.xlsx", keep_default_na=False)
+    asked = BENCHMARK.load(demo_dir()).records
+    assert own["id"].tolist() == [record.id for record in asked]
+    assert own["prediction"].tolist() == [scripted_answer(prompts.text(record)) for record in asked]

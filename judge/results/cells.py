@@ -44,8 +44,10 @@ def cell(estimate: Mapping[str, Any]) -> str:
 
 
 def p_value(p: float | None) -> str:
-    """ "0.049", "<0.001", "-"."""
-    return "-" if p is None else "<0.001" if p < 0.001 else f"{p:.3f}"
+    """ "0.049", "<0.001", "-". What is below 5% does not read "0.050"."""
+    if p is None:
+        return "-"
+    return "<0.001" if p < 0.001 else "<0.050" if 0.0495 <= p < 0.05 else f"{p:.3f}"
 
 
 def aligned(rows: Rows) -> list[str]:

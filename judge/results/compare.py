@@ -2,7 +2,8 @@
 
     compare(read_run("out/a"), read_run("out/b"))  ->  Comparison(…).to_json():
 
-    {"first": "out/a", "second": "out/b", "asked": null, "unscored": [{"n": 3, "rate": 1.0, …}, {"n": 0, …}],
+    {"first": "out/a", "second": "out/b", "same": false, "asked": null,
+     "unscored": [{"n": 3, "rate": 1.0, …}, {"n": 0, …}],
      "metrics": {"RA": {"first": {"value": 60.58, …}, "second": {"value": 63.49, …},
                         "difference": {"value": 2.91, "ci_low": 0.1, "ci_high": 5.8, "n": 893},
                         "p": 0.049, "wins": 98, "losses": 72, "ties": 723, "detectable": 4.1}, …},
@@ -21,7 +22,7 @@ from typing import Any
 
 from judge.core.benchmark import find
 from judge.core.metric import by_units
-from judge.core.signature import CONDITION
+from judge.core.signature import CONDITION, FEEDBACK
 from judge.errors import UserError
 from judge.results.criteria import ALL, compare_criteria
 from judge.results.paired import Difference, differences, join_units
@@ -53,6 +54,8 @@ class Comparison:
     only_second: Sequence[str]
     criteria: Mapping[str, Row] = dataclasses.field(default_factory=dict)
     """Of judges that give points for single criteria: mean points, over all answers."""
+    same: bool = False
+    """Whether both are one and the same run (`same_run`): then every difference is exactly 0."""
 
     @property
     def asked(self) -> tuple[str, str] | None:
@@ -65,6 +68,7 @@ class Comparison:
         return {
             "first": str(self.first.folder),
             "second": str(self.second.folder),
+            "same": self.same,
             "asked": None if self.asked is None else list(self.asked),
             "unscored": [run.results.get("unscored") for run in (self.first, self.second)],
             "metrics": _rows(self.metrics),
@@ -81,6 +85,7 @@ def compare(first: Run, second: Run, *, conditions: bool = False) -> Comparison:
     conditions: whether the questions may have been asked under different ones.
     """
     refuse_unlike(first, second, conditions=conditions)
+    same = same_run(first, second)
     benchmark = find(first.results["benchmark"])
     metrics: dict[str, Row] = {}
     categories: dict[str, dict[str, Row]] = {}
@@ -89,11 +94,18 @@ def compare(first: Run, second: Run, *, conditions: bool = False) -> Comparison:
         outcomes = len(counted[0].ratio.numerator)
         joint = join_units(units(first.verdicts), units(second.verdicts), outcomes)
         overall, by_category = differences(joint, ratios)
-        metrics |= {name: Row(first.estimate(name), second.estimate(name), row) for name, row in overall.items()}
+        metrics |= {
+            name: Row(first.estimate(name), second.estimate(name), row.of_one_run() if same else row)
+            for name, row in overall.items()
+        }
         for category, rows in by_category.items():
             categories.setdefault(category, {}).update(
                 {
-                    name: Row(first.estimate(name, category), second.estimate(name, category), row)
+                    name: Row(
+                        first.estimate(name, category),
+                        second.estimate(name, category),
+                        row.of_one_run() if same else row,
+                    )
                     for name, row in rows.items()
                 }
             )
@@ -105,14 +117,40 @@ def compare(first: Run, second: Run, *, conditions: bool = False) -> Comparison:
         {name: categories[name] for name in dict.fromkeys([*order, *categories])},
         only_first=_only(first, second),
         only_second=_only(second, first),
-        criteria=_criteria(first, second),
+        criteria=_criteria(first, second, same),
+        same=same,
     )
 
 
-def _criteria(first: Run, second: Run) -> dict[str, Row]:
+def same_run(first: Run, second: Run) -> bool:
+    """Whether both hold the same answers: asked, measured and, question by question, decided alike.
+
+    Equal verdicts on answers that are known to differ, by their hashes in `results.json`, are no same run.
+    """
+    differing = first.signature.all_differences(second.signature)
+    if differing.keys() - {FEEDBACK}:
+        return False
+    hashes = [((run.results.get("run") or {}).get("answers") or {}).get("sha256") for run in (first, second)]
+    if None not in hashes and hashes[0] != hashes[1]:
+        return False
+    # the key of a verdict depends on the whole signature
+    ours, theirs = (
+        {
+            (verdict.id, verdict.index): dataclasses.replace(verdict, key=None) if differing else verdict
+            for verdict in run.verdicts
+        }
+        for run in (first, second)
+    )
+    return ours == theirs
+
+
+def _criteria(first: Run, second: Run, same: bool) -> dict[str, Row]:
     ours, theirs = (run.results.get("criteria", {}).get(ALL, {}) for run in (first, second))
     found = compare_criteria(first.verdicts, second.verdicts)
-    return {name: Row(ours.get(name, {}), theirs.get(name, {}), row) for name, row in found.items()}
+    return {
+        name: Row(ours.get(name, {}), theirs.get(name, {}), row.of_one_run() if same else row)
+        for name, row in found.items()
+    }
 
 
 def refuse_unlike(first: Run, second: Run, *, conditions: bool = False) -> None:
@@ -128,12 +166,12 @@ def refuse_unlike(first: Run, second: Run, *, conditions: bool = False) -> None:
             fix=f"mmjudge contrast {first.folder} {second.folder}",
         )
     if differing:
-        parts = "; ".join(
-            f"{name}: {_part(ours)} in {first.folder}, {_part(theirs)} in {second.folder}"
+        parts = ";\n".join(
+            f"  {name}: {_part(ours)} in {first.folder}, {_part(theirs)} in {second.folder}"
             for name, (ours, theirs) in differing.items()
         )
         raise UserError(
-            f"these results may not be compared, they were measured differently — {parts}",
+            f"these results may not be compared, they were measured differently:\n{parts}",
             fix="score both sets of responses with the same command and version",
         )
 

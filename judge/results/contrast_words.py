@@ -14,6 +14,7 @@ large a difference so few of them would show is said then.
 from __future__ import annotations
 
 from judge.core.metric import Metric
+from judge.results.cells import p_value
 from judge.results.component import Component
 from judge.results.contrast import Against, Asked, Contrast, Line, Shift
 
@@ -127,7 +128,7 @@ def _values(line: Line) -> str:
         for one in (difference.value, difference.ci_low, difference.ci_high)
     )
     p = line.adjusted
-    p_said = "" if p is None else ", p <0.001" if p < 0.001 else f", p {p:.3f}"
+    p_said = "" if p is None else f", p {p_value(p)}"
     return f"{line.metric} is {_number(here)} instead of {_number(there)} ({value} [{low}, {high}]{p_said})"
 
 

@@ -48,6 +48,12 @@ class Difference:
     ties: int
     detectable: float | None
 
+    def of_one_run(self) -> Difference:
+        """What it is where both runs are one and the same: 0, on any questions."""
+        if self.difference.value is None:
+            return self
+        return dataclasses.replace(self, difference=Estimate(0.0, 0.0, 0.0, self.difference.n), p=1.0, detectable=None)
+
     def to_json(self) -> dict[str, Any]:
         """The fields by name, `difference` as {"value", "ci_low", "ci_high", "n"}."""
         return dataclasses.asdict(self)

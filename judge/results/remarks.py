@@ -10,17 +10,24 @@ compared at all: `judge.results.compare.refuse_unlike` and the groups of `judge.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 
+from judge.core.benchmark import find
+from judge.core.metric import Metric
 from judge.core.signature import FEEDBACK
+from judge.results.compare import same_run
 from judge.results.run_folder import Run
 
 UNKNOWN = "unknown"
+FEW = 50
+"""Below so many units there is a word about them."""
 
 
-def remarks(runs: Sequence[tuple[str, Run]], *, wordings: bool = True) -> list[str]:
-    """runs: name and run, at least one. wordings: whether the same question should have reached all models alike."""
-    return [*_measured(runs), *(_asked(runs) if wordings else ())]
+def remarks(runs: Sequence[tuple[str, Run]], *, wordings: bool = True, categories: bool = False) -> list[str]:
+    """runs: name and run, at least one. wordings: whether the same question should have reached all models alike;
+    categories: whether numbers by category are shown, too."""
+    return [*_measured(runs), *_same(runs), *(_asked(runs) if wordings else ()), *_few(runs, categories)]
 
 
 def listed(names: Sequence[str]) -> str:
@@ -52,6 +59,41 @@ def _asked(runs: Sequence[tuple[str, Run]]) -> Iterator[str]:
     if len(reached) > 1:
         said = "; ".join(f"{how} for {listed(names)}" for how, names in reached.items())
         yield f"Texts and pictures of a question did not reach the models in the same order: {said}."
+
+
+def _same(runs: Sequence[tuple[str, Run]]) -> Iterator[str]:
+    for (name, run), (other_name, other) in itertools.combinations(runs, 2):
+        if same_run(run, other):
+            yield (
+                f"{name} and {other_name} are one and the same run: the same answers, decided in the same way. They "
+                "differ by exactly 0."
+            )
+
+
+def _few(runs: Sequence[tuple[str, Run]], categories: bool) -> Iterator[str]:
+    """Counted in units of the first headline metric, by the run that has the fewest."""
+    benchmark = find(runs[0][1].results["benchmark"])
+    main = next(metric for metric in benchmark.metrics if metric.headline)
+    found = [run.estimate(main.name).get("n") or 0 for _, run in runs]
+    by_category = {
+        name: least
+        for name in runs[0][1].results["categories"]
+        if (least := min(run.estimate(main.name, name).get("n") or 0 for _, run in runs)) and categories
+    }
+    n, fewest = min(found), min(by_category.values(), default=FEW)
+    if 0 < n < FEW:
+        by = f", by category as few as {fewest}" if by_category and fewest < n else ""
+        yield f"Only {_units(n, main)}{by} (fewer than {FEW}): {_LOOSE}."
+    elif fewest < FEW:
+        name = min(by_category, key=lambda name: by_category[name])
+        yield f"By category there are as few as {_units(fewest, main)} ({name}; fewer than {FEW}): {_LOOSE}."
+
+
+_LOOSE = "intervals are wide, and a single one may decide whether a difference is significant"
+
+
+def _units(n: int, main: Metric) -> str:
+    return f"{n} {main.unit if n > 1 else main.unit.removesuffix('s')}"
 
 
 def _by_value(found: Sequence[tuple[str, str]]) -> Mapping[str, list[str]]:

@@ -1,17 +1,21 @@
 """What may be compared, what is said where it may not, and the table."""
 
 import json
+import re
 import types
 
 import numpy as np
 import pytest
 
 import judge.results.compare
+import judge.results.remarks
 import judge.results.run_folder
 from judge import cli
 from judge.core.benchmark import Summary
+from judge.core.estimate import Estimate
 from judge.core.metric import Metric, Ratio, scores
 from judge.core.scale import JUDGE_SCALE
+from judge.core.signature import Signature
 from judge.core.verdict import Verdict
 from judge.errors import UserError
 from judge.results.compare import compare
@@ -36,7 +40,7 @@ def benchmark(monkeypatch):
         check_verdict=lambda verdict: None,
         summarise=lambda verdicts, dataset: Summary({}, {}),  # the numbers of these folders are made up
     )
-    for module in (judge.results.compare, judge.results.run_folder):
+    for module in (judge.results.compare, judge.results.remarks, judge.results.run_folder):
         monkeypatch.setattr(module, "find", {"scored": scored}.__getitem__)
 
 
@@ -132,6 +136,10 @@ def test_refuses_other_measurements(tmp_path, capsys, changed, said):
     assert "may not be compared" in captured.err
     for words in [*said, str(first), str(second)]:
         assert words in captured.err
+    # a line a part, with both values and folders
+    parts = [line for line in captured.err.splitlines() if line.startswith("  ")]
+    assert len(parts) == len(Signature.parse(SIGNATURE).differences(Signature.parse(changed)))
+    assert all(f" in {first}, " in line and f" in {second}" in line for line in parts)
 
 
 def test_refusal_names_only_the_parts_that_differ(tmp_path):
@@ -151,10 +159,10 @@ def test_replayed_feedback_is_compared_with_a_word(tmp_path, capsys):
     ]
     assert cli.main(["compare", *map(str, folders)]) == 0
     replayed = "nothing here says that one and the same judge wrote it for A and B"
-    assert replayed in capsys.readouterr().out
+    assert replayed in " ".join(capsys.readouterr().out.split())
     live = [write(tmp_path / name, FIRST) for name in ("c", "d")]
     assert cli.main(["compare", *map(str, live)]) == 0
-    assert replayed not in capsys.readouterr().out
+    assert replayed not in " ".join(capsys.readouterr().out.split())
 
 
 def remove_both_files(folder):
@@ -207,14 +215,15 @@ def test_table(tmp_path, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["A", f"{first}:", "6", "answers,", "1", "unscored", "(16.7%)"]
     assert lines[1].split()[2:] == ["6", "answers,", "0", "unscored", "(0.0%)"]
-    (score,) = (line.split() for line in lines if line.startswith("score  "))
-    assert score[1:7] == ["50.00", "[40.00,", "60.00]"] * 2
-    assert score[7] == "+12.50"
-    # p, n, won, lost, tied, least
-    assert score[11:15] == ["4", "2", "1", "1"]
-    (pbl,) = (line.split() for line in lines if line.startswith("score · PBL"))
-    assert pbl[3:5] == ["-", "-"]  # published without a value
-    assert pbl[5] == "+8.33"  # (2 - 1) / 2 of 6
+    values, score = (line.split() for line in lines if line.startswith("score  "))
+    assert values[1:] == ["50.00", "[40.00,", "60.00]"] * 2
+    assert score[1] == "+12.50"
+    # after interval and p: n, won, lost, tied
+    assert score[5:9] == ["4", "2", "1", "1"]
+    values, pbl = (line.split() for line in lines if line.startswith("PBL "))
+    assert values[1:] == ["-", "-"]  # published without a value
+    assert pbl[1] == "+8.33"  # (2 - 1) / 2 of 6
+    assert lines.count("score by category:") == 2
     assert "only in A, left out of the difference: PBL-4" in lines
     assert "only in B, left out of the difference: PBL-5" in lines
     assert lines[-1] == f"signature: {SIGNATURE}"
@@ -229,8 +238,8 @@ def test_many_ids_are_counted(tmp_path, capsys):
 def test_runs_without_a_common_question(tmp_path, capsys):
     first, second = write(tmp_path / "a", {"SA-1": 3}), write(tmp_path / "b", {"SA-2": 4})
     assert cli.main(["compare", str(first), str(second)]) == 0
-    (score,) = (line.split() for line in capsys.readouterr().out.splitlines() if line.startswith("score  "))
-    assert score[7:] == ["-", "-", "0", "0", "0", "0", "-"]
+    _, score = (line.split() for line in capsys.readouterr().out.splitlines() if line.startswith("score  "))
+    assert score[1:] == ["-", "-", "-", "0", "0", "0", "0", "-"]
 
 
 def test_out_holds_every_number(tmp_path, capsys):
@@ -259,8 +268,63 @@ def test_out_that_cannot_be_written(tmp_path, capsys):
     assert "cannot be written" in capsys.readouterr().err
 
 
-def test_a_run_against_itself(tmp_path):
+def test_a_run_against_itself(tmp_path, capsys):
     first = read_run(write(tmp_path / "a", FIRST))
-    score = compare(first, first).metrics["score"].paired
-    assert (score.difference.value, score.p, score.wins, score.losses, score.ties) == (0.0, 1.0, 0, 0, 5)
-    assert score.difference.ci_low < 0 < score.difference.ci_high
+    found = compare(first, read_run(write(tmp_path / "b", dict(reversed(FIRST.items())))))
+    assert found.same
+    rows = [*found.metrics.values(), *(row for of in found.categories.values() for row in of.values())]
+    assert [row.paired.difference for row in rows] == [Estimate(0.0, 0.0, 0.0, n) for n in (5, 5, 2, 2, 3, 3)]
+    assert {(row.paired.p, row.paired.wins, row.paired.losses, row.paired.detectable) for row in rows} == {
+        (1.0, 0, 0, None)
+    }
+    assert found.to_json()["same"] is True
+    assert cli.main(["compare", str(tmp_path / "a"), str(tmp_path / "b")]) == 0
+    assert "A and B are one and the same run: the same answers" in capsys.readouterr().out
+
+
+def known(sha256):
+    return {"run": {"answers": {"sha256": sha256}}}
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "same"),
+    [
+        ({}, {}, True),
+        (known("1"), known("1"), True),
+        (known("1"), {}, True),
+        (known("1"), known("2"), False),  # other answers, scored alike
+        ({"signature": f"{SIGNATURE}|asked:a"}, {"signature": f"{SIGNATURE}|asked:b"}, False),
+        ({"signature": f"{SIGNATURE}|feedback:a"}, {"signature": f"{SIGNATURE}|feedback:b"}, True),
+    ],
+)
+def test_equal_scores_of_other_answers_are_no_same_run(tmp_path, ours, theirs, same):
+    scores = {f"SA-{n}": n % 7 for n in range(20)}
+    found = compare(read_run(write(tmp_path / "a", scores, **ours)), read_run(write(tmp_path / "b", scores, **theirs)))
+    score = found.metrics["score"].paired
+    assert (found.same, score.difference.value, score.p, score.ties) == (same, 0.0, 1.0, 20)
+    assert (score.difference.ci_low < 0 < score.difference.ci_high) is not same
+
+
+def test_columns_do_not_run_together_and_fit_80(tmp_path, capsys):
+    # names of other lengths, numbers of all widths: 12 categories of 2 to 13 answers, lost altogether
+    scores = {f"{'Kind' * (k % 3 + 1)}/{k:03}-{n}": 6 for k in range(12) for n in range(k + 2)}
+    first, second = write(tmp_path / "a", scores), write(tmp_path / "b", dict.fromkeys(scores, 0))
+    assert cli.main(["compare", str(first), str(second)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    table = lines[next(n for n, line in enumerate(lines) if "B − A" in line) :]
+    head, score, mean, _, title, *rows = [re.split(r"\s{2,}", line.strip()) for line in table[: 5 + 12]]
+    assert head == ["B − A", "95% interval", "p", "n", "won", "lost", "tied", "least"]
+    assert title == ["score by category:"]
+    assert {len(row) for row in (score, mean, *rows)} == {9}
+    assert max(map(len, (line for line in lines if not line.startswith(("A ", "B ", "signature"))))) <= 80
+
+
+def test_few_units_are_said(tmp_path, capsys):
+    first, second = write(tmp_path / "a", FIRST), write(tmp_path / "b", SECOND)
+    assert cli.main(["compare", str(first), str(second), "--out", str(tmp_path / "out.json")]) == 0
+    said = (
+        "Only 4 answers (fewer than 50): intervals are wide, and a single one may "
+        "decide whether a difference is significant."
+    )
+    assert said in " ".join(capsys.readouterr().out.split())
+    assert said in json.loads((tmp_path / "out.json").read_text())["notes"]

@@ -283,7 +283,7 @@ def test_a_folder_of_repeats_that_is_damaged(tmp_path):
     [
         ({"condition": None}, "the same condition twice: plain in "),
         ({"model": "another"}, "results of different models: 'a-model' in "),
-        ({"edition": "v1"}, "measured differently — edition: unknown"),
+        ({"edition": "v1"}, "measured differently:\n  edition: unknown"),
         ({"letters": RIGHT[:-2]}, r"results of different questions: .*a has attribute/shape/11 \(index 22\), "),
     ],
 )

@@ -16,7 +16,7 @@ import pytest
 from mutants import damage_bytes, damage_json, mutants, no_hang, replace_file
 
 from judge import cli
-from judge.commands.compare import table
+from judge.commands.compare import comparison_text
 from judge.core.benchmark import Source, find
 from judge.core.request import Text
 from judge.core.signature import Signature
@@ -120,7 +120,7 @@ def numbers(folder, whole, name):
     if not any(reason.startswith("metrics.") for reason in reasons):  # a number that is gone is never published
         entries.build_entries(run, benchmark, None)
     details.detail_files(run, "folder")
-    assert table(run, [found])
+    assert comparison_text(run, [found])
     kept = ("n", "metrics", "categories", "unscored", "failures", "bounds", "chance", "no_option")
     return {"compare": made, "reasons": reasons, **{field: run.results.get(field) for field in kept}}
 

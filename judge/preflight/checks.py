@@ -22,7 +22,7 @@ from judge.engines.loading import is_address
 from judge.errors import UserError
 from judge.preflight import data, judge_files
 from judge.preflight.data import FoundData, check_data, find_data
-from judge.preflight.deep import DeepChecks, check_weights_hash
+from judge.preflight.deep import SECONDS, DeepChecks, check_weights_hash
 from judge.preflight.device import DEVICE, Gpu, check_device, chosen_device, chosen_dtype, list_gpus
 from judge.preflight.disk import DISK, check_disk
 from judge.preflight.finding import NETWORK_SECONDS, Finding, Findings, Job, Later, of_error
@@ -62,6 +62,9 @@ class _Examination:
         self._gpus = Later(lambda: list_gpus(job.environment))
         self._build = local_part(self._tried(DEVICE, lambda: build_of("torch"), None))
         self._judge = self._tried(judge_files.JUDGE, self._find_judge, None)
+        self._served = None
+        if job.judged and not job.judges_here:
+            self._served = Later(lambda: list(check_served_judge(job)))
         self._data = [self._tried_data(benchmark) for benchmark in job.benchmarks]
         self._hub = Hub(self._wanted()) if self._wanted() else None
         self._rubrics = {
@@ -138,8 +141,9 @@ class _Examination:
             yield from check_hub(self._hub, self._wanted())
 
     def _check_judge(self) -> Findings:
-        if not self._job.judges_here:
-            yield from check_served_judge(self._job)
+        if self._served is not None:
+            # it has ended by itself, but for a server that is slow to close
+            yield from self._served.result(SECONDS if self._job.deep else 2 * NETWORK_SECONDS)
         elif self._judge is not None:
             yield from check_judge_files(self._judge, self._access(self._judge.place))
 

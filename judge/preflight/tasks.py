@@ -25,6 +25,7 @@ from judge.preflight.packages import HARNESS_PACKAGES, TITLES, installed_version
 TASKS = "tasks"
 LMMS_EVAL_GROUP, VLMEVAL_GROUP = "lmms_eval.models", "mmjudge.vlmeval"
 REINSTALL = "pip install --force-reinstall --no-deps mmjudge"
+REINSTALL_HARNESS = "pip install --force-reinstall --no-deps lmms-eval"
 
 
 def check_tasks(job: Job) -> Findings:
@@ -59,6 +60,9 @@ def _lmms_eval(job: Job) -> Findings:
         said = f"lmms-eval: no task file of {', '.join(lost)} in what is installed of mmjudge"
         yield Finding(TASKS, state, said, REINSTALL)
         return
+    if not _is_command("lmms-eval"):
+        said = "lmms-eval: the command is neither on the PATH nor beside this Python"
+        yield Finding(TASKS, state, said, f"python -m lmms_eval, in place of lmms-eval; or {REINSTALL_HARNESS}")
     own = _folder_of("lmms_eval")
     builtin = [b.name for b in job.benchmarks if own and (own / "tasks" / b.name / f"{b.name}.yaml").is_file()]
     said = f"lmms-eval: {names} are ours" if len(job.benchmarks) > 1 else f"lmms-eval: {names} is ours"
@@ -95,6 +99,10 @@ def _cannot_extend() -> str | None:
     return None
 
 
+def _is_command(name: str) -> bool:
+    return Path(sys.executable).with_name(name).exists() or shutil.which(name) is not None
+
+
 def _folder_of(package: str) -> Path | None:
     try:
         found = importlib.util.find_spec(package)
@@ -111,9 +119,10 @@ def _vlmeval(job: Job) -> Findings:
     if lost:
         yield Finding(TASKS, state, f"VLMEvalKit: no dataset {' and '.join(lost)} is registered", REINSTALL)
         return
-    beside = Path(sys.executable).with_name("mmjudge-vlmeval")
-    if not beside.exists() and shutil.which("mmjudge-vlmeval") is None:
-        said = "VLMEvalKit: mmjudge-vlmeval, which starts it with our datasets, is not on the PATH"
+    if not _is_command("mmjudge-vlmeval"):
+        said = (
+            "VLMEvalKit: mmjudge-vlmeval, which starts it with our datasets, is neither on the PATH nor beside Python"
+        )
         yield Finding(TASKS, state, said, f"{REINSTALL}; or python -m judge.harness.vlmeval.launcher")
         return
     said = f"{TITLES['vlmeval']}: started as `mmjudge-vlmeval`, it has the datasets {', '.join(datasets)}"

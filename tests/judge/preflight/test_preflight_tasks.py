@@ -47,7 +47,7 @@ def harness(tmp_path, monkeypatch):
         monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: groups[group])
         monkeypatch.setattr(tasks, "installed_version", lambda *names: "1" if {*names} & {*installed} else None)
         monkeypatch.setattr(tasks, "_folder_of", {"lmms_eval": package}.get)
-        monkeypatch.setattr(tasks.shutil, "which", lambda name: "/bin/mmjudge-vlmeval")
+        monkeypatch.setattr(tasks.shutil, "which", lambda name: f"/bin/{name}")
 
     return harness
 
@@ -105,11 +105,14 @@ def test_datasets_of_vlmevalkit(harness, monkeypatch):
     assert list(check_tasks(job()))[1].state == "warning"
 
 
-def test_a_launcher_that_is_not_on_the_path(harness, monkeypatch, tmp_path):
+def test_commands_that_are_not_on_the_path(harness, monkeypatch, tmp_path):
     harness()
     monkeypatch.setattr(tasks.shutil, "which", lambda name: None)
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
-    line = list(check_tasks(job("vlmeval")))[1]
+    found = list(check_tasks(job()))
+    assert [line.state for line in found] == ["fails", "ok", "warning"]
+    assert found[0].mend.startswith("python -m lmms_eval, in place of lmms-eval")
+    line = list(check_tasks(job("vlmeval")))[-1]
     assert line.state == "fails"
     assert "python -m judge.harness.vlmeval.launcher" in line.mend
 

@@ -42,7 +42,7 @@ light:
 constraints: .venv/ready
 	$(BIN)/python maintain/constraints.py --write
 
-# One pip command: lmms-eval and ms-vlmeval only resolve together (README, "Both harnesses in one environment").
+# One pip command: lmms-eval and ms-vlmeval only resolve together (docs/install.md).
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip

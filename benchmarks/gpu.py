@@ -1,4 +1,4 @@
-"""Every open figure about a GPU, in one run of nine minutes at most on an H100 or H200: JSON and a table for README.
+"""Every open figure about a GPU, in one run of nine minutes at most on an H100 or H200: JSON and a table for docs.
 
     python benchmarks/gpu.py [--golden ../shared/golden] [--out gpu.json]     # a GPU of 80 GB or more; 9 GB of disk
     python benchmarks/gpu.py --device cpu --shape tiny                        # every part in small: that it runs

@@ -1,4 +1,4 @@
-"""The Markdown table of what `gpu.py` has found, for README: every figure has a row, also where it is missing.
+"""The Markdown table of what `gpu.py` has found, for docs/performance.md: every figure has a row, a missing one too.
 
 | engine, share of the serial roofline measured here | 61.2% | at least 50% (stretch: 70%) | met, stretch not met |
 | one fine-tuning step (LoRA), s | failed: OutOfMemoryError: … | | |

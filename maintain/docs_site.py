@@ -106,9 +106,18 @@ def on_files(files: Files, config: Any) -> Files:
     return files
 
 
+def unescape_pipes(markdown: str) -> str:
+    """In code in a table GitHub wants `\\|` for a pipe, which Python's Markdown would show with its backslash."""
+    rows = [
+        re.sub("`[^`]+`", lambda code: code[0].replace("\\|", "|"), row) if row.startswith("|") else row
+        for row in markdown.split("\n")
+    ]
+    return "\n".join(rows)
+
+
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str:
     """mkdocs: links of docs/ to files outside it lead to the pages about them."""
     uri = page.file.src_uri
     if uri.startswith(f"{SITE}/"):
         return markdown
-    return rewrite_links(markdown, posixpath.join("docs", posixpath.dirname(uri)).rstrip("/"), uri)
+    return unescape_pipes(rewrite_links(markdown, posixpath.join("docs", posixpath.dirname(uri)).rstrip("/"), uri))

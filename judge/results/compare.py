@@ -147,9 +147,9 @@ def same_run(first: Run, second: Run) -> bool:
 def _criteria(first: Run, second: Run, same: bool) -> dict[str, Row]:
     ours, theirs = (run.results.get("criteria", {}).get(ALL, {}) for run in (first, second))
     found = compare_criteria(first.verdicts, second.verdicts)
+    order = [name for name in ours if name in found]  # as published: verdicts lie in the order they were decided in
     return {
-        name: Row(ours.get(name, {}), theirs.get(name, {}), row.of_one_run() if same else row)
-        for name, row in found.items()
+        name: Row(ours[name], theirs.get(name, {}), found[name].of_one_run() if same else found[name]) for name in order
     }
 
 

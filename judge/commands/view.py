@@ -37,9 +37,8 @@ def run(args: argparse.Namespace) -> int:
         tables = make_tables(runs)
         with Server(Viewer(tables).site, args.port) as server:
             for table in tables:
-                print(
-                    f"{table.benchmark.title}: {len(table.keys):,} questions, {', '.join(r.name for r in table.runs)}"
-                )
+                n, names = len(table.keys), ", ".join(run.name for run in table.runs)
+                print(f"{table.benchmark.title}: {n:,} question{'' if n == 1 else 's'}, {names}")
             print("Ctrl-C ends")
             print(server.address, flush=True)
             if args.browser:

@@ -50,7 +50,7 @@ class Folded:
         """The numbers of the texts that hold `text`, ascending."""
         wanted, number = fold(text), 0
         position = self.data.find(wanted)
-        while position >= 0:
+        while 0 <= position < len(self.data):
             number = bisect.bisect_right(self.starts, position, number) - 1
             yield number
             number += 1

@@ -34,8 +34,12 @@ def judged(id_, score, *, answer="an answer", feedback="good", question="a quest
     verdict = Verdict(
         id_, "judge", score, unscored, category, feedback=feedback, score_probs=probs, details=details, **more
     )
-    pieces = [tuple([Text(said)] if isinstance(said, str) else said) for said in (question, answer)]
-    return verdict, Sample(id_, None, category, *pieces, f"reference of {id_}")
+    return verdict, Sample(id_, None, category, _pieces(question), _pieces(answer), f"reference of {id_}")
+
+
+def _pieces(said):
+    pieces = [said] if isinstance(said, str) else said
+    return tuple(Text(piece) if isinstance(piece, str) else piece for piece in pieces)
 
 
 def ruled(id_, index, right, *, kind="POS", letter="B", answer="B", question="Is it?\nA. yes\nB. no"):

@@ -21,6 +21,7 @@ from judge.attention.measure import VERSION, Measured, measure_question
 from judge.errors import UserError
 from judge.io.files import Appendable, cannot_write, make_folder, open_file
 from judge.io.jsonl import Wanted, parse_lines
+from judge.io.progress import counted
 
 FILE = "questions.jsonl"
 OTHER = "give another --out, or move the file away"
@@ -65,12 +66,10 @@ def measure_questions(
     done = read_measured(file, run)
     waiting = [choice for choice in questions if choice.question.index not in done]
     if waiting:
-        from tqdm import tqdm
-
         model, processor = load()
         try:
             with Appendable(file) as lines:
-                for choice in tqdm(waiting, desc="questions", unit="question"):
+                for choice in counted(waiting, "measuring", "question", after=0):
                     measured = measure_question(model, processor, choice)
                     done[measured.index] = measured
                     lines.append(json.dumps({"of": run.key, **measured.to_json()}, allow_nan=False).encode())

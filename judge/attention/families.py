@@ -91,6 +91,15 @@ def require_family(config: Any) -> None:
     _family(config)
 
 
+def require_known_type(model_type: str | None) -> None:
+    """As `require_family`, by the model's type alone, as its config.json names it."""
+    if model_type not in FAMILIES:
+        raise UserError(
+            f"where the visual tokens of a model of type {model_type} stand is not known",
+            fix=f"families that are known: {', '.join(FAMILIES)}",
+        )
+
+
 def _family(config: Any) -> Callable[[Pictured], list[Grid]]:
     name = str(getattr(config, "model_type", None))
     tower = getattr(getattr(config, "vision_config", None), "model_type", None)

@@ -15,6 +15,7 @@ from typing import Any
 from judge.attention.families import require_family
 from judge.errors import UserError
 from judge.model.weights.hashes import remembered_sha256
+from judge.model.weights.source import fetch_repository, split_repository
 
 FIX = "give a folder or ORG/NAME[@REVISION] of a vision-language model for transformers"
 DESCRIBING = {".json", ".jinja", ".model", ".txt", ".safetensors"}
@@ -33,7 +34,8 @@ def identify_model(name: str) -> str:
             return f"{folder.resolve().name}@local-{remembered_sha256(files)[:12]}"
         except OSError as error:
             raise UserError(f"cannot be read ({error.strerror})", file=error.filename or folder) from error
-    return f"{name.partition('@')[0]}@{getattr(_config(name), '_commit_hash', None) or 'unknown'}"
+    repo, revision = split_repository(name)
+    return f"{repo}@{fetch_repository(repo, revision, ('config.json',)).revision}"
 
 
 def load_model(name: str, *, device: str, dtype: str) -> tuple[Any, Any]:

@@ -21,7 +21,7 @@ from judge.commands import options
 from judge.commands.output import write_output
 from judge.core.benchmark import Answer
 from judge.engines import Engine
-from judge.engines.loading import load_engine
+from judge.engines.loading import check_engine, load_engine
 from judge.engines.replay import PREFIX
 from judge.errors import UserError
 from judge.io import human_scores
@@ -60,6 +60,7 @@ def run(args: argparse.Namespace) -> int:
         raise UserError("a replay repeats what was said under the whole rubric", fix="give --judge a judge that reads")
     benchmark = options.judged_benchmark(args)
     options.refuse_unused(args, benchmark, judge)
+    check_engine(judge, options.engine_options(args))
     scores = human_scores.read_human_scores(args.humans) if args.humans else []
     responses = _responses(args.responses, args.image_root, scores)
     # the rubric is read before a judge is loaded; a judge behind an address has its small files elsewhere

@@ -12,9 +12,11 @@ import itertools
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from judge.attention.analysis import describe_run, measure_questions
 from judge.attention.choices import LEADING, PLAIN, Choice, choices_of
+from judge.attention.families import require_known_type
 from judge.attention.measure import Measured
 from judge.attention.models import identify_model, load_model
 from judge.attention.plots import draw_distributions, draw_heat_map, require_matplotlib
@@ -25,10 +27,12 @@ from judge.core.benchmark import find
 from judge.core.estimate import Estimate
 from judge.core.foreign_text import MOST_OF_A_LINE, shortened
 from judge.core.request import Text
-from judge.engines.devices import default_device
+from judge.engines.devices import OTHERS, check_device, default_device
 from judge.errors import UserError
+from judge.io.progress import MOMENT, doing
 from judge.model.images import decode_image
 from judge.results.terminal import WIDTH
+from judge.systems.checkpoints import find_checkpoint
 from judge.validity.resampling import RESAMPLES, Resampling
 
 EXAMPLES = (
@@ -58,6 +62,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     if not args.no_plots:
         require_matplotlib()
+    check_device(args.device, also=OTHERS)
+    require_known_type(find_checkpoint(args.model).model_type)
     benchmark = find(args.benchmark)
     choices = choices_of(benchmark, args.data)
     questions = choices.questions[: args.limit]
@@ -65,10 +71,14 @@ def run(args: argparse.Namespace) -> int:
     device = default_device(args.device)
     dtype = args.dtype or ("float32" if device == "cpu" else "bfloat16")
     description = describe_run(benchmark.name, choices, identify_model(args.model), dtype)
-    measured = measure_questions(
-        questions, description, args.out, lambda: load_model(args.model, device=device, dtype=dtype)
-    )
-    summary = summarise_questions(measured, Resampling(args.resamples, args.seed))
+
+    def load() -> tuple[Any, Any]:
+        with doing(f"loading {args.model} on {device}, {dtype}"):
+            return load_model(args.model, device=device, dtype=dtype)
+
+    measured = measure_questions(questions, description, args.out, load)
+    with doing(f"resampling {len(measured):,} questions", after=MOMENT):
+        summary = summarise_questions(measured, Resampling(args.resamples, args.seed))
     print(table(summary, benchmark.title, description.parts))
     written = [
         write_output(args.out / "analysis.json", {"run": dict(description.parts), **summary.to_json()}),

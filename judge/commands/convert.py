@@ -14,6 +14,7 @@ import shlex
 from pathlib import Path
 
 from judge.commands import options
+from judge.engines.devices import check_device
 from judge.errors import UserError
 
 EXAMPLES = (
@@ -38,6 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from judge.model.weights import convert, source
 
+    check_device(args.device)
     found = source.resolve_judge(args.source)
     to = convert.target_layout(found.folder)
     if args.to not in (None, to):

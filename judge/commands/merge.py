@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from judge.commands import options
+from judge.engines.devices import check_device
 from judge.errors import UserError
 
 EXAMPLES = (
@@ -45,6 +46,7 @@ def run(args: argparse.Namespace) -> int:
     if (args.weight is None) == (args.weights is None):
         raise UserError("give --weight for one share, or --weights to choose one of several")
     modules = dict(args.modules)
+    check_device(args.device)
     if args.weights is not None:
         return _choose(args, modules)
     for name in ("data", "share", "device", "batch_size"):

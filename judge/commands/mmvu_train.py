@@ -13,6 +13,8 @@ from judge.commands import options
 from judge.commands.train import INTERRUPTED
 from judge.finetune.checkpoints import find_checkpoints
 from judge.finetune.extra import needs_finetune
+from judge.finetune.processes import first_process
+from judge.io.progress import MOMENT, doing
 
 EXAMPLES = (
     "mmjudge mmvu-train recipes/mmvu_stage1.toml --data captions.json --base MODEL --out out/stage1",
@@ -38,13 +40,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     with needs_finetune("train"):
         from mmvu_tasks.train.tuning_recipe import read_tuning_recipe
+        from mmvu_tasks.train.tuning_setup import find_tuning_setup
 
         given = {name: str(value) for name in KEYS if (value := getattr(args, name)) is not None}
         recipe = read_tuning_recipe(args.recipe, args.overrides, given)
         try:
-            from mmvu_tasks.train.tuning import tune_model
+            setup = find_tuning_setup(recipe, resume=args.resume)
+            with doing("importing torch, transformers and trl", after=MOMENT, silent=not first_process()):
+                from mmvu_tasks.train.tuning import tune_model
 
-            tune_model(recipe, resume=args.resume)
+            tune_model(recipe, resume=args.resume, setup=setup)
         except KeyboardInterrupt:
             some = find_checkpoints(Path(recipe.out), whole=True)
             fix = "--resume goes on from the last checkpoint" if some else "there is no checkpoint to go on from"

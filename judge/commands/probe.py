@@ -18,7 +18,7 @@ from judge.commands import options
 from judge.commands.output import write_output
 from judge.core.scale import JUDGE_SCALE
 from judge.engines import Engine
-from judge.engines.loading import is_address, is_general, load_engine
+from judge.engines.loading import check_engine, is_address, is_general, load_engine
 from judge.engines.replay import PREFIX
 from judge.errors import UserError
 from judge.scoring.grader import Grader
@@ -58,16 +58,12 @@ def run(args: argparse.Namespace) -> int:
             fix="give a folder, a repository or openai:MODEL@http://…",
         )
     benchmark = options.judged_benchmark(args)
+    options.refuse_unused(args, benchmark, args.judge)
+    how = options.engine_options(args)
+    check_engine(args.judge, how)
     requests = reference_requests(benchmark, args.data, args.n)
     rubric = benchmark.rubric(args.rubric or default_rubric(args.judge))
-    options.refuse_unused(args, benchmark, args.judge)
-    engine: Engine
-    if is_general(args.judge):
-        engine = load_engine(args.judge, options.engine_options(args))
-    else:
-        from judge.engines.local import load_local_engine
-
-        engine = load_local_engine(args.judge, options.engine_options(args))
+    engine = load_engine(args.judge, how)
     report = probe_judge(Grader(engine, rubric), requests, progress=True)
     print(table(report))
     if usage := getattr(engine, "usage", None):
@@ -91,9 +87,10 @@ def _repeat(args: argparse.Namespace) -> int:
     served = is_address(args.judge) or is_general(args.judge)
     benchmark = options.judged_benchmark(args)
     options.refuse_unused(args, benchmark, args.judge)
+    how = options.engine_options(args)
+    check_engine(args.judge, how)
     requests = reference_requests(benchmark, args.data, args.n)
     rubric = benchmark.rubric(args.rubric or default_rubric(options.judge_folder(args, args.judge)))
-    how = options.engine_options(args)
     engine = load_engine(args.judge, how)
 
     def load_other() -> Engine:

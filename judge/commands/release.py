@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from judge.commands import options
 from judge.commands.output import write_output
-from judge.engines.devices import default_device
+from judge.engines.devices import check_device, default_device
 from judge.errors import UserError
 from judge.finetune.extra import needs_finetune
 from judge.io import files
@@ -71,6 +71,7 @@ def run(args: argparse.Namespace) -> int:
         run = read_trained(
             args.trained, base=args.base, data=args.data, image_root=args.image_root, questions=args.questions
         )
+    check_device(args.device)
     device = default_device(args.device)
     try:
         with files.new_folder(args.out) as folder:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from judge.finetune.checkpoints import find_checkpoints
 from judge.finetune.extra import needs_finetune
+from judge.finetune.processes import first_process
+from judge.io.progress import MOMENT, doing
 
 EXAMPLES = (
     "mmjudge train recipes/internvl2_4b.toml --set data=scores.jsonl --set out=out/judge",
@@ -37,12 +39,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     with needs_finetune():
         from judge.finetune.recipe import read_recipe
+        from judge.finetune.setup import find_setup
 
         recipe = read_recipe(args.recipe, args.overrides)
         try:
-            from judge.finetune.train import train_judge
+            setup = find_setup(recipe, resume=args.resume)
+            with doing("importing torch and transformers", after=MOMENT, silent=not first_process()):
+                from judge.finetune.train import train_judge
 
-            train_judge(recipe, resume=args.resume)
+            train_judge(recipe, resume=args.resume, setup=setup)
         except KeyboardInterrupt:
             if find_checkpoints(Path(recipe.out), whole=True):
                 print(f"interrupted; --resume goes on from the last checkpoint in {recipe.out}", file=sys.stderr)

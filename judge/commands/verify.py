@@ -11,6 +11,7 @@ import argparse
 from pathlib import Path
 
 from judge.commands import options
+from judge.engines.loading import check_engine
 
 EXAMPLES = (
     "mmjudge verify MMIE-Score/ --golden tests/golden",
@@ -35,8 +36,10 @@ def run(args: argparse.Namespace) -> int:
     from judge.engines.local import load_local_engine
     from judge.model import verify
 
+    how = options.engine_options(args)
+    check_engine(args.checkpoint, how)
     golden = verify.read_golden(args.golden)
-    engine = load_local_engine(args.checkpoint, options.engine_options(args))
+    engine = load_local_engine(args.checkpoint, how)
     results = []
     for result in verify.verify_cases(engine.model, engine.tokenizer, engine.layout, golden):
         print(result, flush=True)

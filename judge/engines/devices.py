@@ -15,11 +15,13 @@ import importlib.util
 import os
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from judge.errors import UserError
 from judge.io.progress import say
 
+OTHERS = ("mps", "xpu")
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 _DEVICE = re.compile(r"cpu|cuda(?::(?P<number>\d{1,4}))?")
 
@@ -31,21 +33,25 @@ def default_device(wanted: str | None = None) -> str:
     return "cuda" if count_gpus() else "cpu"
 
 
-def check_device(device: str | None) -> None:
-    """Raise UserError for what names no device, and for a GPU that is not here. None: whatever there is."""
-    if device is None:
+def check_device(device: str | None, where: str = "--device", also: Sequence[str] = ()) -> None:
+    """Raise UserError for what names no device, and for a GPU that is not here.
+
+    device: None for whatever there is. where: how the user gave it. also: other kinds of device that are taken as they
+    are (`OTHERS`: the judge runs on none of them, models of transformers do).
+    """
+    if device is None or device.partition(":")[0] in also:
         return
     found = _DEVICE.fullmatch(device)
     if found is None:
-        raise UserError(f"--device {device}: not one of cpu, cuda, cuda:N")
+        raise UserError(f"{where} {device}: not one of {', '.join(('cpu', 'cuda', 'cuda:N', *also))}")
     if device == "cpu":
         return
     gpus = count_gpus()
     if not gpus:
-        raise UserError(f"no CUDA device here for --device {device}", fix="leave --device out, or give --device cpu")
+        raise UserError(f"no CUDA device here for {where} {device}", fix=f"leave {where} out, or give {where} cpu")
     if int(found["number"] or 0) >= gpus:
         last = f" to cuda:{gpus - 1}" if gpus > 1 else ""
-        raise UserError(f"no such GPU for --device {device}", fix=f"give one of cuda:0{last}, or cpu")
+        raise UserError(f"no such GPU for {where} {device}", fix=f"give one of cuda:0{last}, or cpu")
 
 
 def count_gpus() -> int:

@@ -35,17 +35,13 @@ def begin_run(out: Path, same: Mapping[str, Any], *, resume: bool) -> Path | Non
 
     same: what fixes the run; it is kept by the first process, and a run that goes on must have it too.
     """
+    refuse_out(out, resume=resume)
     whole = find_checkpoints(out, whole=True)
     if not resume:
-        _refuse_earlier(out)
         if first_process():
             out.mkdir(parents=True, exist_ok=True)
             files.write_json(out / STARTED, dict(same), indent=2)
         return None
-    if (out / FINISHED).exists():
-        raise UserError("is finished", file=out / FINISHED, fix="give another out for another run")
-    if not (out / STARTED).exists():
-        raise UserError("holds no run to resume", file=out, fix="leave --resume out")
     before = json.loads((out / STARTED).read_text(encoding="utf-8"))
     changed = [name for name in same if before.get(name) != same[name]]
     if changed:
@@ -55,6 +51,16 @@ def begin_run(out: Path, same: Mapping[str, Any], *, resume: bool) -> Path | Non
     if not whole and first_process():
         print(f"{out} has no whole checkpoint: the run begins again", flush=True)
     return whole[max(whole)] if whole else None
+
+
+def refuse_out(out: Path, *, resume: bool) -> None:
+    """Raise UserError where a run cannot begin in `out`, or cannot go on there. Nothing is changed."""
+    if not resume:
+        _refuse_earlier(out)
+    elif (out / FINISHED).exists():
+        raise UserError("is finished", file=out / FINISHED, fix="give another out for another run")
+    elif not (out / STARTED).exists():
+        raise UserError("holds no run to resume", file=out, fix="leave --resume out")
 
 
 def _refuse_earlier(out: Path) -> None:

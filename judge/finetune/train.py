@@ -17,19 +17,20 @@ import torch
 import transformers
 from transformers import TrainerCallback
 
-from judge.core import benchmark
 from judge.engines import EngineOptions
 from judge.engines.local import load_local_engine
 from judge.errors import UserError
 from judge.finetune import dataset
 from judge.finetune.agreement import Measured
-from judge.finetune.base import Base, load_trainable
+from judge.finetune.base import load_trainable
 from judge.finetune.checkpoints import FINISHED, begin_run
 from judge.finetune.loss import Lesson
 from judge.finetune.processes import first_process
 from judge.finetune.recipe import Recipe
-from judge.finetune.trainer import JudgeTrainer, Setup
+from judge.finetune.setup import Setup, find_setup
+from judge.finetune.trainer import JudgeTrainer
 from judge.io import files
+from judge.io.progress import doing
 from judge.model.weights import checkpoint
 from judge.scoring.pipeline import RUBRIC_FILE
 
@@ -44,18 +45,19 @@ COPIED = (
 
 
 @torch.enable_grad()  # importing VLMEvalKit's models turns gradients off for the whole process
-def train_judge(recipe: Recipe, *, resume: bool = False, callbacks: Sequence[TrainerCallback] = ()) -> dict[str, Any]:
+def train_judge(
+    recipe: Recipe, *, resume: bool = False, callbacks: Sequence[TrainerCallback] = (), setup: Setup | None = None
+) -> dict[str, Any]:
     """Train, write the judge and training.json, and return the latter. Raises UserError for input that must be mended.
 
-    resume: go on from the last checkpoint in the recipe's `out`. callbacks: transformers', beside the run's own.
+    resume: go on from the last checkpoint in the recipe's `out`. callbacks: transformers', beside the run's own. setup:
+    what `find_setup` read, where that was done before.
     """
     out = Path(recipe.out)
     if recipe.threads:
         torch.set_num_threads(recipe.threads)
-    bench = benchmark.find(recipe.benchmark)
-    material = dataset.load_material(recipe, bench)
-    base = Base.find(recipe.base)
-    setup = Setup(recipe, base, bench.rubric(recipe.rubric), material)
+    setup = setup or find_setup(recipe, resume=resume)
+    base, material = setup.base, setup.material
     about = _about(setup)
     last = begin_run(out, {name: about[name] for name in SAME}, resume=resume)
     encoder = dataset.Encoder(base.tokenizer, setup.rubric, base.layout)
@@ -67,7 +69,8 @@ def train_judge(recipe: Recipe, *, resume: bool = False, callbacks: Sequence[Tra
             f"no score can be learned under objective {recipe.objective!r}", file=recipe.data, fix='objective = "score"'
         )
     transformers.set_seed(recipe.seed)
-    model, adapted = load_trainable(recipe, base)
+    with doing(f"loading the base {base.name}", silent=not first_process()):
+        model, adapted = load_trainable(recipe, base)
     lesson = Lesson(
         model,
         score_tokens=encoder.score_tokens() if recipe.distance_weight else (),

@@ -7,7 +7,6 @@ stopped improving.
 from __future__ import annotations
 
 import copy
-import dataclasses
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -15,34 +14,23 @@ from typing import Any
 import torch
 from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, TrainingArguments
 
-from judge.core.rubric import Rubric
 from judge.engines import EngineOptions
 from judge.engines.local import LocalEngine
 from judge.errors import UserError
 from judge.finetune import agreement, batches
 from judge.finetune.agreement import Measured
-from judge.finetune.base import Base
-from judge.finetune.dataset import Encoder, Judged, Material, Row
+from judge.finetune.dataset import Encoder, Judged, Row
 from judge.finetune.loss import Lesson
 from judge.finetune.metric import ERRORS
 from judge.finetune.optimiser import muon_and_adamw
 from judge.finetune.processes import count_processes
 from judge.finetune.recipe import Recipe
+from judge.finetune.setup import Setup
 from judge.scoring.grader import Grader
 
 CHECKPOINTS_KEPT = 2
 SELECTION = "selection"
 """What the best weights are chosen by; see `JudgeTrainer.evaluate`."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Setup:
-    """What a run starts from: the recipe and what it names."""
-
-    recipe: Recipe
-    base: Base
-    rubric: Rubric
-    material: Material
 
 
 class JudgeTrainer(Trainer):

@@ -67,8 +67,14 @@ def say(text: str) -> None:
 
 
 @contextlib.contextmanager
-def doing(what: str, after: float = 0.0) -> Iterator[None]:
-    """Say what is being done, and how long it took. after: seconds that it may take without a word."""
+def doing(what: str, after: float = 0.0, silent: bool = False) -> Iterator[None]:
+    """Say what is being done, and how long it took.
+
+    after: seconds that it may take without a word. silent: say nothing at all.
+    """
+    if silent:
+        yield
+        return
     started = time.monotonic()
     with _said_after(after, f"{what} …") as said:
         yield

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field
 
 from judge.errors import UserError
+from judge.io.progress import doing
 from judge.systems import JSON, Failed
 from judge.systems.batches import in_batches
 from judge.systems.checkpoints import find_checkpoint
@@ -106,6 +107,12 @@ class DiffusersPainter:
     def _load(self) -> None:
         if self._pipeline is not None:
             return
+        with doing(f"loading the painter {self.settings.model} on {self.settings.on}"):
+            pipeline = self._new_pipeline()
+        pipeline.set_progress_bar_config(disable=True)
+        self._pipeline = pipeline
+
+    def _new_pipeline(self) -> Any:
         try:
             import torch
             from diffusers import AutoPipelineForText2Image
@@ -124,8 +131,7 @@ class DiffusersPainter:
         except (OSError, ValueError, RuntimeError, ImportError, AttributeError) as error:
             fix = "a painter of this kind is a text-to-image model of diffusers; see docs/systems.md"
             raise UserError(f"cannot be loaded: {error}", file=self.settings.model, fix=fix) from error
-        pipeline.set_progress_bar_config(disable=True)
-        self._pipeline = pipeline
+        return pipeline
 
     def _pictures(self, wanted: Sequence[Wanted]) -> list[Image.Image | Failed]:
         import torch

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field
 
 from judge.errors import UserError
+from judge.io.progress import doing
 from judge.systems import JSON
 from judge.systems.batches import in_batches
 from judge.systems.checkpoints import find_checkpoint
@@ -127,13 +128,14 @@ class TokenPainter:
     def _load(self) -> None:
         if self._loaded is not None:
             return
-        from transformers import AutoModelForImageTextToText, AutoProcessor
-
         source = find_checkpoint(self.settings.model).source
         try:
-            processor = AutoProcessor.from_pretrained(**source)
-            model = AutoModelForImageTextToText.from_pretrained(**source, dtype=self.settings.dtype)
-            self._loaded = model.to(self.settings.on).eval(), processor
+            with doing(f"loading the painter {self.settings.model} on {self.settings.on}"):
+                from transformers import AutoModelForImageTextToText, AutoProcessor
+
+                processor = AutoProcessor.from_pretrained(**source)
+                model = AutoModelForImageTextToText.from_pretrained(**source, dtype=self.settings.dtype)
+                self._loaded = model.to(self.settings.on).eval(), processor
         except (OSError, ValueError, RuntimeError, ImportError) as error:
             raise UserError(f"cannot be loaded: {error}", file=self.settings.model) from error
 

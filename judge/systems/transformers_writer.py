@@ -23,6 +23,7 @@ from typing import Any, Literal
 from judge.core.request import Picture, Text
 from judge.engines.messages import JOINER
 from judge.errors import UserError
+from judge.io.progress import doing
 from judge.model.images import decode_image
 from judge.systems import JSON, Failed
 from judge.systems.batches import in_batches
@@ -78,13 +79,14 @@ class TransformersWriter:
     def load_model(self) -> tuple[Any, Any]:
         """(model, processor), loaded once. Raises UserError."""
         if self._model is None:
-            from transformers import AutoModelForImageTextToText, AutoProcessor
-
             source = find_checkpoint(self.settings.model).source
             try:
-                processor = AutoProcessor.from_pretrained(**source)
-                model = AutoModelForImageTextToText.from_pretrained(**source, dtype=self.settings.dtype)
-                self._model = model.to(self.settings.on).eval()
+                with doing(f"loading the writer {self.settings.model} on {self.settings.on}"):
+                    from transformers import AutoModelForImageTextToText, AutoProcessor
+
+                    processor = AutoProcessor.from_pretrained(**source)
+                    model = AutoModelForImageTextToText.from_pretrained(**source, dtype=self.settings.dtype)
+                    self._model = model.to(self.settings.on).eval()
             except (OSError, ValueError, RuntimeError, ImportError) as error:
                 fix = "a writer of this kind is an image-text-to-text model of transformers; see docs/systems.md"
                 raise UserError(f"cannot be loaded: {error}", file=self.settings.model, fix=fix) from error

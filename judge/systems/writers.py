@@ -16,7 +16,7 @@ from typing import Annotated, Literal, Protocol
 from pydantic import Field
 
 from judge.core.request import Segment, Text
-from judge.engines.devices import default_device
+from judge.engines.devices import OTHERS, check_device, default_device
 from judge.systems import JSON, Failed
 from judge.systems.checkpoints import find_checkpoint
 from judge.systems.settings import SPEED, Count, Given, Table
@@ -58,7 +58,8 @@ class LocalModel(Table):
 
     @property
     def on(self) -> str:
-        """The device: "cuda:1"."""
+        """The device: "cuda:1". Raises UserError for one that is not here."""
+        check_device(self.device, "device =", OTHERS)
         return default_device(self.device)
 
     @property

@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from judge.core.benchmark import Benchmark
 from judge.core.estimate import Estimate
@@ -30,6 +29,7 @@ from judge.core.metric import Ratio
 from judge.core.request import Picture, Request, Segment, Text
 from judge.core.scale import JUDGE_SCALE
 from judge.errors import UserError
+from judge.io.progress import counted
 from judge.results.paired import difference_of
 from judge.results.statistics import mean_score
 from judge.scoring.grader import Grader
@@ -164,8 +164,9 @@ def probe_judge(grader: Grader, requests: Sequence[Request], *, progress: bool =
             answer = case.change(request, requests)
             if answer is not None:
                 changed.append((case, dataclasses.replace(request, answer=answer)))
+    grader.load()
     graded = grader.grade([request for _, request in changed])
-    verdicts = dict(tqdm(graded, "probing", len(changed), disable=not progress))
+    verdicts = dict(counted(graded, "probing", "answer", total=len(changed), after=0, silent=not progress))
     return report_probe(
         [
             JudgedAnswer(request.id, case.name, verdicts[position].score, verdicts[position].unscored)

@@ -20,14 +20,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from judge.core.estimate import Estimate
 from judge.core.request import Picture, Request, Text
 from judge.core.rubric import Rubric
 from judge.core.verdict import Verdict
 from judge.engines import Engine
 from judge.io.image_paths import ImageRefused
+from judge.io.progress import Bar, progress_bar
 from judge.model import images
 from judge.results.statistics import clustered_proportion
 from judge.scoring.grader import Grader
@@ -232,7 +231,9 @@ def repeat_judging(
     """
     answers = answers_to_repeat(requests)
     first = Trial(grader, [request for _, request in answers], range(len(answers)))
-    with tqdm(total=len(answers) * (len(CHANGES) + 1), desc="judging again", disable=not progress) as bar:
+    total = len(answers) * (len(CHANGES) + 1)
+    grader.load()
+    with progress_bar(total, "judging again", "answer", silent=not progress) as bar:
         verdicts = {FIRST: _judged(first, bar)}
         setting = Setting(first, verdicts[FIRST], folder, other_dtype)
         refused = {}
@@ -261,7 +262,7 @@ def paraphrased(rubric: Rubric) -> Rubric | None:
     return Rubric(f"{rubric.name}-paraphrased", templates)
 
 
-def _judged(trial: Trial, bar: tqdm[Any]) -> list[Verdict | None]:
+def _judged(trial: Trial, bar: Bar) -> list[Verdict | None]:
     """The verdict on every answer, in their own order; None where there was nothing to judge."""
     asked = [(position, request) for position in trial.order if (request := trial.requests[position]) is not None]
     verdicts: list[Verdict | None] = [None] * len(trial.requests)

@@ -31,9 +31,11 @@ from judge.errors import UserError
 from judge.finetune.checkpoints import FINISHED, begin_run
 from judge.finetune.processes import count_processes, first_process
 from judge.io import files
-from judge.systems.checkpoints import Checkpoint, find_checkpoint
-from mmvu_tasks.train.conversations import make_dataset, read_conversations
+from judge.io.progress import doing
+from judge.systems.checkpoints import Checkpoint
+from mmvu_tasks.train.conversations import make_dataset
 from mmvu_tasks.train.tuning_recipe import TuningRecipe
+from mmvu_tasks.train.tuning_setup import TuningSetup, find_tuning_setup
 
 CONNECTORS = ("multi_modal_projector", "mm_projector", "connector", "merger", "aligner", "embed_vision", "mlp1")
 """What models of transformers call the modules between vision tower and language model."""
@@ -43,14 +45,15 @@ IGNORED = -100
 
 
 @torch.enable_grad()  # importing VLMEvalKit's models turns gradients off for the whole process
-def tune_model(recipe: TuningRecipe, *, resume: bool = False) -> dict[str, Any]:
+def tune_model(recipe: TuningRecipe, *, resume: bool = False, setup: TuningSetup | None = None) -> dict[str, Any]:
     """Train, write the model or adapter and training.json, and return the latter. Raises UserError for input to mend.
 
-    resume: go on from the last checkpoint in the recipe's `out`.
+    resume: go on from the last checkpoint in the recipe's `out`. setup: what `find_tuning_setup` read, where that was
+    done before.
     """
     out, data = Path(recipe.out), Path(recipe.data)
-    conversations = read_conversations(data, Path(recipe.image_root) if recipe.image_root else data.parent)
-    base = find_checkpoint(recipe.base)
+    setup = setup or find_tuning_setup(recipe, resume=resume)
+    conversations, base = setup.conversations, setup.base
     about: dict[str, Any] = {
         "recipe": recipe.to_json(),
         "recipe_sha256": recipe.sha256,
@@ -60,7 +63,8 @@ def tune_model(recipe: TuningRecipe, *, resume: bool = False) -> dict[str, Any]:
     last = begin_run(out, {name: about[name] for name in ("recipe_sha256", "base", "data_sha256")}, resume=resume)
     args = _arguments(recipe)
     transformers.set_seed(recipe.seed)
-    model, processor = load_base(recipe, base)
+    with doing(f"loading the base {base.name}", silent=not first_process()):
+        model, processor = load_base(recipe, base)
     whole = marks_answers(processor)
     args.assistant_only_loss, args.completion_only_loss = whole, not whole
     rows = make_dataset(conversations, whole=whole)

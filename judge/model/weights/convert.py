@@ -25,6 +25,7 @@ from typing import Any, Literal
 from judge.core.request import IMAGE_PLACEHOLDER
 from judge.errors import UserError
 from judge.io import files
+from judge.io.progress import counted, doing
 from judge.model import conversation, precision
 from judge.model.judge_files import read_object
 from judge.model.tokenizer import Tokenizer
@@ -150,7 +151,8 @@ def copy_tensors(plan: Plan, folder: Path) -> None:
             filename_pattern="model{suffix}.safetensors",
             max_shard_size=SHARD,
         )
-        for file, names in split.filename_to_tensors.items():
+        shards_to_write = split.filename_to_tensors.items()
+        for file, names in counted(shards_to_write, "writing weights", "file", after=0):
             tensors = {name: reader.tensor(plan[name]) for name in names}
             save_file(tensors, str(folder / file), metadata={"format": "pt"})
     if split.is_sharded:
@@ -166,7 +168,7 @@ def require_same_bytes(plan: Plan, folder: Path) -> None:
     if written.keys() != plan.keys():
         raise UserError(f"holds other tensors than planned: {sorted(written.keys() ^ plan.keys())[:5]}", file=folder)
     with _Reader() as reader:
-        for name, parts in plan.items():
+        for name, parts in counted(plan.items(), "comparing bytes", "tensor"):
             ours, theirs = reader.tensor([written[name]]), reader.tensor(parts)
             same = ours.dtype == theirs.dtype and ours.shape == theirs.shape
             # as bytes: a number that is none does not equal itself
@@ -206,9 +208,10 @@ def require_same_logits(
     import torch
     from transformers import AutoModelForImageTextToText
 
-    ours = last_logits(checkpoint.load_model(original, device=device), described, device)
-    theirs = AutoModelForImageTextToText.from_pretrained(converted, dtype=torch.float32, trust_remote_code=False)
-    other = last_logits(theirs.to(device), described, device)
+    with doing(f"comparing logits of both layouts in float32 on {device}"):
+        ours = last_logits(checkpoint.load_model(original, device=device), described, device)
+        theirs = AutoModelForImageTextToText.from_pretrained(converted, dtype=torch.float32, trust_remote_code=False)
+        other = last_logits(theirs.to(device), described, device)
     found = {name: float((ours[name] - other[name]).abs().max()) for name in ours}
     for name, difference in found.items():
         if not difference <= LOGIT_TOLERANCE:

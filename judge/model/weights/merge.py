@@ -29,6 +29,7 @@ import numpy as np
 
 from judge.errors import UserError
 from judge.io import files
+from judge.io.progress import counted
 from judge.model.judge_files import list_some, read_object
 from judge.model.weights import checkpoint, shards
 from judge.model.weights.adapters import CONFIG, Adapter, LowRank, is_adapter, read_adapter
@@ -97,7 +98,7 @@ def merge_weights(base: Path, tuned: Path, out: Path, mixture: Mixture) -> dict[
         by_file: dict[Path, dict[str, StoredTensor]] = {}
         for name, tensor in ours.items():
             by_file.setdefault(tensor.file, {})[name] = tensor
-        for file, tensors in by_file.items():
+        for file, tensors in counted(by_file.items(), "merging weights", "file", after=0):
             counts["copied"] += _write_shard(file, tensors, partners, mixture, folder / file.name)
         counts["merged"] = len(ours) - counts["copied"]
         about = {

@@ -91,7 +91,7 @@ def require_family(config: Any) -> None:
     _family(config)
 
 
-def require_known_type(model_type: str | None) -> None:
+def require_known_type(model_type: str) -> None:
     """As `require_family`, by the model's type alone, as its config.json names it."""
     if model_type not in FAMILIES:
         raise UserError(

@@ -25,6 +25,7 @@ from judge.engines.loading import check_engine, load_engine
 from judge.engines.replay import PREFIX
 from judge.errors import UserError
 from judge.io import human_scores
+from judge.io.progress import MOMENT, doing
 from judge.io.responses import read_responses
 from judge.scoring.pipeline import default_rubric
 from judge.validity.ablation import AblationSetup, judge_variants, rubric_variants
@@ -70,7 +71,8 @@ def run(args: argparse.Namespace) -> int:
     dataset = None if own and args.data is None else benchmark.load(args.data)
     setup = AblationSetup(benchmark, dataset, _engine(judge, args), options.profile(args))
     judged = judge_variants(variants, responses, setup, args.out)
-    content = report_ablation(judged, scores, Resampling(args.resamples, args.seed))
+    with doing(f"resampling the questions {args.resamples:,} times", after=MOMENT):
+        content = report_ablation(judged, scores, Resampling(args.resamples, args.seed))
     file = write_output(args.out / FILE, content)
     print(f"{table(content)}\n\n{file}")
     return 0

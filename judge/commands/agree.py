@@ -26,6 +26,7 @@ from judge.commands.output import write_output
 from judge.errors import UserError
 from judge.io import human_scores
 from judge.io.files import sha256
+from judge.io.progress import MOMENT, doing
 from judge.results.run_info import versions
 from judge.results.statistics import Estimate
 from judge.validity import pairing
@@ -85,13 +86,16 @@ def run(args: argparse.Namespace) -> int:
     *verdicts, last = args.verdicts
     humans = Path(last)
     scores = human_scores.read_human_scores(humans, args.image_root)
-    content = report_agreement(
-        read_judge_verdicts(verdicts, scores),
-        scores,
-        others={name: read_judge_verdicts(paths, scores) for name, paths in _others(args.beside).items()},
-        clip=ClipScore(args.clip) if args.clip else None,
-        resampling=Resampling(args.resamples, args.seed),
-    )
+    judged = read_judge_verdicts(verdicts, scores)
+    others = {name: read_judge_verdicts(paths, scores) for name, paths in _others(args.beside).items()}
+    with doing(f"resampling the questions {args.resamples:,} times", after=MOMENT):
+        content = report_agreement(
+            judged,
+            scores,
+            others=others,
+            clip=ClipScore(args.clip) if args.clip else None,
+            resampling=Resampling(args.resamples, args.seed),
+        )
     if not content["n"]:
         raise UserError(
             f"no answer has both a score by people and one by the judge: {_left_out(content['left_out'])}",

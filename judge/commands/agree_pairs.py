@@ -28,6 +28,7 @@ from judge.core.verdict import Verdict
 from judge.errors import UserError
 from judge.io.pairs import Pairs, read_pairs
 from judge.io.preferences import holds_judgements, read_judgements, write_answers
+from judge.io.progress import MOMENT, doing
 from judge.results.run_info import versions
 from judge.validity.baselines import ClipScore
 from judge.validity.pairing import read_verdicts_with_signature, split_model
@@ -70,13 +71,14 @@ def run(args: argparse.Namespace) -> int:
         raise UserError("no judge is given", fix="give results folders, or --write-answers DIR to have answers judged")
     given = read_pairs(args.pairs, args.image_root)
     judges, pairwise = _judges(args.verdicts, given, partial=args.partial)
-    content = report_preferences(
-        given,
-        judges,
-        pairwise=pairwise,
-        clip=ClipScore(args.clip) if args.clip else None,
-        resampling=Resampling(args.resamples, args.seed),
-    )
+    with doing(f"resampling the questions {args.resamples:,} times", after=MOMENT):
+        content = report_preferences(
+            given,
+            judges,
+            pairwise=pairwise,
+            clip=ClipScore(args.clip) if args.clip else None,
+            resampling=Resampling(args.resamples, args.seed),
+        )
     content["versions"] = versions(("torch", "transformers") if args.clip else ())
     print("\n".join(_text(content)))
     if args.out is not None:

@@ -18,7 +18,7 @@ from judge.attention.analysis import describe_run, measure_questions
 from judge.attention.choices import LEADING, PLAIN, Choice, choices_of
 from judge.attention.families import require_known_type
 from judge.attention.measure import Measured
-from judge.attention.models import identify_model, load_model
+from judge.attention.models import FIX, identify_model, load_model
 from judge.attention.plots import draw_distributions, draw_heat_map, require_matplotlib
 from judge.attention.tables import MEASURES, Summary, summarise_questions
 from judge.commands import options
@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
     if not args.no_plots:
         require_matplotlib()
     check_device(args.device, also=OTHERS)
-    require_known_type(find_checkpoint(args.model).model_type)
+    _check_model(args.model)
     benchmark = find(args.benchmark)
     choices = choices_of(benchmark, args.data)
     questions = choices.questions[: args.limit]
@@ -86,6 +86,14 @@ def run(args: argparse.Namespace) -> int:
     ]
     print("\n" + "\n".join(map(str, written)))
     return 0
+
+
+def _check_model(name: str) -> None:
+    """Raise UserError for what cannot be measured, from its config.json, before torch is imported."""
+    model_type = find_checkpoint(name).model_type
+    if model_type is None:
+        raise UserError(f"{name} cannot be loaded: no config.json that says of which type it is", fix=FIX)
+    require_known_type(model_type)
 
 
 def _asked_for(ids: Sequence[str] | None, questions: Sequence[Choice]) -> Sequence[str] | None:

@@ -13,11 +13,12 @@ from judge.commands import options
 from judge.commands.output import write_output
 from judge.core.foreign_text import on_one_line, shortened
 from judge.errors import UserError
+from judge.io.progress import counted
 from judge.results.cells import aligned, cell, p_value
 from judge.results.compare import Comparison, Row, compare
 from judge.results.criteria import NONE_GIVEN, judged_without_criteria
 from judge.results.remarks import remarks
-from judge.results.run_folder import Run, read_run
+from judge.results.run_folder import Run, read_runs
 
 EXAMPLES = (
     "mmjudge compare results/a results/b",
@@ -45,8 +46,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     if len(args.folders) < 2:
         raise UserError("give two or more results folders", fix="mmjudge compare A B")
-    first, *others = [read_run(folder) for folder in args.folders]
-    comparisons = [compare(first, other) for other in others]
+    first, *others = read_runs(args.folders)
+    comparisons = [compare(first, other) for other in counted(others, "comparing", "run")]
     if args.out is not None:
         content = {
             "benchmark": first.results["benchmark"],

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from judge.commands.contrast_formats import FORMATS, Shown
 from judge.io.presentation import view_of
+from judge.io.progress import MOMENT, counted, doing
 from judge.results.contrast import Contrast, contrast, read_asked
 from judge.results.published import Table, matching, read_published
 
@@ -38,7 +39,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    found = contrast([read_asked(folder) for folder in args.folders])
+    asked = [read_asked(folder) for folder in counted(args.folders, "reading results", "run")]
+    with doing("comparing conditions", after=MOMENT):
+        found = contrast(asked)
     print(FORMATS[args.format](Shown(found, published_beside(found)), args.by))
     return 0
 

@@ -27,7 +27,7 @@ from judge.export.wandb_table import write_wandb_table
 from judge.io.files import cannot_write, make_folder, new_folder
 from judge.io.progress import size
 from judge.results.answer_rows import NamedRun, named_runs
-from judge.results.run_folder import read_run
+from judge.results.run_folder import read_runs
 
 EXAMPLES = (
     "mmjudge export results/a results/b --to hf --out answers",
@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    runs = named_runs([read_run(folder) for folder in results_folders(args.folders)])
+    runs = named_runs(read_runs(results_folders(args.folders)))
     table = args.to == "wandb-table"
     content = Content(questions=not args.answers_only, pictures=not (args.no_pictures or table))
     pictures = Pictures(wanted=content.pictures)

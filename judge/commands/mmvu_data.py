@@ -19,6 +19,7 @@ from typing import Any
 
 from judge.commands import options
 from judge.errors import UserError
+from judge.io.progress import MOMENT, doing
 
 EXAMPLES = (
     "mmjudge mmvu-data construct pictures/ --address http://localhost:8000/v1 --model M --out out/made --dry-run",
@@ -176,17 +177,22 @@ def _filter(args: argparse.Namespace) -> int:
 
     source = args.source / pairs.FILE if args.source.is_dir() else args.source
     target = args.out / pairs.FILE
+    if not source.is_file():
+        raise UserError("is no file of pairs", file=source, fix="give the folder of `mmjudge mmvu-data construct`")
     if target.resolve() == source.resolve():
         raise UserError("would be written over", file=source, fix="give another --out")
     near = NEAR if args.hash_distance is None else args.hash_distance
-    tests = None if args.no_leak_check else read_tests(args.data, near)
+    with doing("reading and hashing MMVU's pictures", after=MOMENT):
+        tests = None if args.no_leak_check else read_tests(args.data, near)
     rules = Rules(args.authors, args.near, args.repeats, args.balance, dict(args.most), args.seed)
     names = [pairs.FILE]
     try:
         make_folder(args.out)
-        dropped = filter_pairs(source, target, rules, args.images or source.parent, tests)
+        with doing(f"filtering {source}", after=MOMENT):
+            dropped = filter_pairs(source, target, rules, args.images or source.parent, tests)
         for form in args.form or FORMS:
-            written = write_form(form, target, args.out, Shape(args.answers, args.seed))
+            with doing(f"writing {form}", after=MOMENT):
+                written = write_form(form, target, args.out, Shape(args.answers, args.seed))
             names += [written.name, *([INFO] if form == "llamafactory" else [])]
         counts = card.count_records(target)
         about = {

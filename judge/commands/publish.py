@@ -19,10 +19,11 @@ from pathlib import Path
 from judge.commands import options
 from judge.core.benchmark import find
 from judge.errors import UserError
+from judge.io.progress import MOMENT, doing
 from judge.publish import details, plan
 from judge.publish.hub import Hub, Repo
 from judge.publish.ready import ALLOWABLE, refuse_unready
-from judge.results.run_folder import read_run
+from judge.results.run_folder import read_runs
 
 EXAMPLES = (
     "mmjudge publish results/a --model ORG/NAME",
@@ -68,7 +69,7 @@ def _publish_dataset(args: argparse.Namespace) -> int:
 
 
 def _publish_run(args: argparse.Namespace) -> int:
-    measured = read_run(args.folder)
+    (measured,) = read_runs([args.folder])
     benchmark = find(measured.results["benchmark"])
     overruled = refuse_unready(measured, benchmark, args.max_unscored, args.allow)
     hub = Hub()
@@ -78,7 +79,8 @@ def _publish_run(args: argparse.Namespace) -> int:
         if repo is not None:
             hub.check(repo)
     target = plan.Target(model, dataset, index=args.model_index, allowed=[reason.name for reason in overruled])
-    planned = plan.make_plan(hub, measured, benchmark, target, offline=not args.push)
+    with doing("reading what the Hub has", after=MOMENT):
+        planned = plan.make_plan(hub, measured, benchmark, target, offline=not args.push)
     for reason in overruled:
         print(f"allowed, {reason.name}: {reason.problem}")
     print(hub.hide(plan.show_plan(planned)))

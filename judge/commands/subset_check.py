@@ -22,8 +22,9 @@ from judge.core.benchmark import find
 from judge.core.foreign_text import on_one_line
 from judge.core.verdict import Verdict
 from judge.errors import UserError
+from judge.io.progress import MOMENT, doing
 from judge.results.compare import refuse_unlike
-from judge.results.run_folder import Run, read_run
+from judge.results.run_folder import Run, read_runs
 from judge.results.run_info import versions
 from judge.results.table import name_runs
 from judge.validity.subset_check import DRAWS, SIZES, Row, check_subsets
@@ -51,16 +52,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    runs = [read_run(folder) for folder in results_folders(args.folders)]
+    runs = read_runs(results_folders(args.folders))
     for each in runs:
         _refuse(each)
         refuse_unlike(runs[0], each)
     names = name_runs(runs)
-    content = check_subsets(
-        {name: [_row(verdict) for verdict in each.verdicts] for name, each in zip(names, runs, strict=True)},
-        args.sizes,
-        args.draws,
-    )
+    with doing(f"drawing {args.draws} other subsets of {len(args.sizes)} sizes", after=MOMENT):
+        content = check_subsets(
+            {name: [_row(verdict) for verdict in each.verdicts] for name, each in zip(names, runs, strict=True)},
+            args.sizes,
+            args.draws,
+        )
     content["signature"] = runs[0].results["signature"]
     content["versions"] = versions()
     print("\n".join(_text(content)))

@@ -17,8 +17,9 @@ from pathlib import Path
 
 from judge.commands.table_formats import FORMATS
 from judge.errors import UserError
+from judge.io.progress import MOMENT, doing
 from judge.results.leaderboard import Leaderboard, leaderboards
-from judge.results.run_folder import RunFolder, find_runs, read_run
+from judge.results.run_folder import RunFolder, find_runs, read_runs
 from judge.results.table import CATEGORY, CRITERION
 
 EXAMPLES = (
@@ -43,8 +44,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    runs = [read_run(folder) for folder in results_folders(args.folders)]
-    boards = leaderboards(runs)
+    runs = read_runs(results_folders(args.folders))
+    with doing(f"comparing all pairs of {len(runs)} runs", after=MOMENT):
+        boards = leaderboards(runs)
     if args.by is not None:
         boards = _by(boards, args.by)
     print(FORMATS[args.format](boards, args.by))

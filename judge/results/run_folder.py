@@ -25,6 +25,7 @@ from judge.core.verdict import Verdict
 from judge.core.version import __version__
 from judge.errors import UserError
 from judge.io import files, samples
+from judge.io.progress import counted
 from judge.io.samples import Sample
 from judge.io.verdicts import read_verdicts
 from judge.results.result import Result, build_result
@@ -193,6 +194,11 @@ class Run:
         metrics = self.results["metrics"] if category is None else self.results["categories"].get(category, {})
         found: Mapping[str, Any] = metrics.get(metric) or {}
         return found
+
+
+def read_runs(folders: Sequence[str | Path]) -> list[Run]:
+    """`read_run` of each, with a bar where that takes longer than a moment. Raises UserError."""
+    return [read_run(folder) for folder in counted(folders, "reading results", "run")]
 
 
 def read_run(folder: str | Path) -> Run:

@@ -23,6 +23,8 @@ from typing import Any, Literal
 from judge.core.benchmark import Answer
 from judge.errors import UserError
 from judge.io.image_paths import ImageRefused, below
+from judge.io.progress import doing
+from judge.model.weights.source import fetch_repository, local_folder, split_repository
 from judge.validity.pairing import AnswerKey, JoinedScores, JudgeVerdicts, Pair
 
 CLIPSCORE_WEIGHT = 2.5
@@ -121,15 +123,18 @@ class ClipScore:
     """
 
     def __init__(self, model: str) -> None:
+        if local_folder(model) is None:
+            fetch_repository(*split_repository(model), ("config.json",))  # what is not there is said at once
         try:
             from transformers import AutoTokenizer, CLIPImageProcessor, CLIPModel
         except ImportError as error:
             raise UserError(f"--clip needs {error.name}", fix="pip install 'mmjudge[hf]'") from error
         try:
             # safetensors only: nothing that is loaded can run code
-            self._model = CLIPModel.from_pretrained(model, use_safetensors=True).eval()
-            self._tokenizer = AutoTokenizer.from_pretrained(model, trust_remote_code=False)
-            self._images = CLIPImageProcessor.from_pretrained(model)
+            with doing(f"loading CLIP, {model}"):
+                self._model = CLIPModel.from_pretrained(model, use_safetensors=True).eval()
+                self._tokenizer = AutoTokenizer.from_pretrained(model, trust_remote_code=False)
+                self._images = CLIPImageProcessor.from_pretrained(model)
         except (OSError, ValueError) as error:
             problem = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise UserError(

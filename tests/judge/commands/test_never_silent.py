@@ -22,6 +22,7 @@ from judge.harness.settings import read_settings
 from judge.model.weights.source import DEFAULT_JUDGE
 from mmie_tasks.benchmark import BENCHMARK as MMIE
 from mmie_tasks.demo import demo_dir, judge_dir
+from mmvu_tasks.demo import demo_dir as mmvu_dir
 
 HEAVY = ("torch", "transformers", "lmms_eval", "vlmeval", "datasets", "scipy", "matplotlib", "ray", "trl", "peft")
 CODE = f"""
@@ -88,6 +89,7 @@ def score(answers: Path, out: Path, *more: object) -> list[object]:
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_refused_at_once(answers, tmp_path, more, said):
+    pytest.importorskip("torch", reason="the hf extra is not installed")
     ended = Ended(*score(answers, tmp_path / "out", *more), HF_HUB_OFFLINE="1")
     assert (ended.code, ended.heavy) == (2, [])
     assert ended.said[: len(said)] == [f"mmjudge score: {said[0]}", *said[1:]]
@@ -95,9 +97,62 @@ def test_what_cannot_be_is_refused_at_once(answers, tmp_path, more, said):
 
 
 def test_a_missing_file_of_answers_is_refused_before_torch(tmp_path):
+    pytest.importorskip("torch", reason="the hf extra is not installed")
     ended = Ended(*score(tmp_path / "absent.jsonl", tmp_path / "out", "--judge", judge_dir(), "--device", "cpu"))
     assert (ended.code, ended.heavy) == (2, [])
     assert "absent.jsonl" in ended.said[0]
+
+
+def elsewhere(folder: Path) -> dict[str, list[object]]:
+    """Commands with one thing wrong each, by what they must say."""
+    mmvu = ["--benchmark", "mmvu", "--data", mmvu_dir()]
+    out = folder / "out"
+    return {
+        "probe: --device gpu: not one of": ["probe", judge_dir(), "--device", "gpu"],
+        "probe: MMIE/MMIE-Scor: is not on this machine": ["probe", "MMIE/MMIE-Scor"],
+        "ablate: --device gpu: not one of": [
+            "ablate", "a.jsonl", "--judge", judge_dir(), "--device", "gpu", "--out", out,
+        ],
+        "ablate: MMIE/MMIE-Scor: is not on": ["ablate", "a.jsonl", "--judge", "MMIE/MMIE-Scor", "--out", out],
+        "verify: --device gpu: not one of": ["verify", judge_dir(), "--golden", folder, "--device", "gpu"],
+        f"verify: {folder}/cases.json: is missing": ["verify", judge_dir(), "--golden", folder],
+        "convert: --device gpu: not one of": ["convert", judge_dir(), out, "--device", "gpu"],
+        "merge: none/base: is not on this machine": ["merge", "none/base", "none/a", "--weight", "0.5", "--out", out],
+        "merge: --device gpu: not one of": ["merge", "a", "b", "--weights", "1", "--device", "gpu", "--out", out],
+        "analyse: none/model: is not on this machine": ["analyse", "none/model", *mmvu, "--out", out],
+        "analyse: --device gpu: not one of": ["analyse", judge_dir(), *mmvu, "--out", out, "--device", "gpu"],
+        "analyse: where the visual tokens of": ["analyse", judge_dir(), *mmvu, "--out", out, "--no-plots"],
+        "train: nobody/base/x: no such folder": [
+            "train", "recipes/tiny.toml", "--set", "base=nobody/base/x", "--set", f"out={out}",
+        ],
+        f"train: {folder}/absent.jsonl: cannot be read": [
+            "train", "recipes/tiny.toml", "--set", f"base={judge_dir()}", "--set", f"data={folder}/absent.jsonl",
+            "--set", f"out={out}",
+        ],
+        "mmvu-train: absent.json: is no file": [
+            "mmvu-train", "recipes/mmvu_stage1.toml", "--data", "absent.json", "--base", "none/b", "--out", out,
+        ],
+        "mmvu-data: absent: is no file of pairs": ["mmvu-data", "filter", "absent", "--out", out, "--no-leak-check"],
+        "release: absent/training.json: is not there": [
+            "release", "absent", "--out", out, "--base-licence", "MIT", "--data-licence", "MIT",
+        ],
+        "ask: absent.toml: cannot be read": ["ask", "absent.toml", "--benchmark", "mmie", "--out", out],
+        "agree: absent.jsonl: cannot be read": ["agree", out, "absent.jsonl", "--clip", "none/clip"],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("said", elsewhere(Path("x")))
+def test_other_commands_refuse_before_anything_heavy(said, tmp_path):
+    for package in ("torch", "pydantic", "matplotlib"):
+        pytest.importorskip(package, reason="an extra is not installed")
+    place = list(elsewhere(Path("x"))).index(said)
+    wanted, words = list(elsewhere(tmp_path).items())[place]
+    ended = Ended(*words, HF_HUB_OFFLINE="1")
+    heavy = set(ended.heavy) - ({"matplotlib"} if words[0] == "analyse" else set())  # asked for, for its plots
+    assert (ended.code, heavy) == (2, set())
+    assert ended.said[0].startswith(f"mmjudge {wanted}")
+    assert len(ended.said) <= 2
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.fixture(scope="module")

@@ -71,6 +71,7 @@ def engine(monkeypatch):
     engine = Literally()
     monkeypatch.setattr(options, "find", lambda name: Two())
     monkeypatch.setattr(options, "names", lambda: ["two"])
+    monkeypatch.setattr(ablate, "check_engine", lambda judge, how: None)
     monkeypatch.setattr(ablate, "_engine", lambda judge, args: engine)
     return engine
 

@@ -24,6 +24,7 @@ from judge.validity.probe import (
     reference_requests,
     report_probe,
 )
+from mmie_tasks.demo import judge_dir
 
 RUBRIC = Rubric("toy", dict.fromkeys("AB", "Rate it.\n{question}\n### Answer\n{answer}### Feedback\n"))
 N = 12
@@ -185,11 +186,15 @@ def test_shipped_cases_are_distinct_and_want_an_end_of_the_scale():
 def test_command(tmp_path, monkeypatch, capsys):
     given = {}
 
-    def load_local_engine(judge, options):
+    def open_local_engine(judge, options):
         given.update(judge=judge, options=options)
         return Judge(lambda request, words: 6 if "Ignore" in words else 0 if words == "..." else 3)
 
-    monkeypatch.setitem(sys.modules, "judge.engines.local", SimpleNamespace(load_local_engine=load_local_engine))
+    monkeypatch.setitem(
+        sys.modules,
+        "judge.engines.local",
+        SimpleNamespace(check_judge=lambda *_: 0, open_local_engine=open_local_engine),
+    )
     out = ["--out", str(tmp_path / "o")]
     arguments = ["probe", "toy-judge", "--rubric", "mmjudge", "--device", "cpu", *out]
     assert cli.main(arguments) == 0
@@ -223,10 +228,12 @@ def by_case(rows):
     [
         (["replay:feedback.jsonl"], "only a judge that runs here or a general one can be probed"),
         (["judge", "--benchmark", "mmvu"], "mmvu is decided by rules: no judge is asked"),
-        (["judge", "--data", "/nowhere"], "no data.json here"),
+        (["nobodys-judge"], "nobodys-judge: no such folder, and not a Hub repository"),
+        ([str(judge_dir()), "--device", "cpu", "--data", "/nowhere"], "no data.json here"),
     ],
 )
 def test_command_refuses(arguments, message, capsys):
+    pytest.importorskip("torch", reason="the hf extra is not installed")
     assert cli.main(["probe", *arguments]) == 2
     assert message in capsys.readouterr().err
 

@@ -235,6 +235,7 @@ def test_command(tmp_path, monkeypatch, capsys):
         loaded.append((judge, how.dtype))
         return Judge(lambda prompts, number: 4 if how.dtype == "bfloat16" else 5)
 
+    monkeypatch.setattr(command, "check_engine", lambda judge, how: None)
     monkeypatch.setattr(command, "load_engine", load_engine)
     arguments = ["probe", "toy-judge", "--repeat", "--rubric", "mmjudge", "--n", "1", "--out", str(tmp_path)]
     assert cli.main(arguments) == 0

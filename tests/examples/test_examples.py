@@ -58,6 +58,7 @@ def test_every_example_is_run_here_or_by_make_demo():
         "answers",
         "compare.sh",
         "demo.sh",
+        "first_look.ipynb",  # test_first_look.py
         "from_python.py",
         "general_suite.yaml",
         "lmms_eval_config.yaml",

@@ -181,7 +181,7 @@ def test_runs_are_compared_and_reported_by_criterion(tmp_path, answers, server, 
     pytest.importorskip("matplotlib")
     assert cli.main(["report", str(a), str(b), "--out", str(tmp_path / "r.html")]) == 0
     page = (tmp_path / "r.html").read_text()
-    assert "<h3>Criteria</h3>" in page
+    assert "<h3>MMIE: criteria</h3>" in page
     assert "<td>all</td><td>Image quality</td>" in page
 
 

@@ -9,7 +9,6 @@ does not single out are shown where the results folders lie where they lay.
 from __future__ import annotations
 
 import argparse
-import sys
 
 from judge.commands import options
 from judge.commands.output import write_output
@@ -40,13 +39,9 @@ def run(args: argparse.Namespace) -> int:
     if args.megabytes < 1:
         raise UserError(f"--megabytes is {args.megabytes}", fix="give 1 or more")
     try:
-        page = build.build_report(args.folders, args.out, megabytes=args.megabytes, tell=_tell)
+        page = build.build_report(args.folders, args.out, megabytes=args.megabytes)
     except ImportError as error:  # matplotlib, where a chart is drawn
         raise build.missing_package(error) from error
     write_output(args.out, page)
     print(f"{args.out} ({args.out.stat().st_size / 1e6:.1f} MB)")
     return 0
-
-
-def _tell(text: str) -> None:
-    print(f"mmjudge: {text}", file=sys.stderr, flush=True)

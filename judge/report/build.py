@@ -11,6 +11,7 @@ from typing import Any
 
 from judge.core.version import __version__
 from judge.errors import UserError
+from judge.io.progress import MOMENT, doing, say
 from judge.report import browser, findings
 from judge.report.content import Section, section_of
 from judge.report.entries import read_entries
@@ -42,43 +43,45 @@ class Page:
         """ "MMVU and MMIE: 3 runs"."""
         runs = sum(len(section.entries) for section in self.sections)
         names = listed([section.benchmark.title for section in self.sections])
-        return f"{names}: {runs} run{'' if runs == 1 else 's'}"
+        return f"{names}: {_counted(runs)}"
 
 
-def build_report(
-    folders: Sequence[str], out: Path, *, megabytes: int = MEGABYTES, tell: Callable[[str], object] = lambda text: None
-) -> str:
-    """The report as HTML.
+def build_report(folders: Sequence[str], out: Path, *, megabytes: int = MEGABYTES) -> str:
+    """The report as HTML. Says on stderr what takes time, and why conditions are not contrasted.
 
     folders: results folders, or NAME=FOLDER; out: where the file will lie, for pictures beside it; megabytes: how large
-    it may become; tell: is told what is being done, and why conditions are not contrasted.
+    it may become.
 
     Raises UserError where a folder is no results folder, and where the packages of the extra "report" are missing.
     """
-    entries = read_entries(folders, tell)
-    tell(f"comparing {len(entries)} run{'' if len(entries) == 1 else 's'}")
-    heads = heads_of(entries)
+    entries = read_entries(folders)
+    with doing(f"comparing {_counted(len(entries))}", MOMENT):
+        heads = heads_of(entries)
     album = Album(out.absolute().parent, PICTURES * megabytes // MEGABYTES)
-    sections = []
-    for head in heads:
-        tell(f"drawing {head.title}")
-        sections.append(section_of(head, album))
+    with doing("drawing the charts", MOMENT):
+        sections = [section_of(head, album) for head in heads]
     for section in sections:
         if section.not_contrasted:
-            tell(f"the conditions of {section.benchmark.title} are not contrasted: {section.not_contrasted}")
+            say(f"the conditions of {section.benchmark.title} are not contrasted: {section.not_contrasted}")
     cautions = cautions_of(heads, [said for section in sections for said in section.cautions])
     page = Page(sections, cautions)
     room = (megabytes * 1_000_000 - len(_render(page).encode("utf-8", "replace"))) // len(sections)
-    packed = []
-    for section in sections:
-        tell(f"packing the answers of {section.head.title}")
-        # every section numbers its pictures in an album of its own
-        own = Album(out.absolute().parent, 0)
-        runs = [(entry.name, entry.run, entry.samples) for entry in section.entries]
-        data, cut = browser.browser_data(browser.Shown(runs, section.view, own), room)
-        packed.append(Packed(data, cut, len(own.addresses)))
+    with doing("packing the answers", MOMENT):
+        packed = [_packed(section, out.absolute().parent, room) for section in sections]
     said = left_out(sections, packed, len(album.travelling), megabytes)
     return _render(dataclasses.replace(page, packed=packed, left_out=said))
+
+
+def _packed(section: Section, beside: Path, room: int) -> Packed:
+    """The sample browser of a section, whose pictures are numbered in an album of its own."""
+    own = Album(beside, 0)
+    runs = [(entry.name, entry.run, entry.samples) for entry in section.entries]
+    data, cut = browser.browser_data(browser.Shown(runs, section.view, own), room)
+    return Packed(data, cut, len(own.addresses))
+
+
+def _counted(runs: int) -> str:
+    return f"{runs} run{'' if runs == 1 else 's'}"
 
 
 def _render(page: Page) -> str:

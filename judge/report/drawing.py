@@ -7,6 +7,7 @@ and dark; text stays text in the page's font; ids are hashes of the content, and
 from __future__ import annotations
 
 import functools
+import hashlib
 import io
 import re
 import warnings
@@ -81,7 +82,8 @@ def as_svg(figure: Figure, tips: Tips) -> str:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # glyphs that matplotlib's font lacks; the page has its own
         figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
-    root = ElementTree.fromstring(out.getvalue())
+    drawn = out.getvalue()
+    root = ElementTree.fromstring(drawn)
     for element in list(root):
         if element.tag == f"{_SVG}metadata":
             root.remove(element)
@@ -89,6 +91,7 @@ def as_svg(figure: Figure, tips: Tips) -> str:
         for style in definitions.findall(f"{_SVG}style"):
             definitions.remove(style)  # it would reach the whole page
     _tidy(root, tips)
+    _tell_ids_apart(root, hashlib.sha256(drawn.encode()).hexdigest()[:8])
     for size in ("width", "height"):
         root.attrib.pop(size, None)
     return ElementTree.tostring(root, encoding="unicode")
@@ -112,6 +115,18 @@ def _tidy(element: ElementTree.Element, tips: Tips) -> None:
         del element.attrib["id"]
     for child in element:
         _tidy(child, tips)
+
+
+def _tell_ids_apart(root: ElementTree.Element, drawing_id: str) -> None:
+    """A page has many drawings, and marks that two of them share would have one id."""
+    for element in root.iter():
+        for name, value in element.attrib.items():
+            if name == "id":
+                element.attrib[name] = f"{drawing_id}-{value}"
+            elif name == "href":
+                element.attrib[name] = value.replace("#", f"#{drawing_id}-", 1)
+            else:
+                element.attrib[name] = value.replace("url(#", f"url(#{drawing_id}-")
 
 
 def _variable(token: re.Match[str]) -> str:

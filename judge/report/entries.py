@@ -12,11 +12,12 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from judge.errors import UserError
+from judge.io.progress import counted
 from judge.io.samples import Question, Sample
 from judge.report.conditions import names_of
 from judge.results.contrast import Asked, read_asked
@@ -57,17 +58,11 @@ class Entry:
         return found
 
 
-def read_entries(folders: Sequence[str], tell: Callable[[str], object] = lambda text: None) -> list[Entry]:
-    """The runs in results folders, or NAME=FOLDER, each with a name of its own.
-
-    tell: is told which folder is being read. Raises UserError for what is no results folder.
-    """
+def read_entries(folders: Sequence[str]) -> list[Entry]:
+    """The runs in results folders, or NAME=FOLDER, each with a name of its own. Raises UserError for what is none."""
     given = [_named(folder) for folder in folders]
     _refuse_rivals([Path(folder) for _, folder in given])
-    found = []
-    for number, (name, folder) in enumerate(given, 1):
-        tell(f"reading {folder} ({number} of {len(given)})")
-        found.append((name, read_asked(folder)))
+    found = [(name, read_asked(folder)) for name, folder in counted(given, "reading results", "folder")]
     defaults = _defaults([asked for _, asked in found])
     calls = [_name(name or default) for (name, _), default in zip(found, defaults, strict=True)]
     times = Counter((asked.run.results["benchmark"], call) for (_, asked), call in zip(found, calls, strict=True))

@@ -67,8 +67,10 @@ def mmie(
     pictures: bool = True,
     edition: str = "unknown (30)",
     hostile: Callable[[int], str] | None = None,
+    parts: dict[str, str] | None = None,
 ) -> Path:
-    """A judged run. length: characters of every text. hostile: what answer number k says instead."""
+    """A judged run. length: characters of every text. hostile: what answer number k says instead. parts: of the
+    signature, beside those that all have."""
     rng = random.Random(seed)
     verdicts, kept = [], []
     for k in range(n):
@@ -91,7 +93,7 @@ def mmie(
             question.append(picture(folder / "source", f"{k}.png", (40 * k, 120, 200)))
         answer = [Text(hostile(k) if hostile else f"answer {k}: {text(rng, length)}"), Missing("out/7.png")]
         kept.append(Sample(name, None, category, tuple(question), tuple(answer), f"reference {k}"))
-    return _write(folder, "mmie", verdicts, kept, edition, {"profile": "strict", "judge": "tiny@1"})
+    return _write(folder, "mmie", verdicts, kept, edition, {"profile": "strict", "judge": "tiny@1", **(parts or {})})
 
 
 def mmvu(folder: Path, *, seed: int = 0, right: float = 0.8, misled: float = 0.3, edition: str = "v1") -> Path:

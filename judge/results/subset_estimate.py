@@ -8,7 +8,8 @@ Every stratum h counts by its share W_h = N_h / N of all questions, whatever its
     mean = Σ W_h ȳ_h        variance = Σ W_h² (1 - n_h/N_h) s_h² / n_h
 
 Where all of a stratum was asked it adds nothing to the variance. Source: Cochran, Sampling Techniques (3rd ed., 1977),
-sections 5.3 and 5A.9. The subset is chosen by hash, not drawn; the interval takes it for a draw.
+sections 5.3 and 5A.9. The subset is chosen by hash, not drawn; the interval takes it for a draw. As for `mean_score`,
+the lowest and the highest score are made up, each of them times the share of the questions that was not asked.
 
 A stratum with one score has no variance of its own and takes that of its category, else that of all scores; one without
 any score gives its weight to the others of its category, else to all.
@@ -23,7 +24,7 @@ from collections.abc import Mapping, Sequence
 from judge.core.estimate import EMPTY, Estimate
 from judge.core.scale import JUDGE_SCALE, Scale
 from judge.core.subset import Stratum
-from judge.results.statistics import Z, wilson
+from judge.results.statistics import Z
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,16 +65,22 @@ def estimate_whole(
         for stratum, some in scored.items()
     )
     n = sum(map(len, scored.values()))
-    asked_all = n >= sum(of.values())
-    if variance == 0 and not asked_all:
-        # all scores alike: as in `mean_score`, those that were not asked may yet be others
-        _, unseen = wilson(0, n)
-        low, high = mean - unseen * (mean - scale.lowest), mean + unseen * (scale.highest - mean)
-    else:
-        half = Z * math.sqrt(variance)
-        low, high = max(mean - half, scale.lowest), min(mean + half, scale.highest)
+    low, high = _interval(mean, variance, n, max(1 - n / sum(of.values()), 0.0), scale)
     found = {stratum: Weight(len(scored[stratum]), of[stratum], weights[stratum]) for stratum in sorted(scored)}
     return Whole(Estimate(mean, low, high, n), found)
+
+
+def _interval(mean: float, variance: float, n: int, unasked: float, scale: Scale) -> tuple[float, float]:
+    """Of a mean of n scores with this variance. unasked: the share of questions that was not asked."""
+    if unasked == 0:
+        return mean, mean
+    more = n + 2 * unasked
+    centre = (n * mean + unasked * (scale.lowest + scale.highest)) / more
+    squares = (n * (n * variance + mean**2) + unasked * (scale.lowest**2 + scale.highest**2)) / more
+    if more <= Z * Z:
+        return float(scale.lowest), float(scale.highest)
+    half = Z * math.sqrt((squares - centre**2) / (more - Z * Z))
+    return max(min(centre - half, mean), scale.lowest), min(max(centre + half, mean), scale.highest)
 
 
 def _weights(scored: Mapping[Stratum, Sequence[int]], of: Mapping[Stratum, int]) -> dict[Stratum, float]:

@@ -4,10 +4,20 @@ import numpy as np
 import pytest
 
 from judge.core.estimate import EMPTY
-from judge.results.statistics import Z, wilson
+from judge.results.statistics import Z, mean_score
 from judge.results.subset_estimate import estimate_whole
 
 A, B, C = ("SA", "x"), ("PBL", "y"), ("PBL", "z")
+
+
+def interval(mean, variance, n, of):
+    """With 0 and 6 made up, each times the share of the questions that was not asked."""
+    made_up = 1 - n / of
+    more = n + 2 * made_up
+    centre = (n * mean + 6 * made_up) / more
+    spread = (n * (n * variance + mean**2) + 36 * made_up) / more - centre**2
+    half = Z * (spread / (more - Z**2)) ** 0.5
+    return pytest.approx((max(centre - half, 0), min(centre + half, 6)))
 
 
 def test_by_hand():
@@ -17,7 +27,7 @@ def test_by_hand():
     assert found.mean.value == pytest.approx(0.25 * 3 + 0.75 * 3)
     # s² of B: deviations -2, -2, 3, 1: 18 / 3 = 6
     variance = 0.25**2 * (1 - 2 / 100) * 2 / 2 + 0.75**2 * (1 - 4 / 300) * 6 / 4
-    assert found.mean.ci_high - found.mean.value == pytest.approx(Z * variance**0.5)
+    assert (found.mean.ci_low, found.mean.ci_high) == interval(3, variance, 6, 400)
     assert found.mean.n == 6
     assert {stratum: (weight.n, weight.of, weight.weight) for stratum, weight in found.weights.items()} == {
         A: (2, 100, 0.25), B: (4, 300, 0.75),
@@ -49,17 +59,20 @@ def test_what_has_no_score_gives_its_weight_to_its_category():
 
 
 def test_one_score_has_the_variance_of_its_category():
-    # z: one score; PBL has 1, 5, 3: s² 4. y: s² 8
-    found = estimate_whole([(B, 1), (B, 5), (C, 3)], {B: 50, C: 50})
-    variance = 0.25 * (1 - 2 / 50) * 8 / 2 + 0.25 * (1 - 1 / 50) * 4 / 1
-    assert found.mean.ci_high - found.mean.value == pytest.approx(Z * variance**0.5)
+    # z: one score; PBL has eight that are 2 off and one that is not: s² 32 / 8. y: s² 32 / 7
+    assert estimate_whole([(B, 1), (C, 3)], {B: 50, C: 50}).mean.ci_low == 0  # two scores say nothing
+    found = estimate_whole([(B, 1), (B, 5)] * 4 + [(C, 3)], {B: 50, C: 50})
+    variance = 0.25 * (1 - 8 / 50) * (32 / 7) / 8 + 0.25 * (1 - 1 / 50) * 4 / 1
+    assert (found.mean.ci_low, found.mean.ci_high) == interval(3, variance, 9, 100)
 
 
 def test_scores_all_alike_are_not_certain():
     found = estimate_whole([(A, 6)] * 10, {A: 100}).mean
-    unseen = wilson(0, 10)[1]
     assert (found.value, found.ci_high) == (6.0, 6.0)
-    assert found.ci_low == pytest.approx(6 - 6 * unseen)
+    assert (found.ci_low, found.ci_high) == interval(6, 0, 10, 100)
+    # of many questions next to none were asked: as for the mean of those alone
+    few = estimate_whole([(A, 6)] * 10, {A: 10**9}).mean
+    assert few.ci_low == pytest.approx(mean_score([0] * 6 + [10]).ci_low)
 
 
 def test_the_interval_stays_on_the_scale_and_nothing_is_empty():

@@ -5,6 +5,8 @@ Judges the reference answers of a benchmark, the same degraded, and the same wit
 
 With `--repeat` the same answers are judged again under circumstances that should not matter, such as order, batch,
 number type and picture format (`judge.validity.stability`); DIR/stability.json.
+
+Exit code 3 where the judge gives no score that could be compared.
 """
 
 from __future__ import annotations
@@ -30,6 +32,8 @@ EXAMPLES = (
     "mmjudge probe MMIE/MMIE-Score",
     "mmjudge probe judge/ --repeat --n 50 --out probe/",
 )
+NOTHING_SCORED = 3
+"""The exit code where no answer has a score, so that nothing was found out about the judge."""
 KEPT = "nothing is kept; the same command begins anew"
 
 
@@ -77,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
         }
         file = write_output(args.out / "probe.json", {**about, **report.to_json()})
         print(f"\n{file}")
-    return 0
+    return 0 if report.good.n else NOTHING_SCORED
 
 
 def _repeat(args: argparse.Namespace) -> int:
@@ -107,7 +111,7 @@ def _repeat(args: argparse.Namespace) -> int:
         about = {"benchmark": benchmark.name, "rubric": rubric.label, "questions": len(requests), **engine.identity}
         file = write_output(args.out / "stability.json", {**about, **report.to_json()})
         print(f"\n{file}")
-    return 0
+    return 0 if report.tried else NOTHING_SCORED
 
 
 def stability_table(report: StabilityReport) -> str:

@@ -46,7 +46,7 @@ from judge.results.table import rank_runs
 from judge.results.terminal import engine_failures, result_table
 from judge.scoring.pipeline import default_judge, default_rubric
 from judge.scoring.score import ScoreOptions, score, write_requests
-from judge.scoring.several import RunsTogether, score_many, score_repeats
+from judge.scoring.several import COMPARISON, RunsTogether, score_many, score_repeats
 
 if TYPE_CHECKING:
     from judge.engines.cost import Price
@@ -56,7 +56,6 @@ EXAMPLES = (
     "mmjudge score anole.jsonl gill.jsonl --benchmark mmie --out results",
 )
 KEPT = "what was judged is in {out}; the same command goes on from there"
-COMPARISON = "comparison.json"
 SHARED = "taken from another answer to the same question instead of computed again:"
 TOO_MANY_UNSCORED = 3
 

@@ -27,6 +27,8 @@ GENERAL_PREFIX = "openai:"
 """Of the name of a general judge: any model that sees pictures, behind an endpoint."""
 
 MAX_TILES = 12
+WINDOW, TOKENS_PER_TILE = 131_072, 256
+"""Of MMIE's judge: the tokens it reads and writes, and those of a tile of a picture."""
 """Tiles of a picture, thumbnail apart: the official scorer's `load_image`. What config.json says is for training."""
 
 
@@ -163,6 +165,18 @@ class Engine(Protocol):
 def rough_length(pieces: Iterable[Piece]) -> int:
     """In characters, good enough to put like beside like unopened: one picture is some 2,000 tokens."""
     return sum(8_000 if isinstance(piece, Picture) else len(piece.text) for piece in pieces)
+
+
+def surely_fits(pieces: Iterable[Piece]) -> bool:
+    """Whether MMIE's judge would have room for a prompt beside its own answer, unopened: by the most tokens that two
+    bytes of text and the tiles of a picture come to."""
+    most = sum(
+        (MAX_TILES + 1) * TOKENS_PER_TILE
+        if isinstance(piece, Picture)
+        else len(piece.text.encode("utf-8", "replace")) / 2
+        for piece in pieces
+    )
+    return most <= WINDOW - MAX_NEW_TOKENS
 
 
 def without_answer(prompt: Prompt) -> tuple[Piece, ...]:

@@ -38,7 +38,7 @@ from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from typing import Any, Protocol, cast
 
 from judge.core.foreign_text import shown
-from judge.engines import MAX_NEW_TOKENS, Completion, Prompt, Usage, rough_length, without_answer
+from judge.engines import MAX_NEW_TOKENS, Completion, Prompt, Usage, rough_length, surely_fits, without_answer
 from judge.engines.chat_request import ChatRequest, ChatRequests, ServedJudge
 from judge.engines.endpoints import Endpoint, Failed, Kind, Refused, Reply, Served, addresses
 from judge.engines.event_loop import EventLoop
@@ -268,7 +268,7 @@ class _Run:
         except ImageRefused as refused:
             return Completion(None, unscored=refused.reason, note=refused.message)
         except Refused as refused:
-            return self._refused(refused, task.prompt, endpoint)
+            return self._refused(refused, task, endpoint)
         except Failed as failed:
             return self._failed(failed, task, endpoint, started)
         except asyncio.CancelledError:
@@ -288,7 +288,7 @@ class _Run:
         task.request = made
         return None
 
-    def _refused(self, refused: Refused, prompt: Prompt, endpoint: Endpoint) -> Completion | None:
+    def _refused(self, refused: Refused, task: _Task, endpoint: Endpoint) -> Completion | None:
         if refused.of_the_endpoint:
             _drop(endpoint, str(refused))
             return None
@@ -297,7 +297,11 @@ class _Run:
             return Completion(None, unscored="engine_error", note=f"{endpoint.address}: {refused}")
         if not refused.too_long:
             return self._lost(endpoint, "refused", FIRST_REFUSALS, str(refused))
-        # a prompt whose tokens nobody has counted here
+        prompt = task.prompt
+        if (task.request and task.request.tokens is not None) or surely_fits(prompt.pieces):
+            # not the answer's doing: another server takes as much; start it so, and the same command asks again
+            note = f"{endpoint.address}: its window is too small for this prompt, which MMIE's judge reads: {refused}"
+            return Completion(None, unscored="engine_error", note=note)
         mostly_answer = 2 * rough_length(without_answer(prompt)) <= rough_length(prompt.pieces)
         reason = "answer_too_long" if mostly_answer else "request_too_long"
         return Completion(None, unscored=reason, note=f"{endpoint.address}: {refused}")

@@ -45,6 +45,10 @@ from judge.scoring.score import (
 )
 
 _NAME = re.compile(r"[^\s/\\][^/\\]*")
+COMPARISON = "comparison.json"
+"""Of all pairs, written beside the folders of the models."""
+_TAKEN = re.compile(r"(comparison|repeats|results|run)\.json|(verdicts|samples|requests|dropped)\.jsonl(\.\w+)?|images")
+"""Names of files in a folder of several runs, and of those that make a folder that of one run."""
 Files = Sequence[str | Path] | Mapping[str, str | Path]
 
 
@@ -173,6 +177,11 @@ def name_models(files: Files) -> dict[str, tuple[str | None, Path]]:
         name = Path(file).stem if model is None else model.replace("/", "__")
         if not _NAME.fullmatch(name) or not name.isprintable() or name in (".", ".."):
             raise UserError(f"{on_one_line(model or str(file))!r} names no folder", fix="give another --model")
+        if _TAKEN.fullmatch(name.casefold()):
+            raise UserError(
+                f"a results folder called {name!r} would be where a file of that name is looked for",
+                fix="give another --model",
+            )
         if other := next((known for known in found if known.casefold() == name.casefold()), None):
             raise UserError(
                 f"{found[other][1]} and {file} would have the same results folder, {name!r}",

@@ -102,9 +102,14 @@ class StabilityReport:
             ],
         }
 
+    @property
+    def tried(self) -> Sequence[Row]:
+        """The changes under which anything could be compared."""
+        return [row for row in self.rows if row.n or row.lost]
+
     def sentences(self) -> str:
         """Which changes move scores, in plain words."""
-        tried = [row for row in self.rows if row.n or row.lost]
+        tried = self.tried
         moving = [row for row in tried if row.moved or row.lost]
         if not tried:
             return "Nothing could be compared: no answer has a score twice."

@@ -194,6 +194,7 @@ def test_models_are_named_and_name_their_folders(engine, files, tmp_path):
         (["x/20260131_samples_mmie.jsonl"], ["20260131_samples_mmie"]),
         ({"Qwen/Qwen2-VL": "a.jsonl", "b": "a.jsonl"}, ["Qwen__Qwen2-VL", "b"]),
         ({"ünï 2": "a.jsonl"}, ["ünï 2"]),
+        ({"comparison": "a.jsonl", "run": "b.jsonl"}, ["comparison", "run"]),
     ],
 )
 def test_folders_of_files(files, folders_):
@@ -210,6 +211,11 @@ def test_folders_of_files(files, folders_):
         ({"": "x.jsonl"}, "names no folder"),
         ({"a\\b": "x.jsonl"}, "names no folder"),
         ({"a\nb": "x.jsonl"}, "names no folder"),
+        ({"comparison.json": "x.jsonl"}, "called 'comparison.json' would be where a file"),
+        ({"Comparison.JSON": "x.jsonl"}, "called 'Comparison.JSON' would be where a file"),
+        ({"run.json": "x.jsonl"}, "would be where a file"),
+        ({"verdicts.jsonl": "x.jsonl"}, "would be where a file"),
+        (["a/results.json.jsonl"], "called 'results.json' would be where a file"),
         ([], "no files"),
     ],
 )

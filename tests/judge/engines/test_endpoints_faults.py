@@ -11,11 +11,14 @@ import time
 
 import pytest
 from fake_endpoint import FakeEndpoint, Fault, hashed
+from PIL import Image
 from run_files import results_but_run
 from served_prompts import MANY, PACE, connected, results, right
 
 from judge import cli
-from judge.engines import endpoints
+from judge.core.request import Picture, Request, Text
+from judge.core.rubric import Literal
+from judge.engines import Prompt, endpoints, surely_fits
 from judge.engines import remote as module
 from judge.engines.remote import ATTEMPTS, FIRST_REFUSALS, Pace
 from judge.errors import UserError
@@ -152,11 +155,9 @@ def test_a_request_that_breaks_every_server_is_unscored_and_the_others_are_not()
     ("body", "reason"),
     [
         (b'{"error": {"message": "bad picture"}}', "engine_error"),
-        (b'{"message": "This model\'s maximum context length is 4096 tokens."}', "request_too_long"),
-        (
-            b'{"error": "The decoder prompt (length 9) is longer than the maximum model length of 8."}',
-            "request_too_long",
-        ),
+        # MMIE's judge reads such a prompt: the server's window is too small, and the answer is not to blame
+        (b'{"message": "This model\'s maximum context length is 4096 tokens."}', "engine_error"),
+        (b'{"error": "The decoder prompt (length 9) is longer than the maximum model length of 8."}', "engine_error"),
         (b"\xff\x00\x1b[2J", "engine_error"),
     ],
 )
@@ -169,6 +170,45 @@ def test_a_refused_request_is_unscored_and_asked_once(body, reason):
         assert len(fake.asked) == len(MANY)
     assert [(n, c.unscored) for n, c in enumerate(found) if c.unscored] == [(7, reason)]
     assert (found[7].note or "").isprintable()
+
+
+WINDOW = Fault(status=400, body=b'{"error": {"message": "This model\'s maximum context length is 4096 tokens."}}')
+# 131,072 tokens less 1,024 for the judge's own, at two bytes each
+ROOM = 2 * (131_072 - 1_024)
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "reason"),
+    [
+        (100, 9_000, "engine_error"),
+        (100, ROOM - 100, "engine_error"),
+        (100, ROOM - 99, "answer_too_long"),
+        (ROOM, 100, "request_too_long"),
+        (ROOM // 2 + 1, ROOM // 2, "request_too_long"),
+    ],
+)
+def test_whose_prompt_was_too_long_for_a_server(question, answer, reason):
+    answered = (Text("a" * answer),)
+    one = Prompt(Request("q", "PBL", (), answered), (Literal("q" * question), *answered))
+    with FakeEndpoint(hashed, lambda number, asked: WINDOW) as fake:
+        (completion,) = results(connected(fake), [one])
+    assert completion.unscored == reason
+    assert "maximum context length" in completion.note
+    assert ("its window is too small" in completion.note) == (reason == "engine_error")
+
+
+def test_an_answer_of_ordinary_length_is_not_blamed_for_its_pictures(tmp_path):
+    pictures = []
+    for number in range(3):
+        Image.new("RGB", (8, 8)).save(tmp_path / f"{number}.png")
+        pictures.append(Picture(tmp_path / f"{number}.png", f"{number}.png"))
+    one = Prompt(Request("q", "PBL", (), tuple(pictures)), (Literal("rate"), *pictures))
+    with FakeEndpoint(hashed, lambda number, asked: WINDOW) as fake:
+        (completion,) = results(connected(fake), [one])
+    assert completion.unscored == "engine_error"
+    # 39 pictures of 13 tiles of 256 tokens are 129,792 tokens, 40 are more than the judge has room for
+    assert surely_fits(pictures[:1] * 39)
+    assert not surely_fits(pictures[:1] * 40)
 
 
 @pytest.mark.parametrize("status", [401, 403, 404])

@@ -248,6 +248,10 @@ def test_command(tmp_path, monkeypatch, capsys):
     assert (written["questions"], written["judge"]) == (3, "toy")
     assert written["summary"].endswith(f"dtype ({n} of {n}, by up to 1).")
     loaded.clear()
+    monkeypatch.setattr(command, "load_engine", lambda judge, how: Judge(lambda prompts, number: None))
+    assert cli.main(["probe", "toy-judge", "--repeat", "--rubric", "mmjudge", "--n", "1"]) == 3
+    assert capsys.readouterr().out.endswith("Nothing could be compared: no answer has a score twice.\n")
+    monkeypatch.setattr(command, "load_engine", load_engine)
     assert cli.main(["probe", "http://localhost:1/v1", "--repeat", "--rubric", "mmjudge", "--n", "1"]) == 0
     assert loaded == [("http://localhost:1/v1", None)]
     assert "dtype         cannot be varied here: whoever serves" in capsys.readouterr().out

@@ -4,15 +4,17 @@ A page of docs/ links to an example as it lies in the repository, so that the li
 
     [pipe.toml](../examples/systems/pipe.toml)   ->   source/examples/systems/pipe.toml.html on the site
 
-Text files become a page with their text, Markdown a page of its own, a folder the list of its files; all that such
-a page links to comes along. A link to what is not there fails the build, which is strict.
+Text files become a page with their text, Markdown and notebooks a page of their own, a folder the list of its files;
+all that such a page links to comes along. A link to what is not there fails the build, which is strict.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import posixpath
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,7 @@ SITE = "source"
 
 LINK = re.compile(r"(?<=\]\()([^)\s#]+)(#[^)\s]*)?(?=\))")
 LANGUAGES = {".py": "python", ".sh": "bash", ".toml": "toml", ".yaml": "yaml", ".yml": "yaml", ".json": "json"}
-COPIED = {".ipynb", ".png"}
+COPIED = {".png"}
 """Kinds of files that are handed over as they are."""
 
 
@@ -82,8 +84,28 @@ def content_of(target: str) -> str:
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".md":
         return text
+    if path.suffix == ".ipynb":
+        return "\n\n".join(cells_of(json.loads(text)))
+    return f"# {target}\n\n" + fenced(text, LANGUAGES.get(path.suffix, "text"))
+
+
+def fenced(text: str, language: str) -> str:
+    """A block of code that no text in it ends."""
     fence = "`" * max(3, *(len(run) + 1 for run in re.findall("`+", text)), 3)
-    return f"# {target}\n\n{fence}{LANGUAGES.get(path.suffix, 'text')}\n{text.rstrip()}\n{fence}\n"
+    return f"{fence}{language}\n{text.rstrip()}\n{fence}\n"
+
+
+def cells_of(notebook: dict[str, Any]) -> Iterator[str]:
+    """A notebook as Markdown: its texts, its code, and what is recorded of what that printed and drew."""
+    for cell in notebook["cells"]:
+        source = "".join(cell["source"])
+        yield source if cell["cell_type"] == "markdown" else fenced(source, "python")
+        for output in cell.get("outputs", []):
+            shown = output.get("data", {"text/plain": output.get("text", [])})
+            if picture := shown.get("image/png"):
+                yield f"![what the cell above draws](data:image/png;base64,{''.join(picture).strip()})"
+            elif words := "".join(shown.get("text/plain", [])):
+                yield fenced(words, "text")
 
 
 def on_files(files: Files, config: Any) -> Files:

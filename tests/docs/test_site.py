@@ -77,11 +77,17 @@ def test_links_lead_somewhere(site):
     assert broken == []
 
 
+def test_a_notebook_is_a_page_with_what_it_printed_and_drew(site):
+    page = Found((site / "source" / "examples" / "first_look.ipynb.html").read_text(encoding="utf-8"))
+    assert any(address.startswith("data:image/png;base64,") for address in page.loaded)
+    assert any(link.endswith("python.html") for link in page.links)
+
+
 def test_nothing_is_loaded_from_elsewhere(site):
     elsewhere = []
     for path in site.rglob("*.html"):
         for address in Found(path.read_text(encoding="utf-8")).loaded:
-            if urlsplit(address).scheme or address.startswith("//"):
+            if urlsplit(address).scheme not in ("", "data") or address.startswith("//"):
                 elsewhere.append(f"{path.relative_to(site)}: {address}")
     assert elsewhere == []
 

@@ -73,6 +73,11 @@ def test_the_commands_that_are_shown_are_taken(where, command):
     assert cli.make_parser(given).parse_args(given).command == given[0], where
 
 
+def test_every_command_is_on_a_page():
+    text = " ".join((folders.ROOT / page).read_text(encoding="utf-8") for page in pages.pages() if page != "README.md")
+    assert {name for name in COMMANDS if not re.search(rf"`mmjudge {name}\b|^mmjudge {name}\b", text, re.M)} == set()
+
+
 def test_a_block_that_prints_otherwise_is_told():
     # a part between cuts is contiguous, dates are dates, what is not shown does not matter
     printed = "a 1\nb 2026-01-02\nc\nd\n"

@@ -20,6 +20,7 @@ PACKAGES = ("judge", "mmie_tasks", "mmvu_tasks")
 HEAVY = (
     *("torch", "torchvision", "transformers", "datasets", "lmms_eval", "vlmeval", "matplotlib", "scipy"),
     *("ray", "diffusers", "trl", "peft", "imagehash", "starlette", "uvicorn"),
+    *("pandas", "pyarrow", "inspect_ai", "wandb"),
 )
 
 
@@ -31,6 +32,7 @@ HEAVY = (
         "mmie_tasks.benchmark, mmvu_tasks.benchmark",
         "judge.harness.lmms_eval.registration",
         "judge.commands.analyse, judge.attention.refinement, judge.attention.models",
+        "judge.commands.export, judge.results.frames",
         "judge.commands.annotate, judge.commands.view",
     ],
 )

@@ -25,7 +25,7 @@ from typing import IO, Any
 
 from judge.core.benchmark import Benchmark, find
 from judge.core.failure import MODEL, UNSCORED
-from judge.core.foreign_text import encodable
+from judge.core.foreign_text import encodable, on_one_line
 from judge.core.verdict import Verdict
 from judge.export import Content
 from judge.export.inspect_messages import Attachments, message
@@ -140,7 +140,10 @@ class _Log:
     def _stats(self) -> dict[str, Any]:
         seconds = (self.results.get("run") or {}).get("seconds")
         took = seconds if isinstance(seconds, int | float) and 0 <= seconds < 10**8 else 0
-        started = self.ended - datetime.timedelta(seconds=took)
+        try:
+            started = self.ended - datetime.timedelta(seconds=took)
+        except OverflowError:  # it says that it ended in the year 1
+            started = self.ended
         return {"started_at": started.isoformat(), "completed_at": self.ended.isoformat(), "model_usage": {}}
 
     def _sample(self, verdict: Verdict, pictures: Pictures) -> dict[str, Any]:
@@ -165,8 +168,8 @@ class _Log:
         }
 
     def _sample_id(self, verdict: Verdict) -> str:
-        """The id, with the position behind it where several questions share it."""
-        return encodable(f"{verdict.id}#{verdict.index}" if verdict.id in self._shared else verdict.id)
+        """The id, with the position behind it where several questions share it. It names a file: visible, not long."""
+        return on_one_line(f"{verdict.id}#{verdict.index}" if verdict.id in self._shared else verdict.id)
 
     def _score(self, verdict: Verdict) -> dict[str, Any]:
         named = view_of(self.benchmark).answer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 
@@ -58,3 +59,37 @@ def test_what_is_missing_is_named(runs, tmp_path, capsys, monkeypatch):
     assert not out.exists()
     assert cli.main(["export", str(tmp_path / "none"), "--to", "inspect", "--out", str(out)]) == 2
     assert "no such results folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_what_others_wrote_into_a_folder_ends_no_export(form, runs, tmp_path):
+    """Ids that are no names of files, a date before all dates, values of any kind."""
+    if form == "hf":
+        pytest.importorskip("datasets", reason="the export extra is not installed")
+    odd = shutil.copytree(runs["odd"], tmp_path / "odd")
+    names = ["../../../etc/x", "a\0b", "x" * 100_000, "\ud800", "-" * 300, "a/../b", "\u202egnp.exe"]
+    for file in ("verdicts.jsonl", "samples.jsonl"):
+        rows = [json.loads(line) for line in (odd / file).read_text().splitlines()]
+        ids = sorted(row["id"] for row in rows)
+        for row in rows:
+            number = ids.index(row["id"])
+            row["id"] = names[number] if number < len(names) else row["id"]
+            if file == "verdicts.jsonl":
+                row["details"] = {
+                    **row["details"],
+                    "": 1,
+                    "id": [2**70],
+                    "x": [{"y": None}, 1e300, "\ud800"][number % 3],
+                }
+        (odd / file).write_text("".join(json.dumps(row) + "\n" for row in rows))
+    results = json.loads((odd / "results.json").read_text())
+    results["run"] |= {"date": "0001-01-01T00:00:00", "seconds": 1e7, "versions": ["x"], "model": 7}
+    (odd / "results.json").write_text(json.dumps(results))
+    out = tmp_path / "new" / "out"
+    assert cli.main(["export", str(odd), "--to", form, "--out", str(out)]) == 0
+    assert [path.name for path in tmp_path.iterdir() if path.name not in ("odd", "new")] == []
+    assert [path.name for path in out.parent.iterdir()] == ["out"]
+    if form == "inspect":
+        log = pytest.importorskip("inspect_ai.log", reason="the dev extra is not installed")
+        found = log.read_eval_log(log.list_eval_logs(str(out))[0])
+        assert len({sample.id for sample in found.samples}) == 15

@@ -14,7 +14,7 @@ test: .venv/ready browser
 
 # Reports are tested in a real browser. Where there is none and none can be installed, those tests are skipped.
 browser:
-	@command -v chromedriver >/dev/null || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null \
+	@command -v chromedriver >/dev/null || { echo "looking for chromium and its driver: a minute or two" && test "$$(id -u)" = 0 && command -v apt-get >/dev/null \
 	    && (apt-get install -y -q chromium chromium-driver || { apt-get update -q && apt-get install -y -q chromium \
 	    chromium-driver; }) >/dev/null 2>&1; } || echo "no chromium here: its tests will be skipped"
 
@@ -34,6 +34,7 @@ fix: .venv/ready
 
 # The tests that need no torch, no harness and no statistics library, on another Python: make light PYTHON=python3.13
 light:
+	@echo "installing into .venv-light: what the core needs, and pytest; about a minute"
 	$(PYTHON) -m venv .venv-light
 	.venv-light/bin/python -m pip install --quiet --progress-bar off -e . hypothesis pytest pytest-timeout
 	.venv-light/bin/python -m pytest -q
@@ -44,10 +45,13 @@ constraints: .venv/ready
 
 # One pip command: lmms-eval and ms-vlmeval only resolve together (docs/install.md).
 .venv/ready: pyproject.toml constraints.txt
+	@echo "installing into .venv: torch, transformers, lmms-eval, VLMEvalKit and what the tests need: 8 GB on the disk."
+	@echo "pip says nothing meanwhile; by the network it takes some 5 to 20 minutes, the first time"
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --progress-bar off -c constraints.txt -e '.[dev]'
-	touch $@
+	@touch $@
+	@echo "installed"
 
 clean:
 	rm -rf .venv .venv-light out build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -3,6 +3,8 @@
     python benchmarks/startup.py [--repeats 5] [--folder DIR] [--out FILE]
 
     mmjudge --help       a new process each time; beside it Python alone, doing nothing
+    a finished run       `mmjudge score` given again on the demo, whose answers are all judged; beside it the first
+                         time, a refusal (`--device gpu`), and what importing torch and transformers costs
     mmjudge doctor       a new process each time, with 20,103 records; nothing is asked of the network
     index of our tasks   `TaskManager(include_defaults=False, include_path=…)`; beside it the scan of all that lmms-eval
                          brings, in one process, the imports of lmms-eval done before
@@ -70,6 +72,16 @@ sys.argv = ["mmjudge", "doctor"]
 from judge.cli import main
 main()
 """
+
+SCORE = """
+import json, sys
+from judge.cli import main
+code = main(["score", *json.loads(sys.argv[1])])
+assert code == int(sys.argv[2]), code
+assert sys.argv[3] == "any" or ("torch" in sys.modules) == (sys.argv[3] == "torch")
+"""
+
+TORCH = "import torch, transformers"
 
 SCAN = """
 from lmms_eval.tasks import TaskManager
@@ -144,10 +156,32 @@ def inside(code: str, repeats: int, *arguments: str) -> dict[str, Any]:
     return {name: min(run[name] for run in runs) for name in runs[0]}
 
 
+def measure_scoring(folder: Path, repeats: int) -> dict[str, float]:
+    """Wall and processor seconds of `mmjudge score` on the demo: the first time, given again, and refused."""
+    from mmie_tasks.benchmark import BENCHMARK
+    from mmie_tasks.demo import demo_dir, judge_dir
+
+    answers = folder / "answers.jsonl"
+    ids = [record.id for record in BENCHMARK.load(demo_dir()).records]
+    rows = [{"id": id_, "response": f"Two red balls, {id_}."} for id_ in ids]
+    answers.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    given = [answers, "--benchmark", "mmie", "--data", demo_dir(), "--judge", judge_dir(), "--out", folder / "out"]
+    words = json.dumps([str(word) for word in given])
+    cpu, wrong = (json.dumps([*json.loads(words), "--device", device]) for device in ("cpu", "gpu"))
+    found = {}
+    _, found["first_s"], found["first_processor_s"] = child(SCORE, cpu, "0", "torch")
+    for name, given_words, code in (("again", cpu, "0"), ("refused", wrong, "2")):
+        runs = [child(SCORE, given_words, code, "no torch")[1:] for _ in range(repeats)]
+        found[f"{name}_s"], found[f"{name}_processor_s"] = min(wall for wall, _ in runs), min(busy for _, busy in runs)
+    found["torch_s"], found["torch_processor_s"] = fastest(TORCH, repeats)
+    return found
+
+
 def measure(folder: Path, repeats: int, counts: dict[str, int]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     found["python_s"], found["python_processor_s"] = fastest(NOTHING, repeats)
     found["help_s"], found["help_processor_s"] = fastest(HELP, repeats)
+    found |= measure_scoring(folder, repeats)
     scan = inside(SCAN, min(repeats, 3))
     found |= {f"scan_{name}": value for name, value in scan.items()}
     found["scan_ratio"] = scan["all_processor"] / max(scan["ours_processor"], 1e-6)
@@ -169,6 +203,10 @@ def table(found: dict[str, Any]) -> str:
         f"| `mmjudge --help` | {found['help_s']:.3f} | {found['help_processor_s']:.3f} | under {GOALS['help_s']} |",
         f"| `mmjudge doctor` | {found['doctor_s']:.2f} | {found['doctor_processor_s']:.2f} "
         f"| under {GOALS['doctor_s']:.0f} |",
+        f"| `mmjudge score` on the demo, first | {found['first_s']:.2f} | {found['first_processor_s']:.2f} | |",
+        f"| … given again: all is judged | {found['again_s']:.2f} | {found['again_processor_s']:.2f} | no torch |",
+        f"| … refused: `--device gpu` | {found['refused_s']:.2f} | {found['refused_processor_s']:.2f} | no torch |",
+        f"| importing torch and transformers alone | {found['torch_s']:.2f} | {found['torch_processor_s']:.2f} | |",
         f"| index of tasks: all of lmms-eval, {found['scan_all_names']} names | {found['scan_all']:.3f} "
         f"| {found['scan_all_processor']:.3f} | |",
         f"| index of tasks: ours, {found['scan_ours_names']} names | {found['scan_ours']:.4f} "

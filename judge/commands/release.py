@@ -21,6 +21,7 @@ from judge.engines.devices import check_device, default_device
 from judge.errors import UserError
 from judge.finetune.extra import needs_finetune
 from judge.io import files
+from judge.io.progress import doing
 from judge.scoring.pipeline import RUBRIC_FILE, default_rubric
 
 if TYPE_CHECKING:
@@ -76,7 +77,8 @@ def run(args: argparse.Namespace) -> int:
     try:
         with files.new_folder(args.out) as folder:
             original, native = folder / "original", folder / "native"
-            merged = export.write_original(run, original, device=device)
+            with doing(f"writing the judge of {args.trained}"):
+                merged = export.write_original(run, original, device=device)
             if merged is not None:
                 print(
                     f"adapter merged: it moves float32 logits by {merged.effect:.1e}, merging by {merged.merge:.1e}, "

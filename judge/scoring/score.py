@@ -30,7 +30,7 @@ from judge.engines.replay import PREFIX
 from judge.errors import UserError
 from judge.io.files import write_json_lines
 from judge.io.presentation import keep_samples
-from judge.io.progress import say
+from judge.io.progress import MOMENT, doing, say
 from judge.io.responses import read_responses
 from judge.results.result import build_result, note_condition
 from judge.results.run_folder import Run, RunFolder
@@ -154,6 +154,10 @@ class Scoring:
     def write_results(self, folder: RunFolder, verdicts: Sequence[Verdict], usage: Mapping[str, int] | None) -> Run:
         """Write what follows from the verdicts on all answers. usage: what a server counted for them, None where nobody
         knows. Raises UserError."""
+        with doing("writing samples and results", after=MOMENT):
+            return self._write_results(folder, verdicts, usage)
+
+    def _write_results(self, folder: RunFolder, verdicts: Sequence[Verdict], usage: Mapping[str, int] | None) -> Run:
         run = self.info.to_json(ENGINE_PACKAGES if self.grader.reads else ())
         if usage is not None:
             run["usage"] = dict(usage)
@@ -285,14 +289,15 @@ def assess_file(
 ) -> AssessedFile:
     """Read answers and questions, and let rules decide what they can. judge: as `open_replay` gave it. Raises
     UserError."""
-    given = read_responses(file, options.image_root, options.repeat)
-    bare = isinstance(judge, LoadedJudge) and not judge.engine.reads
-    answers, dataset = _questions(benchmark, given, None if data is None else Path(data), options, bare=bare)
-    info = RunInfo(options.model or name_of_model(answers, file), describe_answers(answers, file))
-    source = dataset.source if dataset else _source_of_own_questions(answers)
-    every, part = complete(answers, dataset, partial=options.partial)
-    condition = _condition(file, benchmark, options)
-    assessed = benchmark.assess(every, dataset, options.profile, bare=bare, condition=condition)
+    with doing(f"reading {file} and its questions", after=MOMENT):
+        given = read_responses(file, options.image_root, options.repeat)
+        bare = isinstance(judge, LoadedJudge) and not judge.engine.reads
+        answers, dataset = _questions(benchmark, given, None if data is None else Path(data), options, bare=bare)
+        info = RunInfo(options.model or name_of_model(answers, file), describe_answers(answers, file))
+        source = dataset.source if dataset else _source_of_own_questions(answers)
+        every, part = complete(answers, dataset, partial=options.partial)
+        condition = _condition(file, benchmark, options)
+        assessed = benchmark.assess(every, dataset, options.profile, bare=bare, condition=condition)
     asking = Asking(name_of_wording(file) or condition.wording or UNKNOWN, part, condition)
     return AssessedFile(benchmark, answers, assessed, dataset, source, options, info, asking)
 

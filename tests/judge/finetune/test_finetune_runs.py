@@ -288,6 +288,7 @@ def test_resuming_is_named_only_where_it_is_possible(
     def interrupted(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
+    monkeypatch.setattr("judge.finetune.setup.find_setup", lambda recipe, resume: None)
     monkeypatch.setattr("judge.finetune.train.train_judge", interrupted)
     command = ["train", "recipes/tiny.toml", "--set", f"out={json.dumps(str(out))}"]
     assert cli.main(command) == 130

@@ -1,7 +1,7 @@
 """Room for what must still be fetched, and a folder that results can be written into.
 
-ok       62.1 GB are free for the Hub's cache; 8.6 GB must be fetched
-fails    2.1 GB are free for the Hub's cache (/home/me/.cache/huggingface/hub), and 8.6 GB must be fetched
+ok       62.1 GB are free for the Hub's cache; to be fetched: 8.6 GB
+fails    2.1 GB are free for the Hub's cache (/home/me/.cache/huggingface/hub); to be fetched: 8.6 GB
          → export HF_HOME=… (a disk with more room), or hf cache ls, and delete what is not needed
 """
 
@@ -38,11 +38,12 @@ def check_disk(fetched: Mapping[str, int | None], cache: Path, results: Path) ->
 
 def _cache(known: int, unknown: list[str], cache: Path) -> Findings:
     free = _free(cache)
-    wanted = f"{shown_bytes(known)} must be fetched" if known else "something must be fetched"
-    wanted += f", and {', '.join(unknown)}, whose size is not known" if unknown else ""
+    parts = [shown_bytes(known)] if known else []
+    parts += [f"{' and '.join(unknown)}, whose size is not known"] if unknown else []
+    wanted = f"to be fetched: {' and '.join(parts)}"
     if (held := unwritable(cache)) is not None:
         mend = "export HF_HOME=… (a folder of yours)"
-        yield Finding(DISK, "fails", f"{held} cannot be written to, and {wanted}", mend)
+        yield Finding(DISK, "fails", f"{held} cannot be written to; {wanted}", mend)
         return
     said = f"{shown_bytes(free)} are free for the Hub's cache ({cache}); {wanted}"
     mend = "export HF_HOME=… (on a disk with more room), or delete what `hf cache ls` lists and you do not need"

@@ -15,13 +15,15 @@ import dataclasses
 import importlib.metadata
 import importlib.util
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from judge.core.version import __version__
 from judge.preflight.finding import Finding, Findings, Job
 
 PACKAGES = "packages"
+BASE = "hf"
+"""The extra that most others include: the judge on transformers."""
 TESTED = {"lmms-eval": ("0.7.3",), "vlmeval": ("0.0.20",)}
 """Harness → versions that the suite has passed with."""
 HARNESS_PACKAGES = {"lmms-eval": ("lmms_eval",), "vlmeval": ("ms-vlmeval", "vlmeval")}
@@ -110,15 +112,27 @@ def check_packages(job: Job) -> Findings:
     for name in needed:
         if name in known and known[name].lacking:
             yield from _lacking_lines(known[name])
-    missing = {extra.name: extra.lacking for extra in known.values() if extra.lacking and extra.name not in needed}
     here = [name for name in known if not known[name].lacking]
     if here:
         yield Finding(PACKAGES, "ok", f"extras here: {', '.join(here)}")
-    if missing:
-        said = "; ".join(f"{name} ({', '.join(_names(lacking))})" for name, lacking in missing.items())
-        mend = f"pip install 'mmjudge[{','.join(missing)}]'"
-        yield Finding(PACKAGES, "ok", f"extras not here, and not needed for this run: {said}", mend)
+    yield from _not_needed(
+        {name: extra.lacking for name, extra in known.items() if extra.lacking and name not in needed}
+    )
     yield from check_torch()
+
+
+def _not_needed(missing: Mapping[str, Sequence[str]]) -> Findings:
+    """A line about extras that are not here, with what each lacks beside what "hf" does, which most include."""
+    if not missing:
+        return
+    shared = set(missing.get(BASE, ()))
+    own = {
+        name: lacking if name == BASE else [one for one in lacking if one not in shared]
+        for name, lacking in missing.items()
+    }
+    said = "; ".join(f"{name} ({', '.join(_names(lacking))})" if lacking else name for name, lacking in own.items())
+    mend = f"pip install 'mmjudge[{','.join(missing)}]'"
+    yield Finding(PACKAGES, "ok", f"extras not here, and not needed for this run: {said}", mend)
 
 
 def _own_version() -> Findings:
@@ -148,7 +162,7 @@ def _lacking_lines(extra: Extra) -> Findings:
         yield Finding(PACKAGES, "fails", said, f"pip install '{wanted}'")
 
 
-def _names(requirements: list[str] | tuple[str, ...]) -> list[str]:
+def _names(requirements: Sequence[str]) -> list[str]:
     return [re.split(r"[^\w.-]", wanted, maxsplit=1)[0] for wanted in requirements]
 
 

@@ -41,16 +41,16 @@ def test_room_for_what_must_be_fetched(free, tmp_path, size, state):
     free(size)
     line, _ = check_disk({"the judge": 8 * GB}, tmp_path / "hub" / "not made yet", tmp_path)
     assert line.state == state
-    assert "8.0 GB must be fetched" in line.found
+    assert "to be fetched: 8.0 GB" in line.found
     assert ("HF_HOME" in (line.mend or "")) == (state != "ok")
 
 
 def test_what_has_no_size_yet_is_named(free, tmp_path):
     free(90 * GB)
     line, _ = check_disk({"the judge": 8 * GB, "mmie's data": None}, tmp_path, tmp_path)
-    assert line.found.endswith("8.0 GB must be fetched, and mmie's data, whose size is not known")
+    assert line.found.endswith("to be fetched: 8.0 GB and mmie's data, whose size is not known")
     line, _ = check_disk({"mmie's data": None}, tmp_path, tmp_path)
-    assert line.found.endswith("something must be fetched, and mmie's data, whose size is not known")
+    assert line.found.endswith("to be fetched: mmie's data, whose size is not known")
 
 
 def test_little_room_for_results(free, tmp_path):

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 from folders import ROOT
-from machines import MMIE, distribution, job
+from machines import MMIE, MMVU, distribution, job
 
 from judge.core.version import __version__
 from judge.preflight import packages
@@ -88,6 +88,15 @@ def test_what_the_run_does_not_need_is_no_failure(install):
 def test_what_the_run_needs(install, harness, lacking, said, mend):
     install(without(lacking))
     assert Finding(PACKAGES, "fails", said, mend) in list(check_packages(job(harness, benchmarks=(MMIE,))))
+
+
+def test_what_most_extras_share_is_said_once(install):
+    install({})
+    found = list(check_packages(job("none", benchmarks=(MMVU,))))
+    assert found[-1].found == (
+        "extras not here, and not needed for this run: hf (torch, transformers); lmms-eval (lmms-eval); "
+        "vlmeval (ms-vlmeval); report (jinja2)"
+    )
 
 
 def test_a_served_judge_needs_no_torch(install):

@@ -17,6 +17,7 @@ a date for any date.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import itertools
 import os
 import re
@@ -36,6 +37,8 @@ CUT = "…"
 BETWEEN = "--- the next block ---"
 SETUPS = {"README.md": "bash examples/demo.sh out/demo >/dev/null"}
 """What is run before a page's first block: what `make demo` runs, once it has installed."""
+SERVED = {"docs/judges.md": "http://localhost:8000/v1"}
+"""Pages that ask a judge at an address: while their blocks run, tests/truth_judge.py answers there, but no logprobs."""
 
 
 class Block(NamedTuple):
@@ -100,6 +103,34 @@ def run_page(page: str, folder: Path) -> list[tuple[Block, str]]:
         if block.language == "python":
             code = f"python - <<'END_OF_BLOCK'\n{code}END_OF_BLOCK\n"
         script += f"echo; echo '{BETWEEN}'\n{code}"
+    with served(page) as address:
+        script = script.replace(SERVED.get(page, address), address)
+        done = run_script(script, folder)
+    output = done.stdout.replace(address, SERVED[page]) if page in SERVED else done.stdout
+    printed = output.split(f"\n{BETWEEN}\n")[1:]
+    if done.returncode:
+        raise RuntimeError(f"{page}, block {len(printed)}: {done.stdout[-2000:]}{done.stderr[-3000:]}")
+    return list(zip(blocks, printed, strict=True))
+
+
+@contextlib.contextmanager
+def served(page: str) -> Iterator[str]:
+    """The address of the judge that a page asks; of a page that asks none, no address."""
+    if page not in SERVED:
+        yield "-"
+        return
+    sys.path.append(str(ROOT / "tests"))
+    from fake_endpoint import FakeEndpoint, Fault
+    from truth_judge import judge
+
+    refusal = b'{"error": {"message": "logprobs are not supported by this model"}}'
+    with FakeEndpoint(judge) as server:
+        server.known_script = lambda number, body: Fault(status=400, body=refusal) if "logprobs" in body else None
+        yield server.url
+
+
+def run_script(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """A script of bash in `folder`, as somebody without settings of their own and without a network."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("MMJUDGE", "MMVU", "MMIE"))}
     kept["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{kept['PATH']}"
     kept |= {
@@ -108,13 +139,9 @@ def run_page(page: str, folder: Path) -> list[tuple[Block, str]]:
         "MMJUDGE_DEVICE": "cpu",
         "OMP_NUM_THREADS": "1",
     }
-    done = subprocess.run(
+    return subprocess.run(
         ["bash", "-c", script], cwd=folder, env={**kept, "COLUMNS": "100"}, capture_output=True, text=True, check=False
     )
-    printed = done.stdout.split(f"\n{BETWEEN}\n")[1:]
-    if done.returncode:
-        raise RuntimeError(f"{page}, block {len(printed)}: {done.stdout[-2000:]}{done.stderr[-3000:]}")
-    return list(zip(blocks, printed, strict=True))
 
 
 def outputs(page: str) -> dict[int, Block]:

@@ -47,7 +47,7 @@ def keep(browser: Browser, name: str) -> None:
     """What the browser shows, as docs/images/NAME.png of few colours."""
     image = Image.open(io.BytesIO(browser.driver.get_screenshot_as_png())).convert("RGB")
     IMAGES.mkdir(exist_ok=True)
-    image.quantize(COLOURS).save(IMAGES / f"{name}.png", optimize=True)
+    image.quantize(COLOURS, Image.Quantize.MAXCOVERAGE).save(IMAGES / f"{name}.png", optimize=True)
 
 
 def view(browser: Browser, demo: Path) -> None:
@@ -66,7 +66,37 @@ def view(browser: Browser, demo: Path) -> None:
             keep(browser, f"view-{width}")
 
 
-PAGES: dict[str, Callable[[Browser, Path], None]] = {"view": view}
+def report(browser: Browser, demo: Path) -> None:
+    """`mmjudge report`: two runs of MMVU's demo questions and two of MMIE's."""
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder)
+        questions = run_python("-m", "mmvu_tasks.demo").strip()
+        for name in ("hasty", "careful"):
+            answers = ROOT / "examples" / "answers" / f"{name}.jsonl"
+            mmjudge("score", answers, "--benchmark", "mmvu", "--data", questions, "--out", out / name)
+        runs = [out / "hasty", out / "careful", f"one model={demo / 'mmie'}", f"system of two={demo / 'mmie_system'}"]
+        mmjudge("report", *runs, "--out", out / "report.html")
+        for width in WIDTHS:
+            browser.resize(width, 1800 if width > 600 else 1500)
+            browser.driver.get((out / "report.html").as_uri())
+            keep(browser, f"report-{width}")
+        browser.resize(1400, 1500)
+        browser.run("document.querySelector('#mmvu').scrollIntoView({ behavior: 'instant' })")
+        keep(browser, "report-charts-1400")
+
+
+def mmjudge(*words: str | Path) -> str:
+    """What a command prints."""
+    return run_python("-m", "judge.cli", *words)
+
+
+def run_python(*words: str | Path) -> str:
+    """What Python prints."""
+    command = [sys.executable, *map(str, words)]
+    return subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
+
+
+PAGES: dict[str, Callable[[Browser, Path], None]] = {"view": view, "report": report}
 
 
 def main() -> None:

@@ -154,7 +154,8 @@ def contrast(
     axes.set_yticks([-number for number in range(len(names))], [_short(name) for name in names])
     axes.set_ylim(-len(names) + 0.4, 0.6)
     # room on the right for the words of the last one
-    _across(axes, (low, high + 0.16 * (high - low)), f"mark: {labels[0]}   bar: {labels[1]}   percent right")
+    _across(axes, (low, high + 0.16 * (high - low)), f"mark: {labels[0]}, bar: {labels[1]}, percent right")
+    axes.set_xticks([tick for tick in axes.get_xticks() if low <= tick <= 100])
     _chance(axes, chance)
     return as_svg(figure, {})
 

@@ -72,7 +72,7 @@ def test_it_says_what_compare_says(tmp_path, capsys):
         mmie(tmp_path / "b", 40, seed=1, parts={"part": "40 of 48", "feedback": "2b"}),
     ]
     said = remarks([(folder.name, read_run(folder)) for folder in folders])
-    assert len(said) == 3  # partial, replayed, wordings
+    assert len(said) == 4  # partial, replayed, wordings, few
     page = build.build_report([str(folder) for folder in folders], tmp_path / "report.html")
     cautions = plain(re.search(r'<section id="cautions">.*?</section>', page, re.S)[0])
     ranked = remarks([(name, read_run(tmp_path / name)) for name in [row[0] for row in rows(page)[1:]]])

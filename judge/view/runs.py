@@ -1,8 +1,8 @@
 """Several runs, read at once by several processes where they are large.
 
     with open_runs([Path("out/a"), Path("out/b")]) as runs:
-        runs[0].decided.scores          at once
-        runs[0].said()                  as soon as it is read; who asks earlier waits
+        runs[0].decided.scores          as soon as they are read; who asks earlier waits
+        runs[0].said()                  a while later
         runs[0].verdict(3)              read from the file
 
 A file is held open: one that is replaced meanwhile is still read as it was, and `changed` says so.
@@ -11,7 +11,9 @@ A file is held open: one that is replaced meanwhile is still read as it was, and
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
+import gc
 import io
 import multiprocessing
 import os
@@ -20,7 +22,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from http import HTTPStatus
 from pathlib import Path
 from typing import IO, Any
@@ -50,26 +52,53 @@ PART = 8 * 2**20
 """Bytes of verdicts that a process reads at once."""
 LARGE = 16 * 2**20
 """Bytes of all runs together from which on other processes read them: they cost a tenth of a second to start."""
+MOST_PROCESSES = 8
 
 
 State = tuple[int, int, int]
 """Of a file: inode, bytes, nanoseconds of its last change."""
 
 
+@dataclasses.dataclass(frozen=True)
+class Reading:
+    """What is being read of a run: whoever calls waits, or gets UserError. is_said: whether `said` is there."""
+
+    decided: Callable[[], Decided]
+    offsets: Callable[[], Mapping[Question, Span]]
+    said: Callable[[], Said]
+    is_said: Callable[[], bool]
+
+
 class ViewedRun:
-    """A finished run whose files are open. name: what it is called among the others."""
+    """A finished run whose files are open. name: what it is called among the others. reading: here, when it is asked
+    for, unless others are given it."""
 
     def __init__(self, folder: Path, results: Mapping[str, Any]) -> None:
         self.folder, self.results = folder, results
         self.benchmark: Benchmark = find(results["benchmark"])
         self.name = folder.name
-        self.decided: Decided
-        self.samples: Mapping[Question, Span]
-        self.said: Callable[[], Said]
-        self.is_said: Callable[[], bool]
+        self.reading = _here(self)
         self._files = [_opened(folder / VERDICTS), _opened(folder / samples.FILE)]
         self._states = [None if file is None else _state(file.fileno()) for file in self._files]
         self._one_at_a_time = threading.Lock()
+
+    @functools.cached_property
+    def decided(self) -> Decided:
+        """Its verdicts, as soon as they are read. Raises UserError, also where they are not all there."""
+        decided, n = self.reading.decided(), self.results["n"]
+        if len(decided.keys) != n:
+            problem = f"{len(decided.keys)} questions, but {n} in {RESULTS}"
+            raise UserError(problem, file=self.folder / VERDICTS, fix=FIX)
+        return decided
+
+    @functools.cached_property
+    def samples(self) -> Mapping[Question, Span]:
+        """Where its questions and answers stand, in their order. Raises UserError."""
+        return self.reading.offsets()
+
+    def said(self) -> Said:
+        """Its texts for the search, as soon as they are read."""
+        return self.reading.said()
 
     @property
     def signature(self) -> Signature:
@@ -92,7 +121,7 @@ class ViewedRun:
 
     def known_problem(self) -> str | None:
         """What of the samples could not be read, as far as that is known by now."""
-        return self.said().problem if self.is_said() else None
+        return self.said().problem if self.reading.is_said() else None
 
     def verdict(self, place: int) -> Verdict:
         """The verdict at a place of `decided`. Raises Refused where the file has changed under our feet."""
@@ -156,58 +185,53 @@ def _state(file: Path | int) -> State | None:
 
 @contextlib.contextmanager
 def open_runs(folders: Sequence[Path]) -> Iterator[list[ViewedRun]]:
-    """The runs in `folders`, as long as the block lasts. Raises UserError for what is no finished run."""
+    """The runs in `folders`, as long as the block lasts; large ones are being read by other processes.
+
+    Raises UserError for what is no finished run; what is wrong with its verdicts is found when they are asked for.
+    """
     runs: list[ViewedRun] = []
     try:
         runs += [ViewedRun(folder, RunFolder(folder).read_results()) for folder in folders]
-        workers = min(len(runs), os.cpu_count() or 1)
+        workers = min(os.cpu_count() or 1, MOST_PROCESSES)
         if workers > 1 and sum(run.size for run in runs) > LARGE:
             with _processes(workers) as pool:
                 _read_beside(runs, pool)
                 yield runs
         else:
-            for run in runs:
-                run.decided = read_decided(run.folder, run.benchmark.name)
-                run.samples = read_offsets(run.folder)
-                run.said = functools.partial(_same, read_said(run.folder))
-                run.is_said = _yes
-                _refuse_incomplete(run)
             yield runs
     finally:
         for run in runs:
             run.close()
 
 
-def _same(value: Said) -> Said:
-    return value
-
-
-def _yes() -> bool:
-    return True
+def _here(run: ViewedRun) -> Reading:
+    return Reading(
+        decided=lambda: read_decided(run.folder, run.benchmark.name),
+        offsets=lambda: read_offsets(run.folder),
+        said=functools.cache(lambda: read_said(run.folder)),
+        is_said=lambda: True,  # soon enough
+    )
 
 
 def _read_beside(runs: Sequence[ViewedRun], pool: Executor) -> None:
-    """Verdicts of all runs first, then the texts, which nobody waits for here."""
+    """Verdicts of all runs first, then the texts, for which the list need not wait."""
     decided = [
         [pool.submit(read_decided, run.folder, run.benchmark.name, part) for part in run.parts()] for run in runs
     ]
     offsets = [pool.submit(read_offsets, run.folder) for run in runs]
-    said = [pool.submit(read_said, run.folder) for run in runs]
+    said = [pool.submit(_read_texts, run.folder) for run in runs]
     pool.shutdown(wait=False)  # the processes end with their work
     for run, parts, its_offsets, its_said in zip(runs, decided, offsets, said, strict=True):
-        try:
-            whole = join_decided([part.result() for part in parts])
-        except UserError:  # of a part, which does not know which line of the file it was
-            whole = None
-        run.decided = whole or read_decided(run.folder, run.benchmark.name)
-        run.samples, run.said, run.is_said = its_offsets.result(), its_said.result, its_said.done
-        _refuse_incomplete(run)
+        run.reading = Reading(
+            functools.partial(_joined, run, parts), its_offsets.result, its_said.result, its_said.done
+        )
 
 
-def _refuse_incomplete(run: ViewedRun) -> None:
-    found, n = len(run.decided.keys), run.results["n"]
-    if found != n:
-        raise UserError(f"{found} questions, but {n} in {RESULTS}", file=run.folder / VERDICTS, fix=FIX)
+def _joined(run: ViewedRun, parts: Sequence[Future[Decided]]) -> Decided:
+    with contextlib.suppress(UserError):  # of a part, which does not know which line of the file it was
+        if (whole := join_decided([part.result() for part in parts])) is not None:
+            return whole
+    return read_decided(run.folder, run.benchmark.name)
 
 
 @contextlib.contextmanager
@@ -217,13 +241,20 @@ def _processes(workers: int) -> Iterator[Executor]:
     context = multiprocessing.get_context(method)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of numpy's idle threads, which the children do not have
-        pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_leave_signals)
+        pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin)
         try:
             yield pool
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _leave_signals() -> None:
-    """Ctrl-C is for the server, which then ends the processes."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _begin() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which then ends the processes
+    gc.disable()  # they end with their work, and make nothing that is circular
+
+
+def _read_texts(folder: Path) -> Said:
+    """In a process of its own, behind the list and the browser that shows it."""
+    if hasattr(os, "nice"):
+        os.nice(10)
+    return read_said(folder)

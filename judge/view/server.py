@@ -38,10 +38,10 @@ _FOLDER = Path(__file__).parent
 
 
 class Viewer:
-    """What is answered about the tables of some runs. Threads may share it."""
+    """What is answered about the tables of some runs, as soon as they are there. Threads may share it."""
 
-    def __init__(self, tables: Sequence[Table]) -> None:
-        self._tables = {table.benchmark.name: table for table in tables}
+    def __init__(self, tables: Callable[[], Sequence[Table]]) -> None:
+        self._made = tables
         self._album = Album()
         self._selected = functools.lru_cache(maxsize=KEPT)(self._select)
 
@@ -60,6 +60,10 @@ class Viewer:
             },
             unusable="a results folder",
         )
+
+    @property
+    def _tables(self) -> dict[str, Table]:
+        return {table.benchmark.name: table for table in self._made()}
 
     def _about(self, call: Call) -> Reply:
         return json_reply({"benchmarks": [table.describe() for table in self._tables.values()], "page": PAGE})
@@ -103,9 +107,10 @@ class Viewer:
         return Reply(export(table, rows), kind, download=f"{table.benchmark.name}-{len(rows)}.{suffix}")
 
     def _table(self, name: str) -> Table:
-        if name not in self._tables:
+        found = self._tables.get(name)
+        if found is None:
             raise Refused("there is no such benchmark here", HTTPStatus.NOT_FOUND)
-        return self._tables[name]
+        return found
 
     def _select(self, benchmark: str, query: Query) -> list[int]:
         return select(self._tables[benchmark], query)

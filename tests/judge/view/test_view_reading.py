@@ -98,8 +98,8 @@ def test_a_broken_line_is_named_by_its_number_in_the_file(tmp_path, monkeypatch)
     monkeypatch.setattr(view_runs, "LARGE", 0)
     monkeypatch.setattr(view_runs, "PART", 1000)
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
-    with pytest.raises(UserError, match="line 81 is not a verdict"), open_runs(folders):
-        pass
+    with pytest.raises(UserError, match="line 81 is not a verdict"), open_runs(folders) as runs:
+        _ = [run.decided for run in runs]
 
 
 @pytest.mark.parametrize(

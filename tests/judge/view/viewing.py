@@ -73,8 +73,10 @@ def picture(folder: Path, name: str, data: bytes) -> Picture:
 @contextlib.contextmanager
 def viewed(*folders: Path):
     """A server that shows the runs in `folders`."""
-    with open_runs(folders) as runs, serving(Server(Viewer(make_tables(runs)).site)) as server:
-        yield server
+    with open_runs(folders) as runs:
+        tables = make_tables(runs)
+        with serving(Server(Viewer(lambda: tables).site)) as server:
+            yield server
 
 
 def ids(server, benchmark="mmie", **query):

@@ -44,6 +44,7 @@ WORDS = 5_000
 CORPUS = 2_000_000
 """Characters that texts are cut from."""
 CATEGORIES = ("SA", "PBL", "MSR")
+PAUSE = 0.02
 SEARCHES = {"a common word": "{0}", "a rare word": "{4000}", "two words": "{40} {400}", "a phrase": '"{1} {2}"'}
 
 
@@ -96,9 +97,9 @@ def write_run(folder: Path, text: str, rng: random.Random) -> None:
 
 
 def until(browser: Browser, script: str) -> None:
-    """Wait, asking without a pause."""
+    """Wait, asking so seldom that it costs nothing."""
     while not browser.run(script):
-        pass
+        time.sleep(PAUSE)
 
 
 def timed(work: Callable[[], None]) -> float:

@@ -219,7 +219,7 @@ def _read_beside(runs: Sequence[ViewedRun], pool: Executor) -> None:
         [pool.submit(read_decided, run.folder, run.benchmark.name, part) for part in run.parts()] for run in runs
     ]
     offsets = [pool.submit(read_offsets, run.folder) for run in runs]
-    said = [pool.submit(_read_texts, run.folder) for run in runs]
+    said = [pool.submit(read_said, run.folder) for run in runs]
     pool.shutdown(wait=False)  # the processes end with their work
     for run, parts, its_offsets, its_said in zip(runs, decided, offsets, said, strict=True):
         run.reading = Reading(
@@ -251,10 +251,3 @@ def _processes(workers: int) -> Iterator[Executor]:
 def _begin() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which then ends the processes
     gc.disable()  # they end with their work, and make nothing that is circular
-
-
-def _read_texts(folder: Path) -> Said:
-    """In a process of its own, behind the list and the browser that shows it."""
-    if hasattr(os, "nice"):
-        os.nice(10)
-    return read_said(folder)

@@ -65,8 +65,10 @@ class _Examination:
         self._served = None
         if job.judged and not job.judges_here:
             self._served = Later(lambda: list(check_served_judge(job)))
+        # asked before data is read, which takes a second
+        asked = self._repositories()
+        self._hub = Hub(asked) if asked else None
         self._data = [self._tried_data(benchmark) for benchmark in job.benchmarks]
-        self._hub = Hub(self._wanted()) if self._wanted() else None
         self._rubrics = {
             benchmark.name: Later(functools.partial(_reach, address))
             for benchmark in job.judged
@@ -124,9 +126,18 @@ class _Examination:
         found: FoundData | None = self._tried(data.DATA, lambda: find_data(self._job, benchmark), None)
         return found
 
+    def _repositories(self) -> list[Place]:
+        """Those that something of the run comes from: not what lies in a folder that the user names."""
+        job = self._job
+        found = [data.place_of(one) for one in job.benchmarks if data.named_folder(job, one) is None]
+        if self._judge is not None and self._judge.place is not None:
+            found.append(self._judge.place)
+        return found
+
     def _wanted(self) -> dict[Place, str]:
-        """What must be fetched, by place; "" for what is here. A folder that the user names has no place."""
-        wanted = {found.place: found.to_fetch for found in self._data if found is not None and found.folder is None}
+        """What must be fetched, by place; "" for what is here."""
+        wanted = dict.fromkeys(self._repositories(), "")
+        wanted |= {found.place: found.to_fetch for found in self._data if found is not None and found.folder is None}
         if self._judge is not None and self._judge.place is not None:
             wanted[self._judge.place] = self._judge.to_fetch
         return wanted

@@ -48,9 +48,7 @@ class FoundData:
     @property
     def place(self) -> Place:
         """Where it is fetched from."""
-        hub = hub_data_of(self.benchmark)
-        files = (hub.path_of(hub.records), hub.path_of(hub.archive)) if hub else ()
-        return Place(self.benchmark.repo, "dataset", files=files)
+        return place_of(self.benchmark)
 
     @property
     def to_fetch(self) -> str:
@@ -58,10 +56,22 @@ class FoundData:
         return " and ".join(self.missing) if self.folder is None else ""
 
 
+def place_of(benchmark: Benchmark) -> Place:
+    """Where the data of a benchmark is fetched from."""
+    hub = hub_data_of(benchmark)
+    files = (hub.path_of(hub.records), hub.path_of(hub.archive)) if hub else ()
+    return Place(benchmark.repo, "dataset", files=files)
+
+
+def named_folder(job: Job, benchmark: Benchmark) -> Path | None:
+    """The folder that the user names for a benchmark's data; None for the Hub's."""
+    value = job.environment.get(_variable(benchmark))
+    return job.data or (Path(value) if value else None)
+
+
 def find_data(job: Job, benchmark: Benchmark) -> FoundData:
     """Look for the data that a run would use. Never asks the network."""
-    hub = hub_data_of(benchmark)
-    named = job.data or (Path(value) if hub and (value := job.environment.get(hub.variable)) else None)
+    hub, named = hub_data_of(benchmark), named_folder(job, benchmark)
     with without_network():
         try:
             dataset = benchmark.load(job.data)

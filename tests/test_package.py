@@ -96,7 +96,7 @@ def test_every_file_of_the_packages_is_in_the_wheel(wheel):
         "mmvu_tasks/demo/data/MMR-benchmark.json",
         "judge/harness/lmms_eval/stub.jsonl",
         "judge/validity/probe_cases.json",
-        "judge/report/template.html",
+        "judge/report/page.html",
     ):
         assert name in inside
     # nothing but the packages and what pip needs

@@ -69,11 +69,7 @@ class _Examination:
         asked = self._repositories()
         self._hub = Hub(asked) if asked else None
         self._data = [self._tried_data(benchmark) for benchmark in job.benchmarks]
-        self._rubrics = {
-            benchmark.name: Later(functools.partial(_reach, address))
-            for benchmark in job.judged
-            if (address := getattr(benchmark, "rubric_address", None)) and self._hub and not self._hub.offline
-        }
+        self._rubrics = self._ask_for_rubrics()
         self._deep = self._start_deep()
 
     def examined(self) -> Examined:
@@ -166,6 +162,15 @@ class _Examination:
         elif self._judge is not None and self._judge.folder is not None:
             judge = str(self._judge.folder)
         return rubric_name(settings, judge)
+
+    def _ask_for_rubrics(self) -> dict[str, Later[str]]:
+        """Whether the published wordings could be downloaded, by benchmark."""
+        from huggingface_hub import constants
+
+        if constants.HF_HUB_OFFLINE:
+            return {}
+        addresses = {one.name: getattr(one, "rubric_address", None) for one in self._job.judged if self._reads}
+        return {name: Later(functools.partial(_reach, at)) for name, at in addresses.items() if at}
 
     def _check_rubrics(self) -> Findings:
         if not self._reads:

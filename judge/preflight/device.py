@@ -146,7 +146,7 @@ def check_device(job: Job, gpus: Sequence[Gpu], torch_build: str | None, need: N
 def _gpu(device: str, gpu: Gpu, dtype: str, need: Need | None) -> Finding:
     said = f"{device}, {gpu.name}: {shown_bytes(gpu.free)} of {shown_bytes(gpu.total)} are free"
     if need is None:
-        return Finding(DEVICE, "ok", f"{said}; what the judge needs is not known before it is fetched")
+        return Finding(DEVICE, "ok", f"{said}; what the judge needs is not known yet")
     weights = need.weights(dtype)
     said += f"; the judge's weights take {shown_bytes(weights)} in {dtype}"
     if gpu.total < weights + ACTIVATIONS:
@@ -163,7 +163,7 @@ def _cpu(job: Job, dtype: str, need: Need | None) -> Findings:
     free = free_memory()
     said = "the CPU" if free is None else f"the CPU, {shown_bytes(free)} of memory free"
     if need is None:
-        yield Finding(DEVICE, "ok", f"{said}; what the judge needs is not known before it is fetched")
+        yield Finding(DEVICE, "ok", f"{said}; what the judge needs is not known yet")
         return
     weights, cache = need.weights(dtype), need.cache(dtype)
     said += f"; the judge's weights take {shown_bytes(weights)} in {dtype}"

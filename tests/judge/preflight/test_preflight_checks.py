@@ -7,7 +7,7 @@ import os
 
 import pytest
 from huggingface_hub import constants
-from machines import FakeHub, job, judge_bytes, nvidia_smi, snapshot
+from machines import WELL, FakeHub, job, judge_bytes, nvidia_smi, snapshot
 
 from judge.preflight import checks
 from judge.preflight.checks import PARTS, examine
@@ -92,6 +92,21 @@ def test_a_judge_that_is_here_already_needs_no_access(new_machine, tmp_path):
     examined = new_machine({**PLACES, ("model", "MMIE/MMIE-Score"): "gated"})
     assert examined.works
     assert lines(examined, "judge")[0][1].startswith("MMIE/MMIE-Score (Hub cache, 0123456789ab): 2.7 MB")
+
+
+def test_the_rubric_is_asked_for_though_nothing_else_must_be(new_machine, tmp_path, monkeypatch):
+    here = {**WELL, "MMJUDGE_RUBRIC": "official"}
+    for name, value in here.items():
+        monkeypatch.setenv(name, value)
+    examined = new_machine(**here)
+    assert lines(examined, "hub") == [("ok", "not needed: data and judge are named, and nothing is fetched")]
+    assert examined.works
+    assert "the official rubric is not here; fetched from https://" in lines(examined, "judge")[1][1]
+    monkeypatch.setattr(checks, "_reach", lambda address: "URLError: no route")
+    assert lines(new_machine(**here), "judge")[1] == (
+        "fails",
+        "the official rubric is not in the cache (URLError: no route)",
+    )
 
 
 def test_no_room_for_what_must_be_fetched(new_machine, monkeypatch):

@@ -107,7 +107,7 @@ def test_the_number_type_changes_the_need():
 def test_a_judge_of_which_nothing_is_known():
     line = one(job(), [H200], need=None)
     assert line.state == "ok"
-    assert "not known before it is fetched" in line.found
+    assert "not known yet" in line.found
 
 
 def test_a_device_that_is_not_there():

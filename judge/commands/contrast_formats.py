@@ -20,7 +20,7 @@ from judge.core.foreign_text import on_one_line
 from judge.results.cells import MARKDOWN, WIDTH, Rows, aligned, cell, escaped, p_value, piped, titled
 from judge.results.contrast import Against, Asked, Contrast, Line
 from judge.results.contrast_tables import baseline_rows, component_rows, shift_rows
-from judge.results.contrast_words import sentences
+from judge.results.contrast_words import other_wordings, sentences
 from judge.results.published import Table
 from judge.results.remarks import remarks
 
@@ -187,11 +187,7 @@ def _notes(shown: Shown, by: str | None) -> Iterator[str]:
         )
     if by is None and not found.baselines and not found.benchmark.judged:
         yield "No baselines: not all questions are in the folders' samples.jsonl; score again with this version."
-    for other in found.against:
-        wordings = [asked.wording for asked in (found.first, other.asked)]
-        if other.asked.picture != found.first.picture and None not in wordings and wordings[0] != wordings[1]:
-            said = " and ".join(map(str, wordings))
-            yield f"{other.asked.name} differs from {found.first.name} in its wording as well: {said}."
+    yield from other_wordings(found)
     for name, table in shown.published.items() if by is None else ():
         yield f"Published, {name}: {table.title} ({table.source}). {table.protocol} {' '.join(table.remarks)}".strip()
     for asked in found.all:

@@ -29,6 +29,7 @@ from judge.results import published
 from judge.results.cells import Rows, cell
 from judge.results.compare import Comparison
 from judge.results.contrast import Contrast
+from judge.results.contrast_words import other_wordings
 from judge.results.criteria import NONE_GIVEN, judged_without_criteria
 from judge.results.terminal import by_rule_sentence
 
@@ -164,6 +165,9 @@ class Section:
         """(benchmark, run or "", sentence): what to know beyond what the leaderboard says."""
         if self.not_contrasted:
             yield self.head.name, "", f"the conditions are not contrasted: {self.not_contrasted}."
+        if self.contrast is not None:
+            for sentence in other_wordings(self.contrast):
+                yield self.head.name, "", sentence
         for entry in self.entries:
             # what guessing gets stands beside the metrics
             notes = [note for note in entry.result.get("notes", ()) if not note.startswith("chance with")]

@@ -36,16 +36,18 @@ class Row:
 
 @dataclasses.dataclass(frozen=True)
 class Part:
-    """Runs that were measured alike. about: how they differ from the first part, "" for that."""
+    """Runs that were measured alike. about: how they differ from the first part, or the condition they were asked
+    under; "" for the first part. ranked_apart: whether they differ in more than their condition."""
 
     about: str
+    ranked_apart: bool
     rows: Sequence[Row]
     compared: bool
 
 
 @dataclasses.dataclass(frozen=True)
 class Members:
-    """The main metric by a field: of every member an estimate a run, {} where the run has none."""
+    """The main metric by a field: of every member that has a value an estimate a run, {} where the run has none."""
 
     field: str
     metric: str
@@ -81,6 +83,7 @@ def _head(name: str, boards: Sequence[Leaderboard], by_run: Mapping[int, Entry])
     ordered = [by_run[id(one.run)] for board in boards for one in board.group.standings]
     numbers = {id(entry.run): number for number, entry in enumerate(ordered)}
     metrics = list({metric.name: metric for board in boards for metric in board.metrics}.values())
+    conditions = any(list(board.group.differing) == [CONDITION] for board in boards)
     parts = []
     for board in boards:
         rows = [
@@ -91,7 +94,9 @@ def _head(name: str, boards: Sequence[Leaderboard], by_run: Mapping[int, Entry])
             )
             for of, _ in board.rows
         ]
-        parts.append(Part(_about(board), rows, len(board.group.standings) > 1))
+        differing_in = set(board.group.differing)
+        about = _asked_under(board) if conditions and differing_in <= {CONDITION} else _about(board)
+        parts.append(Part(about, not differing_in <= {CONDITION}, rows, len(board.group.standings) > 1))
     return Head(
         name,
         title_of(boards[0].group),
@@ -115,10 +120,12 @@ def _estimate(of: Standing | Published, metric: Metric) -> Estimate:
 def _about(board: Leaderboard) -> str:
     if not board.group.differing:
         return ""
-    if list(board.group.differing) == [CONDITION]:
-        _, here = board.group.differing[CONDITION]
-        return f"asked under {here}" if here else "asked as published"
     return f"measured differently, not ranked with those above: {differing(board.group)}"
+
+
+def _asked_under(board: Leaderboard) -> str:
+    condition = board.group.standings[0].run.signature.parts.get(CONDITION)
+    return f"asked under the condition {condition}" if condition else "asked as published"
 
 
 def _members(boards: Sequence[Leaderboard]) -> list[Members]:
@@ -137,7 +144,9 @@ def _members(boards: Sequence[Leaderboard]) -> list[Members]:
             before += count
             for row in rows.values():
                 row += [{}] * (before - len(row))
-        found.append(Members(field, boards[0].group.main.name, list(rows.items())))
+        having = [(name, row) for name, row in rows.items() if any(of.get("value") is not None for of in row)]
+        if having:
+            found.append(Members(field, boards[0].group.main.name, having))
     return found
 
 
@@ -159,7 +168,7 @@ def _of_boards(heads: Sequence[Head]) -> Iterator[tuple[str, str, str]]:
         for board in head.boards:
             # how parts of a table differ stands in the table
             plain = dataclasses.replace(board, group=dataclasses.replace(board.group, differing={}))
-            for sentence in cautions(plain):
+            for sentence in cautions(plain, categories=True):
                 yield head.name, "", sentence
 
 

@@ -13,6 +13,8 @@ large a difference so few of them would show is said then.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from judge.core.metric import Metric
 from judge.results.cells import p_value
 from judge.results.component import Component
@@ -54,6 +56,15 @@ def sentence(found: Contrast, other: Against) -> str:
     said += _too_few(line, main)
     component = found.components.get(other.asked.name)
     return said if component is None else said + _as_a_component(component)
+
+
+def other_wordings(found: Contrast) -> Iterator[str]:
+    """Where more than the picture differs between two conditions, a sentence each."""
+    for other in found.against:
+        wordings = [asked.wording for asked in (found.first, other.asked)]
+        if other.asked.picture != found.first.picture and None not in wordings and wordings[0] != wordings[1]:
+            said = " and ".join(map(str, wordings))
+            yield f"{other.asked.name} differs from {found.first.name} in its wording as well: {said}."
 
 
 def better(line: Line, metric: Metric) -> bool | None:

@@ -191,13 +191,15 @@ def pair_rows(group: Group) -> Rows:
     return rows
 
 
-def cautions(board: Leaderboard) -> Iterator[str]:
-    """What a reader must know before believing the ranking, a sentence each."""
+def cautions(board: Leaderboard, *, categories: bool = False) -> Iterator[str]:
+    """What a reader must know before believing the ranking, a sentence each. categories: whether numbers by category
+    are shown, too."""
     group = board.group
     if group.differing:
         first = f"Measured differently from the first table of {group.title}, not to be ranked with it."
         yield f"{first} {differing(group)}."
-    yield from remarks([(on_one_line(standing.name), standing.run) for standing in group.standings])
+    runs = [(on_one_line(standing.name), standing.run) for standing in group.standings]
+    yield from remarks(runs, categories=categories)
     if not group.same_questions:
         yield "Not all runs have the same questions; a pair is compared on those that both have."
 

@@ -52,6 +52,16 @@ def test_it_says_what_changes_against_the_plain_questions(page):
     assert re.search(r"<td>blind</td><td class=\"num\">24</td><td class=\"num\">25.00 \[", page)
 
 
+def test_a_condition_is_named_above_each_of_its_runs(page):
+    head = re.sub(r"<[^>]*>", "", re.search(r'<table class="board">.*?</table>', page, re.DOTALL)[0])
+    said = re.findall(r"asked (?:as published|under the condition \w+)", head)
+    assert said == [
+        "asked under the condition blind",
+        "asked as published",
+        *map("asked under the condition {}".format, ("cgr", "json")),
+    ]
+
+
 def test_pos_against_neg_is_bars_side_by_side(page, folders):
     (figure,) = re.findall(r'<figure class="chart"><figcaption><h4>POS and NEG</h4>.*?</figure>', page, re.DOTALL)
     assert "(filled)" in figure

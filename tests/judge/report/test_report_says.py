@@ -75,12 +75,13 @@ def test_it_says_what_compare_says(tmp_path, capsys):
     assert len(said) == 4  # partial, replayed, wordings, few
     page = build.build_report([str(folder) for folder in folders], tmp_path / "report.html")
     cautions = plain(re.search(r'<section id="cautions">.*?</section>', page, re.S)[0])
-    ranked = remarks([(name, read_run(tmp_path / name)) for name in [row[0] for row in rows(page)[1:]]])
+    ranked = remarks([(row[0], read_run(tmp_path / row[0])) for row in rows(page)[1:]], categories=True)
     assert [sentence for sentence in ranked if sentence not in cautions] == []
     assert rows(page)[1][rows(page)[0].index("n")] == "PARTIAL 40 of 48"
     assert cli.main(["compare", *map(str, folders)]) == 0
     out = re.sub(r"\s+", " ", capsys.readouterr().out)
-    named = remarks([(letter, read_run(folder)) for letter, folder in zip("AB", folders, strict=True)])
+    runs = [(letter, read_run(folder)) for letter, folder in zip("AB", folders, strict=True)]
+    named = remarks(runs, categories=True)
     assert [sentence for sentence in named if f"note: {sentence}" not in out] == []
 
 

@@ -37,6 +37,7 @@ mmjudge report "scripted model=$out/mmie" "writer and painter=$out/mmie_system" 
 cat <<END
 
 Where to look next
+  mmjudge view $out/*        every answer in the browser, runs side by side
   $out/report.html           all results with their best and worst answers
   $out/mmie/verdicts.jsonl   what the judge wrote about every answer; $out/pictures/ has the pictures it saw
   $out/system/               answers of the writer and the painter, with each picture's description and seed

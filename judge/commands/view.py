@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
             reading.start()
             reading.join(SOON)
             if not tables.done():
-                print(f"reading {len(runs)} runs; the page shows them as soon as they are read")
+                print(f"reading {len(runs)} run{'' if len(runs) == 1 else 's'}; the page waits for it")
             elif tables.exception() is None:
                 _print_tables(tables.result())
             if not (tables.done() and tables.exception()):

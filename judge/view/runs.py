@@ -23,9 +23,10 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from http import HTTPStatus
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 from judge.core.benchmark import Benchmark, find
 from judge.core.signature import Signature
@@ -53,6 +54,7 @@ PART = 8 * 2**20
 LARGE = 16 * 2**20
 """Bytes of all runs together from which on other processes read them: they cost a tenth of a second to start."""
 MOST_PROCESSES = 8
+Made = TypeVar("Made")
 
 
 State = tuple[int, int, int]
@@ -64,7 +66,7 @@ class Reading:
     """What is being read of a run: whoever calls waits, or gets UserError. is_said: whether `said` is there."""
 
     decided: Callable[[], Decided]
-    offsets: Callable[[], Mapping[Question, Span]]
+    offsets: Callable[[], dict[Question, Span]]
     said: Callable[[], Said]
     is_said: Callable[[], bool]
 
@@ -222,13 +224,26 @@ def _read_beside(runs: Sequence[ViewedRun], pool: Executor) -> None:
     said = [pool.submit(read_said, run.folder) for run in runs]
     pool.shutdown(wait=False)  # the processes end with their work
     for run, parts, its_offsets, its_said in zip(runs, decided, offsets, said, strict=True):
+        here = run.reading
         run.reading = Reading(
-            functools.partial(_joined, run, parts), its_offsets.result, its_said.result, its_said.done
+            decided=functools.partial(_joined, run, parts),
+            offsets=functools.partial(_result_or, its_offsets, here.offsets),
+            said=functools.partial(_result_or, its_said, here.said),
+            is_said=its_said.done,
         )
 
 
+def _result_or(future: Future[Made], again: Callable[[], Made]) -> Made:
+    """What a process has read; read here where the process was ended, as systems do that have no memory left."""
+    try:
+        return future.result()
+    except BrokenProcessPool:
+        return again()
+
+
 def _joined(run: ViewedRun, parts: Sequence[Future[Decided]]) -> Decided:
-    with contextlib.suppress(UserError):  # of a part, which does not know which line of the file it was
+    # of a part, which does not know which line of the file it was; or a process was ended
+    with contextlib.suppress(UserError, BrokenProcessPool):
         if (whole := join_decided([part.result() for part in parts])) is not None:
             return whole
     return read_decided(run.folder, run.benchmark.name)

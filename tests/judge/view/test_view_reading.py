@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import urllib.request
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from judge.errors import UserError
 from judge.view import runs as view_runs
 from judge.view.reading import cut_lines, fold_all, join_decided, read_decided, read_offsets, read_said
 from judge.view.runs import open_runs
+from judge.web.server import Server
 
 
 @pytest.mark.parametrize(
@@ -100,6 +102,44 @@ def test_a_broken_line_is_named_by_its_number_in_the_file(tmp_path, monkeypatch)
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
     with pytest.raises(UserError, match="line 81 is not a verdict"), open_runs(folders) as runs:
         _ = [run.decided for run in runs]
+
+
+def test_what_processes_that_were_ended_had_to_read_is_read_here(tmp_path, monkeypatch):
+    folders = [write_run(tmp_path / name, [judged(f"SA-{k:03}", 3) for k in range(50)]) for name in ("one", "other")]
+    monkeypatch.setattr(view_runs, "LARGE", 0)
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(view_runs, "_begin", _end)
+    with open_runs(folders) as runs:
+        for run, folder in zip(runs, folders, strict=True):
+            assert run.decided == read_decided(folder, "mmie")
+            assert run.samples == read_offsets(folder)
+            assert run.said() == read_said(folder)
+
+
+def _end():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_what_is_found_wrong_while_the_page_is_served_ends_it(tmp_path, monkeypatch, capsys):
+    served = threading.Event()
+
+    def read(runs):
+        assert served.wait(60)
+        raise UserError("line 7 is not a verdict")
+
+    class Watched(Server):
+        def serve_until_ended(self):
+            served.set()
+            super().serve_until_ended()
+
+    monkeypatch.setattr("judge.commands.view.SOON", 0)
+    monkeypatch.setattr("judge.commands.view.make_tables", read)
+    monkeypatch.setattr("judge.commands.view.Server", Watched)
+    folder = write_run(tmp_path / "run", [judged("SA-1", 3)])
+    assert cli.main(["view", str(folder)]) == 2
+    said = capsys.readouterr()
+    assert said.out.startswith("reading 1 run; the page waits for it\nCtrl-C ends\nhttp://127.0.0.1:")
+    assert said.err == "mmjudge view: line 7 is not a verdict\n"
 
 
 @pytest.mark.parametrize(

@@ -214,7 +214,9 @@ def test_command(tmp_path, monkeypatch, capsys):
     assert written["controls"]["blank"]["shift"]["value"] == -3.0
     assert len(written["rows"]) == sum(len(rows) for rows in by_case(written["rows"]).values())
     assert {row["score"] for row in by_case(written["rows"])["blank"]} == {0}
-    silent = SimpleNamespace(load_local_engine=lambda judge, options: Judge(lambda request, words: None))
+    silent = SimpleNamespace(
+        check_judge=lambda *_: 0, open_local_engine=lambda judge, options: Judge(lambda request, words: None)
+    )
     monkeypatch.setitem(sys.modules, "judge.engines.local", silent)
     assert cli.main(["probe", "toy-judge", "--rubric", "mmjudge"]) == 3
     assert "No injection could be measured" in capsys.readouterr().out

@@ -10,6 +10,7 @@ unset ${!MMJUDGE_@}
 export HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false OMP_NUM_THREADS=1 MMJUDGE_DEVICE=cpu MMJUDGE_JOURNAL=$out/journal
 
 echo "== 1. Ask a (scripted) model, then judge with the (tiny) bundled judge, all inside lmms-eval"
+echo "   (half a minute or more without a word; what it says goes to $out/lmms-eval.log)"
 lmms-eval --model mmjudge_demo --model_args "output_dir=$out/pictures" --tasks mmie_demo,mmvu_demo \
     --output_path "$out/lmms-eval" --log_samples >"$out/lmms-eval.log" 2>&1 || { tail -n 30 "$out/lmms-eval.log"; exit 1; }
 # lmms-eval exits with 0 on failure, too: a run without results is told by their absence

@@ -294,19 +294,18 @@ class Session:
     def _judge(self, requests: Sequence[Request]) -> Iterator[tuple[int, Verdict]]:
         if not requests:
             return
-        signature = self.signature
+        signature, progress = self.signature, self.settings.rank.number == 0
         grader = Grader(self._engine, self._rubric, self.settings.profile, signature)
         with self._journal(signature) as journal:
             # what other ranks judged in an earlier run: the shards may have been cut differently
             others = sorted(self.settings.journal.glob(f"{self._stem(signature)}-*.jsonl"))
             theirs = [verdict for other in others if other != journal.path for verdict in read_verdicts(other)]
-            keys = set(request_keys(requests, grader)) if theirs else set()
+            keys = set(request_keys(requests, grader, silent=not progress)) if theirs else set()
             for verdict in theirs:
                 if verdict.key is not None and verdict.key in keys and verdict.stands:
                     known = journal.get(verdict.key)
                     if known is None or not known.stands:
                         journal.record(verdict)
-            progress = self.settings.rank.number == 0
             yield from judge_requests(requests, grader, journal, progress=progress)
 
     def _stem(self, signature: Signature) -> str:

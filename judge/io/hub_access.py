@@ -61,8 +61,8 @@ def _can_reach(address: str) -> bool:
     proxies = (os.environ.get(name) or os.environ.get(name.upper()) or "" for name in _PROXIES)
     if any(proxy.startswith("socks") for proxy in proxies):
         return True  # urllib knows none
-    request = urllib.request.Request(address, method="HEAD", headers={"User-Agent": "mmjudge"})
     try:
+        request = urllib.request.Request(address, method="HEAD", headers={"User-Agent": "mmjudge"})
         with urllib.request.urlopen(request, timeout=SECONDS):
             return True
     except urllib.error.HTTPError:

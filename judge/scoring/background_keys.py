@@ -18,23 +18,31 @@ from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 
 from judge.core.request import Picture, Request
+from judge.io.progress import MOMENT, progress_bar
 from judge.scoring.grader import Grader
 
 READERS = 8
 KEYS_A_TASK = 16
 
 
-def request_keys(requests: Sequence[Request], grader: Grader) -> Iterator[str]:
-    """The journal key of every request, in order. Pictures are read by several threads: hashing them frees the GIL."""
+def request_keys(requests: Sequence[Request], grader: Grader, *, silent: bool = False) -> Iterator[str]:
+    """The journal key of every request, in order. Pictures are read by several threads: hashing them frees the GIL.
+
+    silent: show no bar, however long that takes.
+    """
 
     def keys(some: Sequence[Request]) -> list[str]:
         return [grader.key(request) for request in some]
 
     # a task a request would cost a third of its hashing
     together = [requests[start : start + KEYS_A_TASK] for start in range(0, len(requests), KEYS_A_TASK)]
-    with ThreadPoolExecutor(READERS) as pool:
+    with (
+        ThreadPoolExecutor(READERS) as pool,
+        progress_bar(len(requests), "hashing pictures", "answer", after=MOMENT, silent=silent) as bar,
+    ):
         for found in pool.map(keys, together):
             yield from found
+            bar.update(len(found))
 
 
 class BackgroundKeys:

@@ -26,7 +26,7 @@ from judge.core.verdict import Verdict
 from judge.core.version import __version__
 from judge.engines import Completion
 from judge.errors import UserError
-from judge.io.progress import MOMENT, counted, progress_bar
+from judge.io.progress import MOMENT, progress_bar
 from judge.model.judge_files import Fields, read_object
 from judge.model.weights.source import DEFAULT_JUDGE
 from judge.scoring.background_keys import BackgroundKeys, request_keys
@@ -250,10 +250,9 @@ class _Judging:
         """What the journal knows, which then need not be judged."""
         answered = {name for name, _ in self._known.journal.questions()}
         seen = [positions for positions in self.alike if any(self.requests[p].id in answered for p in positions)]
-        keys = request_keys([self.requests[positions[0]] for positions in seen], self.grader)
-        reading = counted(keys, "hashing pictures", "answer", total=len(seen), silent=not progress)
+        asked = [self.requests[positions[0]] for positions in seen]
         found = set()
-        for positions, key in zip(seen, reading, strict=True):
+        for positions, key in zip(seen, request_keys(asked, self.grader, silent=not progress), strict=True):
             if (verdict := self._known.verdict(key)) is not None:
                 found.add(positions[0])
                 yield from self._record(positions, verdict)

@@ -19,6 +19,7 @@ from judge.core.question import Question
 from judge.core.request import Picture, Text
 from judge.errors import UserError
 from judge.io.files import cannot_write, make_folder, write_json, write_json_lines
+from judge.io.progress import MOMENT, counted, doing
 from judge.io.samples import keep_picture
 
 FILE, TO_EVAL = "questions.jsonl", "to-eval.json"
@@ -47,7 +48,9 @@ def write_questions(questions: Sequence[Question], folder: Path) -> Path:
 
     path = folder / FILE
     try:
-        write_json_lines(path, (question_line(question, name) for question in questions))
+        write_json_lines(
+            path, (question_line(question, name) for question in counted(questions, "writing", "question"))
+        )
     except OSError as error:
         raise cannot_write(path, error) from error
     return path
@@ -65,7 +68,8 @@ def write_to_eval(
         raise UserError(f"the official scorer of {benchmark.name} reads no to-eval list", fix="leave --layout out")
     make_folder(folder)
     path = folder / TO_EVAL
-    items = make_items(answers, dataset, model, lambda picture: keep_picture(picture, folder))
+    with doing(f"writing {len(answers):,} answers and their pictures", after=MOMENT):
+        items = make_items(answers, dataset, model, lambda picture: keep_picture(picture, folder))
     try:
         write_json(path, items)
     except OSError as error:

@@ -326,7 +326,7 @@ def test_a_repository_is_recorded_by_its_commit(folder, tmp_path, monkeypatch):
     commit = "9e8d" * 10
     asked = []
 
-    def download(repo, *, revision, allow_patterns):
+    def download(repo, *, revision, allow_patterns, **_):
         asked.append((repo, revision, allow_patterns))
         target = tmp_path / "snapshots" / commit
         shutil.copytree(folder, target, dirs_exist_ok=True)

@@ -10,6 +10,9 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+
+pytest.importorskip("uvicorn", reason="the view extra is not installed")
+
 from viewing import judged, write_run
 
 from judge import cli
@@ -176,7 +179,6 @@ def test_without_starlette_the_extra_is_named(tmp_path, monkeypatch, capsys):
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_the_command_serves_until_it_is_ended(tmp_path, how):
-    pytest.importorskip("uvicorn", reason="the view extra is not installed")
     for name in ("a", "b"):
         write_run(tmp_path / "runs" / name, [judged("SA-1", 3)], model="m")
     (tmp_path / "notes").mkdir()

@@ -27,12 +27,12 @@ from judge.core.scale import JUDGE_SCALE, Scale
 from judge.core.verdict import Verdict
 from judge.engines import Completion, Prompt
 from judge.io.image_paths import below
-from judge.results import compare, run_folder, table
+from judge.results import compare, remarks, run_folder, table
 from judge.results.statistics import proportion
 from judge.scoring import score as score_module
 from judge.scoring import several
 
-FINDERS = (score_command, several, table, compare, run_folder)
+FINDERS = (score_command, several, table, compare, remarks, run_folder)
 """Modules that find a benchmark by its name."""
 
 RUBRIC = Rubric("toy", {"T": "Rate it.\n{question}\n{answer}### Feedback\n"})

@@ -202,6 +202,10 @@ def test_on_paper_it_is_light_and_whole(browser, mixed):
         }).length
     """)
     assert cut == 0
+    right = browser.run(
+        "return [...document.querySelectorAll('table')].map((each) => each.getBoundingClientRect().right)"
+    )
+    assert max(right) <= 795
     whole = browser.run("""
         return [...document.querySelectorAll(".chart:not(.wide), .panel")]
             .map((each) => getComputedStyle(each).breakInside)

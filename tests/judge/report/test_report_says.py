@@ -2,6 +2,7 @@
 
 import json
 import re
+import types
 
 import pytest
 
@@ -11,7 +12,7 @@ from condition_runs import ALWAYS_A, RIGHT, write_letters
 from synthetic import mmie, mmvu
 
 from judge import cli
-from judge.report import build
+from judge.report import build, content
 from judge.results.remarks import remarks
 from judge.results.run_folder import read_run
 
@@ -158,3 +159,29 @@ def test_what_is_cut_is_said_above_the_first_number(tmp_path):
 def test_megabytes(tmp_path, capsys, given, code):
     folder = mmie(tmp_path / "run")
     assert cli.main(["report", str(folder), "--out", str(tmp_path / "r.html"), "--megabytes", given]) == code
+
+
+def test_what_terminals_say_of_a_subset_and_of_rules_is_there():
+    def estimate(value):
+        return {"value": value, "ci_low": value - 1, "ci_high": value + 1, "n": 996}
+
+    found = {"n": 996, "of": 20103, "estimates": {"score": estimate(64.0), "mean": estimate(3.84)}}
+    rule = {
+        "ruled": 30, "questions": 40, "category": "MSR", "coverage": 75.0, "rules": {"letter": 30},
+        "exact": estimate(50.0),
+        "judge": {"right": estimate(5.0), "wrong": estimate(2.0), "superiority": estimate(0.9)},
+    }  # fmt: skip
+    entries = [
+        types.SimpleNamespace(name="a", result={"subset": found, "by_rule": rule}),
+        types.SimpleNamespace(name="b", result={"by_rule": None}),
+    ]
+    section = types.SimpleNamespace(entries=entries)
+    assert content.Section.whole.fget(section) == [
+        ["run", "scored, of all questions", "score of all, estimated", "mean of all, estimated"],
+        ["a", "996 of 20,103", "64.00 [63.00, 65.00]", "3.84 [2.84, 4.84]"],
+    ]
+    ((name, said),) = content.Section.by_rule.fget(section)
+    assert name == "a"
+    assert said.startswith(
+        "by rule, which can tell 30 of 40 MSR answers (75.0%: 30 letter): 50.00 [49.00, 51.00] % right."
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import atexit
 import contextlib
 import difflib
 import importlib
@@ -10,6 +11,7 @@ import io
 import itertools
 import os
 import re
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
@@ -131,6 +133,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     0 done, 1 a checked thing is not so, 2 input to mend, 3 too much is unscored, 130 interrupted, 141 nobody reads on.
     Raises SystemExit (code 2) for options that argparse refuses.
     """
+    as_program = argv is None
     argv = list(sys.argv[1:] if argv is None else argv)
     args = argparse.Namespace(command=(argv or ["…"])[0])
     try:
@@ -138,6 +141,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         kept = getattr(sys.modules.get(_module(args.command)), "KEPT", NOTHING_KEPT) if "run" in args else NOTHING_KEPT
         print(f"mmjudge {args.command}: interrupted; {shown(kept.format_map(vars(args)))}", file=sys.stderr)
+        if as_program:
+            _leave(130)
         return 130  # as the shell has it: 128 + SIGINT
 
 
@@ -166,6 +171,17 @@ def _run_command(argv: Sequence[str], args: argparse.Namespace) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141  # as the shell has it: 128 + SIGPIPE
     return code
+
+
+def _leave(code: int) -> NoReturn:
+    """End an interrupted process without the interpreter's own end, where threads of torch and of others would be cut
+    off in the middle, with words of theirs. What waits for the end, such as Ray's, is called; a second Ctrl-C kills."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
 
 
 def _module(command: str) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 
 from judge.commands import options
 from judge.commands.output import write_output
-from judge.commands.table import results_folders
+from judge.commands.table import first_repeats, results_folders
 from judge.core.benchmark import find
 from judge.core.foreign_text import on_one_line
 from judge.core.verdict import Verdict
@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    runs = read_runs(results_folders(args.folders))
+    runs = read_runs(first_repeats(results_folders(args.folders)))
     for each in runs:
         _refuse(each)
         refuse_unlike(runs[0], each)

@@ -19,6 +19,7 @@ from judge.commands.table_formats import FORMATS
 from judge.errors import UserError
 from judge.io.progress import MOMENT, doing
 from judge.results.leaderboard import Leaderboard, leaderboards
+from judge.results.repeats import FILE as REPEATS
 from judge.results.run_folder import RunFolder, find_runs, read_runs
 from judge.results.table import CATEGORY, CRITERION
 
@@ -44,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    runs = read_runs(results_folders(args.folders))
+    runs = read_runs(first_repeats(results_folders(args.folders)))
     with doing(f"comparing all pairs of {len(runs)} runs", after=MOMENT):
         boards = leaderboards(runs)
     if args.by is not None:
@@ -75,6 +76,22 @@ def results_folders(given: Sequence[Path]) -> list[Path]:
     if left_out:
         print(f"left out, no results in: {', '.join(left_out)}", file=sys.stderr)
     return list(found.values())
+
+
+def first_repeats(folders: Sequence[Path]) -> list[Path]:
+    """`folders` with one of each run whose questions were asked several times: repeats are no rivals of each other.
+
+    The first of those given stands for all, as in `mmjudge contrast`, and a line on stderr says so.
+    """
+    runs: dict[Path, list[Path]] = {}
+    for folder in folders:
+        own = folder.resolve()
+        runs.setdefault(own.parent if (own.parent / REPEATS).exists() else own, []).append(folder)
+    for first, *others in runs.values():
+        if others:
+            said = f"{1 + len(others)} repeats of one run; {first.name} stands for them, {REPEATS} has mean and spread"
+            print(f"{first.parent}: {said}", file=sys.stderr)
+    return [first for first, *_ in runs.values()]
 
 
 def _by(boards: Sequence[Leaderboard], field: str) -> list[Leaderboard]:

@@ -248,3 +248,17 @@ def test_what_holds_no_run_among_others_is_left_out_aloud(tmp_path, table):
     assert lines_with(out, "mmie ")
     left = ", ".join(f"{tmp_path}/demo/{name}" for name in ("deep/mmie", "pictures", "report.html"))
     assert err == f"left out, no results in: {left}\n"
+
+
+def test_repeats_of_one_run_are_no_rivals(tmp_path, table):
+    for number, right in ((1, 0.5), (2, 0.52), (10, 0.54)):
+        mmvu(tmp_path / "llava" / f"repeat-{number}", right, "llava")
+    (tmp_path / "llava" / "repeats.json").write_text("{}")
+    mmvu(tmp_path / "qwen", 0.8, "qwen")
+    code, out, err = table(tmp_path / "llava", tmp_path / "qwen")
+    assert code == 0
+    alone = mmvu(tmp_path / "other" / "first", 0.5, "llava")
+    assert out == table(alone, tmp_path / "qwen")[1]
+    said = f"{tmp_path}/llava: 3 repeats of one run; repeat-1 stands for them, repeats.json has mean and spread\n"
+    assert err == said
+    assert table(tmp_path / "llava" / "repeat-2", tmp_path / "qwen")[2] == ""

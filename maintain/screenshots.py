@@ -85,6 +85,22 @@ def report(browser: Browser, demo: Path) -> None:
         keep(browser, "report-charts-1400")
 
 
+def annotate(browser: Browser, demo: Path) -> None:
+    """`mmjudge annotate`: an answer of MMIE's demo, being scored."""
+    answers = next(demo.glob("lmms-eval/*_samples_mmie_demo.jsonl"))
+    questions = run_python("-m", "mmie_tasks.demo").strip()
+    with tempfile.TemporaryDirectory() as folder:
+        given = [f"scripted={answers}", "--benchmark", "mmie", "--data", questions, "--annotator", "a1"]
+        given += ["--image-root", str(demo / "pictures"), "--out", str(Path(folder) / "scores.jsonl")]
+        with served("annotate", *given) as address:
+            for width, height in WIDTHS.items():
+                browser.resize(width, height)
+                browser.driver.get(address)
+                browser.wait("return document.images.length > 0")
+                browser.wait("return [...document.images].every((image) => image.complete || !image.offsetParent)")
+                keep(browser, f"annotate-{width}")
+
+
 def mmjudge(*words: str | Path) -> str:
     """What a command prints."""
     return run_python("-m", "judge.cli", *words)
@@ -96,7 +112,7 @@ def run_python(*words: str | Path) -> str:
     return subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
-PAGES: dict[str, Callable[[Browser, Path], None]] = {"view": view, "report": report}
+PAGES: dict[str, Callable[[Browser, Path], None]] = {"view": view, "report": report, "annotate": annotate}
 
 
 def main() -> None:

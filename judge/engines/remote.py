@@ -210,6 +210,8 @@ class _Run:
     async def _go_on(self, live: Sequence[Endpoint]) -> None:
         """Start what may be started, and wait until something has changed."""
         self._changed.clear()
+        # before it is seen who may be asked: a rest that ends in between must not be waited for without an end
+        rests = [rest for endpoint in live if (rest := endpoint.rests_until - time.monotonic()) > 0]
         while ready := [one for one in live if one.is_ready(self._most) and self._tasks_for(one)]:
             endpoint = min(ready, key=lambda one: len(one.working))
             task = cast("collections.deque[_Task]", self._tasks_for(endpoint)).popleft()
@@ -218,7 +220,6 @@ class _Run:
             endpoint.trial = working if endpoint.failures else None
         if not any(endpoint.working or self._tasks_for(endpoint) for endpoint in live):
             raise self._nobody_left()
-        rests = [rest for endpoint in live if (rest := endpoint.rests_until - time.monotonic()) > 0]
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._changed.wait(), min(rests, default=None))
         for endpoint in live:

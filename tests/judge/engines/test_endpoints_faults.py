@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import itertools
 import json
 import re
 import threading
 import time
+import types
 
 import pytest
 from fake_endpoint import FakeEndpoint, Fault, hashed
@@ -46,6 +48,19 @@ def test_what_passes_is_tried_again(name):
     with FakeEndpoint(hashed, lambda number, body: PASSING[name] if number % 7 == 0 else None) as fake:
         right(results(connected(fake, pace=dataclasses.replace(PACE, patience=60)), MANY), MANY)
     assert len(fake.asked) >= len(MANY)
+
+
+@pytest.mark.timeout(60)
+def test_a_rest_that_ends_while_it_is_looked_at_is_over(monkeypatch):
+    """Every look at the clock finds it 1 s later, so that the rest ends between two of them."""
+    clock = types.SimpleNamespace(monotonic=itertools.count().__next__)
+    with FakeEndpoint(hashed) as fake:
+        remote = connected(fake)
+        monkeypatch.setattr(endpoints, "time", clock)
+        monkeypatch.setattr(module, "time", clock)
+        for number in range(2, 6):
+            remote.endpoints[0].rests_until = clock.monotonic() + number
+            right(results(remote, MANY[:3]), MANY[:3])
 
 
 @pytest.mark.parametrize("kind", ["hang", "drip"])

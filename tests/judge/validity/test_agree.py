@@ -316,7 +316,7 @@ def test_the_document_shows_how_to_report_from_python(tmp_path, monkeypatch, cap
     write(tmp_path / "humans.jsonl", rows)
     folder(tmp_path / "out" / "anole", {f"SA-{n}": (n + n % 2) % 7 for n in range(12)})
     document = (ROOT / "docs" / "agreement.md").read_text(encoding="utf-8")
-    snippet = re.search(r"# From Python\n\n```python\n(.*?)```", document, re.DOTALL)
+    snippet = re.search(r"# From Python\n\n<!-- blocks: .*? -->\n\n```python\n(.*?)```", document, re.DOTALL)
     monkeypatch.chdir(tmp_path)
     names: dict = {}
     exec(compile(snippet[1], "docs/agreement.md", "exec"), names)

@@ -83,6 +83,7 @@ class ViewedRun:
         self._files = [_opened(folder / VERDICTS), _opened(folder / samples.FILE)]
         self._states = [None if file is None else _state(file.fileno()) for file in self._files]
         self._one_at_a_time = threading.Lock()
+        self._broken = False
 
     @functools.cached_property
     def decided(self) -> Decided:
@@ -123,7 +124,8 @@ class ViewedRun:
 
     def known_problem(self) -> str | None:
         """What of the samples could not be read, as far as that is known by now."""
-        return self.said().problem if self.reading.is_said() else None
+        said = self.said().problem if self.reading.is_said() else None
+        return said or ("has lines that are no samples" if self._broken else None)
 
     def verdict(self, place: int) -> Verdict:
         """The verdict at a place of `decided`. Raises Refused where the file has changed under our feet."""
@@ -140,14 +142,18 @@ class ViewedRun:
         return verdict
 
     def sample(self, key: Question) -> Sample | None:
-        """Question and answer, None where none are kept. Raises Refused where they cannot be read any more."""
+        """Question and answer, None where none are kept, or where its line never was a sample, of which `known_problem`
+        tells. Raises Refused where they cannot be read any more."""
         span = self.samples.get(key)
         if span is None:
             return None
         try:
             sample, _ = next(samples.parse_samples(io.BytesIO(self._line(1, span)), self.folder))
         except (UserError, StopIteration):
-            raise self._gone() from None
+            if self.changed():
+                raise self._gone() from None
+            self._broken = True
+            return None
         if sample.key != key:
             raise self._gone()
         return sample

@@ -8,11 +8,14 @@ read. Nothing is looked up by path on a disk. A page may load and contact nothin
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
+import itertools
 import json
 import re
 import secrets
 import sys
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +56,10 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
+class CutOff(Exception):  # noqa: N818 - told already
+    """A file that is sent in pieces cannot be sent to its end."""
+
+
 class Gate:
     """Lets those through who name a loopback host and know the key; the application sees the path after it.
 
@@ -81,7 +88,8 @@ class Gate:
             await send(message)
 
         asked, refused = self._entered(scope)
-        await (refused or self._inside)({**scope, **asked}, receive, with_headers)
+        with contextlib.suppress(CutOff):  # the connection ends without the end of the file, and the browser says so
+            await (refused or self._inside)({**scope, **asked}, receive, with_headers)
 
     def _entered(self, scope: Scope) -> tuple[Scope, Application | None]:
         """(the path behind the key, None), or ({}, the answer to who may not enter)."""
@@ -155,7 +163,7 @@ def _endpoint(handler: Handler, site: Site, token: str | None) -> Callable[[Requ
         try:
             body = {} if token is None else await _body(request, token)
             call = Call(request.path_params, request.query_params.multi_items(), body)
-            return response(await run_in_threadpool(handler, call))
+            return response(await run_in_threadpool(_begun, handler, call, site))
         except Refused as refused:
             return response(problem(refused.status, str(refused)))
         except ImageRefused:  # the message names the file
@@ -167,6 +175,24 @@ def _endpoint(handler: Handler, site: Site, token: str | None) -> Callable[[Requ
             return response(problem(HTTPStatus.INTERNAL_SERVER_ERROR, text))
 
     return answer
+
+
+def _begun(handler: Handler, call: Call, site: Site) -> Reply:
+    """The reply, of pieces with the first ones made: what goes wrong there can still be answered in words."""
+    reply = handler(call)
+    if isinstance(reply.data, bytes):
+        return reply
+    pieces = iter(reply.data)
+    first = list(itertools.islice(pieces, 2))  # the first may be a header
+    return dataclasses.replace(reply, data=itertools.chain(first, _rest(pieces, site)))
+
+
+def _rest(pieces: Iterator[bytes], site: Site) -> Iterator[bytes]:
+    try:
+        yield from pieces
+    except (Refused, OSError, UserError) as error:
+        print(f"{site.unusable} cannot be used, a file was cut off: {shown(str(error))}", file=sys.stderr)
+        raise CutOff from None
 
 
 async def _body(request: Request, token: str) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """What `mmjudge view` answers: search, filters, sorting, one question in full, files of what is selected."""
 
 import csv
+import http.client
 import io
 import json
 import re
@@ -406,6 +407,40 @@ def test_samples_that_cannot_all_be_read_are_told(tmp_path):
         (note,) = listing(server)["notes"]
         assert note.startswith("run: samples.jsonl line 2 is not a sample")
         assert get(server, "row/mmie?id=SA-1")["runs"][0]["answer"] == [{"text": "an answer"}]
+
+
+@pytest.mark.parametrize("spoil", [lambda line: line[:-20], lambda line: line.replace('"SA"', "5")])
+def test_a_broken_sample_hides_no_other(tmp_path, spoil):
+    """A line whose end a full disk has cut off, and one that another program wrote wrong: neither has changed."""
+    folder = write_run(tmp_path / "run", [judged("SA-1", 3), judged("SA-2", 4)])
+    good = (folder / "samples.jsonl").read_text().splitlines()
+    (folder / "samples.jsonl").write_text(f"{good[0]}\n{spoil(good[1])}\n")
+    with viewed(folder) as server:
+        found = listing(server)
+        assert [row[0] for row in found["rows"]] == ["SA-1", "SA-2"]
+        (note,) = found["notes"]
+        assert note.startswith("run: samples.jsonl ")
+        assert get(server, "row/mmie?id=SA-2")["runs"][0]["answer"] is None
+        _, _, body = ask(server, "GET", "export/mmie.jsonl")
+        assert [json.loads(line)["runs"]["run"]["score"] for line in body.splitlines()] == [3, 4]
+
+
+def test_files_that_change_while_they_are_sent(tmp_path, capfd):
+    """The first of it is refused in words; what has begun ends without its end, and without a traceback."""
+    rows = [judged(f"SA-{number}", 3, answer="long " * 20) for number in range(100)]
+    folder = write_run(tmp_path / "run", rows)
+    path = folder / "samples.jsonl"
+    good = path.read_bytes()
+    with viewed(folder) as server:
+        path.write_bytes(good[:-1000] + b"x" * 1000)
+        with pytest.raises(http.client.IncompleteRead):
+            ask(server, "GET", "export/mmie.csv")
+        path.write_bytes(b"x" * len(good))
+        status, _, body = ask(server, "GET", "export/mmie.csv")
+        assert (status, "have changed" in json.loads(body)["problem"]) == (409, True)
+    told = capfd.readouterr().err
+    assert "a file was cut off: run: its files have changed" in told
+    assert "Traceback" not in told
 
 
 def test_samples_in_another_layout(tmp_path):

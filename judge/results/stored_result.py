@@ -125,9 +125,9 @@ def _notes(value: Any, where: str) -> None:
         raise ValueError(f"{where} must be a list of texts")
 
 
-def _object_or_null(value: Any, where: str) -> None:
-    if not isinstance(value, dict | None):
-        raise ValueError(f"{where} must be an object or null")
+def _run_or_null(value: Any, where: str) -> None:
+    if value is not None:
+        _RUN(value, where)
 
 
 def _each(check: Check) -> Check:
@@ -171,6 +171,13 @@ _ESTIMATE_FIELDS = _fields(
 _ESTIMATES = _each(_estimate)
 _SHARE = _fields({"n": _count, "rate": _share_or_null})
 _FAILED = _fields({"n": _count}, {"rate": _share_or_null, "reasons": _each(_count)})
+_RUN = _fields(
+    {},
+    {
+        "answers": _fields({}, {"sha256": _text}),
+        **dict.fromkeys(("model", "date", "interleaving"), _text_or_null),
+    },
+)
 _RESULT = _fields(
     {
         "benchmark": _text,
@@ -190,7 +197,7 @@ _RESULT = _fields(
         "criteria": _each(_ESTIMATES),
         "failures": _each(_FAILED),
         "notes": _notes,
-        "run": _object_or_null,
+        "run": _run_or_null,
         "chance": _each(_number),
         "bounds": _each(_each(_number_or_null)),
         "no_option": _SHARE,

@@ -60,6 +60,7 @@ def estimate_whole(
         return Whole(EMPTY, {})
     weights = _weights(scored, of)
     mean = math.fsum(weights[stratum] * sum(some) / len(some) for stratum, some in scored.items())
+    mean = min(max(mean, float(scale.lowest)), float(scale.highest))  # rounded weights may add up to a little over 1
     variance = math.fsum(
         weights[stratum] ** 2 * max(1 - len(some) / of[stratum], 0.0) * _spread(stratum, scored) / len(some)
         for stratum, some in scored.items()

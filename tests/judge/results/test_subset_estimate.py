@@ -101,3 +101,10 @@ def test_it_holds_the_mean_of_all_as_often_as_it_says():
     # binomial standard error of a coverage of 0.95 over 600 draws is 0.009
     assert np.mean(held) == pytest.approx(0.95, abs=0.03)
     assert np.mean(errors) == pytest.approx(0, abs=0.02)
+
+
+def test_the_mean_of_perfect_scores_lies_within_the_scale_and_its_interval():
+    # the weights 0.1, 0.1 and 0.8 add up to a little over 1: without a limit the mean is 6.000000000000001
+    of = {("A", "x"): 1, ("A", "y"): 1, ("B", "x"): 1, ("B", "y"): 7}
+    found = estimate_whole([(("A", "x"), 6), (("A", "y"), 6), (("B", "x"), 6)], of).mean
+    assert (found.value, found.ci_high) == (6.0, 6.0)

@@ -139,7 +139,8 @@ def _values(line: Line) -> str:
         for one in (difference.value, difference.ci_low, difference.ci_high)
     )
     p = line.adjusted
-    p_said = "" if p is None else f", p {p_value(p)}"
+    # the interval is not adjusted, so that it may leave out 0 where p is above 0.05
+    p_said = "" if p is None else f", p {p_value(p)}" + (" adjusted" if p != row.paired.p else "")
     return f"{line.metric} is {_number(here)} instead of {_number(there)} ({value} [{low}, {high}]{p_said})"
 
 

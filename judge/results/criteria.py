@@ -4,8 +4,9 @@
     ->  {"all": {"Text quality": Estimate(0.83, 0.66, 0.93, n=30), …}, "SA": {…}, "PBL": {…}}
 
 A value is the mean of the points that were given: from 0 to 1, from -1 to 0 for a criterion that takes off. Its
-interval is Wilson's where every answer was given one of two neighbouring numbers of points, else that of a mean of
-scores (`judge.results.statistics`). Answers without points, such as those that the judge never saw, are left out.
+interval is Wilson's where the run's answers were given one of two neighbouring numbers of points, else that of a mean
+of scores (`judge.results.statistics`). A criterion that got 0 every time may be one that gives or one that takes off:
+its interval lies to both sides. Answers without points, such as those that the judge never saw, are left out.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from judge.core.metric import Ratio, Unit
 from judge.core.signature import Signature
 from judge.core.verdict import Verdict
 from judge.results.paired import Difference, differences, join_units
-from judge.results.statistics import mean_score, proportion
+from judge.results.statistics import mean_score, proportion, wilson
 
 ALL = "all"
 NONE_GIVEN = "this judge gives a score and no points for single criteria"
@@ -40,20 +41,36 @@ def summarise_criteria(verdicts: Sequence[Verdict], categories: Sequence[str]) -
         return {}
     groups = {ALL: [points for _, points in given]}
     groups |= {name: [points for category, points in given if category == name] for name in categories}
-    return {name: _estimates(members) for name, members in groups.items()}
+    values = {name: _by_name(members) for name, members in groups.items()}
+    # whether a criterion gives or takes off shows in any category of those that have it
+    scales = {name: (min(points), max(points)) for name, points in values[ALL].items()}
+    return {
+        group: {name: mean_points(points, scales[name]) for name, points in found.items()}
+        for group, found in values.items()
+    }
 
 
-def _estimates(members: Sequence[Points]) -> dict[str, Estimate]:
-    names = dict.fromkeys(name for points in members for name in points)
-    return {name: mean_points([points[name] for points in members if name in points]) for name in names}
+def _by_name(members: Sequence[Points]) -> dict[str, list[int]]:
+    """The points of every criterion, in the order of first appearance."""
+    values: dict[str, list[int]] = {}
+    for points in members:
+        for name, value in points.items():
+            values.setdefault(name, []).append(value)
+    return values
 
 
-def mean_points(values: Sequence[int]) -> Estimate:
-    """The mean of whole numbers of points with its 95% interval; EMPTY where there are none."""
+def mean_points(values: Sequence[int], scale: tuple[int, int] = (0, 0)) -> Estimate:
+    """The mean of whole numbers of points with its 95% interval; EMPTY where there are none.
+
+    scale: points that are known to be given for the criterion, the least and the most.
+    """
     if not values:
         return EMPTY
-    lowest, highest = min(0, *values), max(0, *values)
-    if highest - lowest <= 1:
+    lowest, highest = min(0, *scale, *values), max(0, *scale, *values)
+    if lowest == highest:
+        _, most = wilson(0, len(values))
+        return Estimate(0.0, -most, most, len(values))
+    if highest - lowest == 1:
         share = proportion(sum(value != lowest for value in values), len(values), scale=1.0)
     else:
         share = mean_score([values.count(value) for value in range(lowest, highest + 1)])

@@ -27,7 +27,7 @@ def verdict(number: int, points: object, category: str = "SA", score: int | None
     ("values", "value", "interval"),
     [
         ([1, 1, 1, 0], 0.75, wilson(3, 4)),
-        ([0, 0], 0.0, wilson(0, 2)),
+        ([0, 0], 0.0, (-wilson(0, 2)[1], wilson(0, 2)[1])),  # it may give or take off
         ([1, 1], 1.0, wilson(2, 2)),
         ([-1, 0, 0, 0], -0.25, (wilson(3, 4)[0] - 1, wilson(3, 4)[1] - 1)),
         ([-1, -1], -1.0, (wilson(0, 2)[0] - 1, wilson(0, 2)[1] - 1)),
@@ -63,6 +63,16 @@ def test_by_category_in_order_and_without_what_has_no_points():
         "SA": {"Wit": (0.5, 2), "Form": (0.0, 2)},
     }
     assert summarise_criteria([verdict(3, None)], ["SA"]) == {}
+
+
+def test_the_interval_of_what_takes_off_never_lies_above_0_where_another_category_shows_that_it_does():
+    verdicts = [verdict(n, {"Harm": 0, "Wit": 0, "Form": 0}) for n in range(3)]
+    verdicts.append(verdict(9, {"Harm": -1, "Wit": 1, "Form": 0}, "PBL"))
+    found = summarise_criteria(verdicts, ["PBL", "SA"])["SA"]
+    most = wilson(0, 3)[1]
+    assert [(one.value, one.ci_low, one.ci_high) for one in (found["Harm"], found["Wit"], found["Form"])] == [
+        pytest.approx(interval) for interval in ((0, -most, 0), (0, 0, most), (0, -most, most))
+    ]
 
 
 @pytest.mark.parametrize("points", ["Wit", 4, [], {}, {"Wit": "1"}, {"Wit": 99}, {"Wit": True}, {"Wit": None}])

@@ -45,8 +45,7 @@ class Located:
 @contextlib.contextmanager
 def _explained(where: str, page: str, by_hand: str) -> Iterator[None]:
     """What huggingface_hub raises inside, as UserErrors that say how to get access. by_hand: the other way."""
-    import huggingface_hub
-    from huggingface_hub import errors
+    from huggingface_hub import constants, errors
 
     try:
         yield
@@ -57,7 +56,7 @@ def _explained(where: str, page: str, by_hand: str) -> Iterator[None]:
             fix=f"accept its terms on {page}, log in with `hf auth login`, try again; {by_hand}",
         ) from None
     except errors.LocalEntryNotFoundError:
-        offline = huggingface_hub.constants.HF_HUB_OFFLINE
+        offline = constants.HF_HUB_OFFLINE
         raise UserError(
             f"not in the cache, and {'HF_HUB_OFFLINE is set' if offline else 'the Hub cannot be reached'}",
             file=where,

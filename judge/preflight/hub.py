@@ -66,9 +66,9 @@ class Hub:
     """What is asked of the Hub, from the moment it is made."""
 
     def __init__(self, wanted: Iterable[Place]) -> None:
-        import huggingface_hub
+        from huggingface_hub import constants  # an attribute of the package only once something has imported it
 
-        self.offline: bool = huggingface_hub.constants.HF_HUB_OFFLINE
+        self.offline: bool = constants.HF_HUB_OFFLINE
         self._login: Later[Login] | None = None
         self._access: dict[Place, Later[Access]] = {}
         if not self.offline:

@@ -3,8 +3,13 @@ nothing must."""
 
 from __future__ import annotations
 
+import json
+import os
 import socket
+import subprocess
+import sys
 
+import folders
 import pytest
 from huggingface_hub import constants
 from machines import FakeHub
@@ -111,6 +116,27 @@ def test_offline_nobody_is_asked(monkeypatch):
     (line,) = lines(fake, monkeypatch, {DATA: "", JUDGE: ""})
     assert line == Finding(HUB, "ok", "HF_HUB_OFFLINE is set, and nothing must be fetched")
     assert fake.asked == []
+
+
+@pytest.mark.parametrize("judge", ["http://127.0.0.1:9/v1", "openai:", "replay:none.jsonl"])
+def test_only_the_data_is_the_hubs(judge, tmp_path):
+    """In a process of its own: here the tests have imported all of huggingface_hub."""
+    surroundings = {
+        key: value for key, value in os.environ.items() if not key.startswith(("MMJUDGE_", "MMIE_", "MMVU_"))
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "judge.cli", "doctor", "--json"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=surroundings
+        | {"PYTHONPATH": str(folders.ROOT), "MMJUDGE_JUDGE": judge, "HF_HUB_OFFLINE": "1"}
+        | dict.fromkeys(("HF_HOME", "XDG_CACHE_HOME"), str(tmp_path)),
+    )
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "HF_HUB_OFFLINE is set" in next(
+        one["found"] for one in json.loads(done.stdout)["checks"] if one["part"] == HUB
+    )
 
 
 def test_a_key_in_an_error_is_not_shown(monkeypatch):

@@ -102,7 +102,8 @@ def _conclusion(job: Job, examined: Examined) -> str:
     count = {state: sum(f.state == state for f in examined.findings) for state in ("fails", "warning")}
     warnings = f"{count['warning']} warning{'s' if count['warning'] != 1 else ''}"
     if not examined.works:
-        return f"`{job.command}` would fail here: {count['fails']} lines say why, and what mends it ({warnings})"
+        lines = "1 line says" if count["fails"] == 1 else f"{count['fails']} lines say"
+        return f"`{job.command}` would fail here: {lines} why, and what mends it ({warnings})"
     return f"`{job.command}` would work here" + (f" ({warnings})" if count["warning"] else "")
 
 

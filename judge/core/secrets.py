@@ -28,7 +28,8 @@ _NAME = (
     r"(?:api[_-]?key|access[_-]?key|secret[_-]?key|(?:access|auth|api|hf|hub|bearer)[_-]?token|secret|password|passwd)"
 )
 """What a value is called that nobody else may know; not a `pad_token`, nor `max_new_tokens`."""
-_VALUE = r"""[^\s"'\\,;&<>]+"""
+_VALUE = r"""(?!…)[^\s"'\\,;&<>]+"""
+"""Nothing where an ellipsis stands for it, as in a hint."""
 _OPTION = r"--(?:[\w-]{0,40}-)?(?:key|token|secret|password)"
 _PATTERNS = (
     (re.compile(r"""(://)[^/\s?#"'<>]*@"""), rf"\1{HIDDEN}@"),

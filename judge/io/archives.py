@@ -304,11 +304,16 @@ def _reason(error: Exception) -> str:
     return (str(error) or type(error).__name__)[:200]
 
 
+def is_bound(text: str) -> bool:
+    """Whether a variable's value can be read as a number of bytes or of members."""
+    return text.isascii() and text.isdigit()
+
+
 def _from_environment(variable: str, known: int) -> int:
     text = os.environ.get(variable, "")
     if not text:
         return known
-    if not (text.isascii() and text.isdigit()):
+    if not is_bound(text):
         raise UserError(f"${variable} is {text!r}, not a whole number", fix=f"set it to one above {known}, or unset it")
     return int(text)
 

@@ -19,6 +19,7 @@ from judge.engines.replay import PREFIX
 from judge.errors import UserError
 from judge.harness.ranks import this_rank
 from judge.harness.settings import read_settings
+from judge.io.archives import is_bound
 from judge.model.weights.source import check_judge_name
 from judge.preflight.finding import Finding, Findings, Job, of_error
 
@@ -75,6 +76,9 @@ def _values(job: Job) -> Findings:
         yield _unsuited("DTYPE", settings.dtype, " or ".join(ITEM_BYTES))
     if settings.rubric is not None and settings.rubric not in RUBRICS:
         yield _unsuited("RUBRIC", settings.rubric, " or ".join(RUBRICS))
+    for name in ("UNPACK_BYTES", "UNPACK_MEMBERS"):
+        if (value := job.environment.get(f"{PREFIXED}{name}")) and not is_bound(value):
+            yield _unsuited(name, value, "a whole number")
     judge = job.judge
     if job.judged and not (judge.startswith(PREFIX) or is_address(judge) or is_general(judge)):
         try:

@@ -222,7 +222,7 @@ def _repeats(folder: Path) -> list[Run]:
     file = folder / REPEATS
     try:
         count = json.loads(files.read_bytes(file))["repeats"]
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
         raise UserError(f"cannot be read ({error.strerror})", file=file) from error

@@ -56,6 +56,13 @@ def test_a_machine_where_all_is_here(well, capsys):
     assert "fails" not in out
 
 
+def test_one_line_that_fails(well, capsys, monkeypatch):
+    monkeypatch.setenv("MMJUDGE_UNPACK_BYTES", "200G")
+    code, out = doctor(capsys)
+    assert code == 1
+    assert out.splitlines()[-1].endswith("would fail here: 1 line says why, and what mends it (2 warnings)")
+
+
 def test_a_machine_where_nothing_is_here(capsys, monkeypatch, tmp_path):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))

@@ -56,6 +56,7 @@ def test_hidden(text, hidden):
         "--tokenizer MMIE/MMIE-Score --max-unscored 1",
         "a bearer of news, and the key to it: a token of thanks",
         "task-4f9a0b2c6d8e1a3b/SA-17 hf_short sk-learn-without-any-number",
+        "export OPENAI_API_KEY=…",
         "mail me@example.org about http://host/v1#model=a@b",
         "",
     ],

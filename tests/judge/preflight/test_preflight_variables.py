@@ -43,6 +43,8 @@ def test_what_is_set_and_can_be_read(tmp_path):
         ("DEVICE", "cuda:x", "MMJUDGE_DEVICE is 'cuda:x'", "unset MMJUDGE_DEVICE"),
         ("DTYPE", "float16", "MMJUDGE_DTYPE is 'float16'", "float32 or bfloat16"),
         ("RUBRIC", "mine", "MMJUDGE_RUBRIC is 'mine'", "mmjudge or official"),
+        ("UNPACK_BYTES", "200G", "MMJUDGE_UNPACK_BYTES is '200G'", "a whole number"),
+        ("UNPACK_MEMBERS", "-1", "MMJUDGE_UNPACK_MEMBERS is '-1'", "unset MMJUDGE_UNPACK_MEMBERS"),
         ("JUDGE", "no/such/folder", "'no/such/folder' is no folder here", "unset MMJUDGE_JUDGE"),
         ("JUDGE", "./no-such", "'./no-such' is no folder here", "replay:FILE"),
         ("IMAGE_ROOT", "/no/such", "no folder /no/such", "unset MMJUDGE_IMAGE_ROOT"),

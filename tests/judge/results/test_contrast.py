@@ -280,6 +280,12 @@ def test_a_folder_of_repeats_that_is_damaged(tmp_path):
         read_asked(folder)
 
 
+def test_a_file_is_no_results_folder(tmp_path):
+    (tmp_path / "report.html").write_text("")
+    with pytest.raises(UserError, match="no such results folder"):
+        read_asked(tmp_path / "report.html")
+
+
 @pytest.mark.parametrize(
     ("other", "problem"),
     [

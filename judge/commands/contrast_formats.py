@@ -8,16 +8,14 @@ Text and Markdown have the same cells; CSV has a line a number, JSON an object a
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 import json
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from judge.core.foreign_text import on_one_line
-from judge.results.cells import MARKDOWN, WIDTH, Rows, aligned, cell, escaped, p_value, piped, titled
+from judge.results.cells import MARKDOWN, WIDTH, Rows, aligned, cell, comma_separated, escaped, p_value, piped, titled
 from judge.results.contrast import Against, Asked, Contrast, Line
 from judge.results.contrast_tables import baseline_rows, component_rows, shift_rows
 from judge.results.contrast_words import other_wordings, sentences
@@ -63,11 +61,7 @@ def as_markdown(shown: Shown, by: str | None) -> str:
 def as_csv(shown: Shown, by: str | None) -> str:
     """A line a number: what it is, of which condition, metric and category."""
     names = ("kind", "condition", "metric", "category", "value", "ci_low", "ci_high", "n", "p", "p_holm", "source")
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, names, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(_records(shown))
-    return stream.getvalue().rstrip("\n")
+    return comma_separated(names, _records(shown))
 
 
 def as_json(shown: Shown, by: str | None) -> str:

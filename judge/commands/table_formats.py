@@ -8,16 +8,14 @@ Text, Markdown and LaTeX have the same cells; CSV and JSON have all digits and n
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 import json
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from judge.core.foreign_text import on_one_line
-from judge.results.cells import LATEX, MARKDOWN, WIDTH, aligned, escaped, piped
+from judge.results.cells import LATEX, MARKDOWN, WIDTH, aligned, comma_separated, escaped, piped
 from judge.results.leaderboard import (
     PAIRS,
     Leaderboard,
@@ -102,12 +100,7 @@ def as_csv(boards: Sequence[Leaderboard], by: str | None) -> str:
         rows = leaderboard_records(boards)
     else:
         rows = [row for number, board in enumerate(boards, 1) for row in _by_member(board, number, by)]
-    names = record_columns(rows)
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, names, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return stream.getvalue().rstrip("\n")
+    return comma_separated(record_columns(rows), rows)
 
 
 def _by_member(board: Leaderboard, number: int, by: str) -> Iterator[dict[str, Any]]:

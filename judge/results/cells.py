@@ -8,7 +8,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from judge.core.metric import Metric
@@ -24,6 +26,8 @@ LATEX = {c: rf"\{c}" for c in "&%$#_{}"} | {
     ">": "$>$",
 }
 MARKDOWN = {c: rf"\{c}" for c in "\\`*_[]|"} | {"<": "&lt;", "&": "&amp;"}
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""A text that begins so is a formula for a spreadsheet."""
 
 
 Rows = list[list[str]]
@@ -65,6 +69,20 @@ def piped(rows: Rows) -> list[str]:
     """As a table of Markdown."""
     head, *others = (f"| {' | '.join(escaped(word, MARKDOWN) for word in row)} |" for row in rows)
     return [head, f"|---{'|---:' * (len(rows[0]) - 1)}|", *others]
+
+
+def plain_text(value: Any) -> Any:
+    """`value` for CSV: a text that a spreadsheet would run as a formula begins with an apostrophe; numbers stay."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
+
+
+def comma_separated(names: Sequence[str], records: Iterable[Mapping[str, Any]]) -> str:
+    """Records as CSV, the names first; "" where a record has no such value."""
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({name: plain_text(value) for name, value in record.items()} for record in records)
+    return stream.getvalue().rstrip("\n")
 
 
 def escaped(text: str, characters: Mapping[str, str]) -> str:

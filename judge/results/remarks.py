@@ -10,7 +10,6 @@ compared at all: `judge.results.compare.refuse_unlike` and the groups of `judge.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Mapping, Sequence
 
 from judge.core.benchmark import find
@@ -62,11 +61,18 @@ def _asked(runs: Sequence[tuple[str, Run]]) -> Iterator[str]:
 
 
 def _same(runs: Sequence[tuple[str, Run]]) -> Iterator[str]:
-    for (name, run), (other_name, other) in itertools.combinations(runs, 2):
-        if same_run(run, other):
+    """A sentence for all that are one and the same, not one for every two of them."""
+    groups: list[list[tuple[str, Run]]] = []
+    for one in runs:
+        group = next((of for of in groups if all(same_run(run, one[1]) for _, run in of)), None)
+        if group is None:
+            groups.append(group := [])
+        group.append(one)
+    for group in groups:
+        if len(group) > 1:
             yield (
-                f"{name} and {other_name} are one and the same run: the same answers, decided in the same way. They "
-                "differ by exactly 0."
+                f"{listed([name for name, _ in group])} are one and the same run: the same answers, decided in the "
+                "same way. They differ by exactly 0."
             )
 
 

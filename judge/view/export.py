@@ -18,9 +18,9 @@ from typing import Any
 from judge.core.request import Picture, Text
 from judge.io.jsonl import writable
 from judge.io.samples import Drawn, Piece
+from judge.results.cells import plain_text
 from judge.view.table import Table
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
 BATCH = 64
 """Rows that are sent at once."""
 
@@ -68,8 +68,7 @@ def _lines(rows: Sequence[Sequence[Any]]) -> bytes:
 def _cell(value: Any) -> Any:
     if not isinstance(value, str):
         return value
-    text = writable(value).replace("\0", "\N{REPLACEMENT CHARACTER}")
-    return f"'{text}" if text.startswith(FORMULA) else text
+    return plain_text(writable(value).replace("\0", "\N{REPLACEMENT CHARACTER}"))
 
 
 def _row(table: Table, row: int) -> dict[str, Any]:

@@ -54,6 +54,10 @@ REPLAY = run("benchmark:mmie|feedback:1a|asked:plain@0")
           "B."]),
         ([("A", PLAIN), ("B", OTHER), ("C", PLAIN)],
          ["A and C are one and the same run: the same answers, decided in the same way. They differ by exactly 0."]),
+        ([("A", PLAIN), ("B", OTHER), ("C", PLAIN), ("D", OTHER), ("E", PLAIN), ("F", PLAIN)],
+         ["A, C, E and F are one and the same run: the same answers, decided in the same way. They differ by exactly "
+          "0.",
+          "B and D are one and the same run: the same answers, decided in the same way. They differ by exactly 0."]),
         ([("A", counted(49)), ("B", counted(60))],
          ["Only 49 answers (fewer than 50): intervals are wide, and a single one may decide whether a difference is "
           "significant."]),

@@ -79,6 +79,9 @@ def ranked(title: str, names: Sequence[str], pair: Pair, metric: Metric) -> Frag
     sign = 1 if metric.higher_is_better else -1
     low, high = sorted((sign * float(difference.ci_low or 0), sign * float(difference.ci_high or 0)))
     lead = sign * difference.value
+    behind = p < LEVEL and lead < 0  # the best of all has other questions unscored than the second
+    if behind:
+        low, high = -high, -low
     spread = f"95% interval {signed(low)} to {signed(high)}, p {p_value(p)}"
     if len(names) > 2:
         spread += f" adjusted for {len(names) * (len(names) - 1) // 2} pairs of runs"
@@ -89,6 +92,12 @@ def ranked(title: str, names: Sequence[str], pair: Pair, metric: Metric) -> Frag
             (f"On {title}, ", False), (best, True), (before, False), (second, True),
             (f": {metric.label} {values}.{where} it leads by ", False),
             (f"{lead:.1f} points", True), (f" ({spread}).", False),
+        ]  # fmt: skip
+    if behind:
+        return [
+            (f"On {title}, ", False), (best, True), (" comes before ", False), (second, True),
+            (f" only by what one of them alone has scored: {metric.label} {values}.{where} ", False), (second, True),
+            (" leads by ", False), (f"{-lead:.1f} points", True), (f" ({spread}).", False),
         ]  # fmt: skip
     least = row.paired.detectable
     hint = f" So many {metric.unit} show a difference of {least:.1f} points four times in five." if least else ""

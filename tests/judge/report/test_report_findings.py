@@ -47,8 +47,8 @@ def difference(value, low, high, p, least=4.0):
          "difference of 4.0 points four times in five."),
         # the better one overall, but not on what both have scored
         (RA, (60.0, 61.0), difference(-3.0, -5.0, -1.0, 0.01, None), ["B", "A"],
-         "On MMVU, B and A cannot be told apart: robustness accuracy 61.0% against 60.0%. On the 893 pairs that both "
-         "have scored they are 3.0 points apart (95% interval −5.0 to −1.0, p 0.010)."),
+         "On MMVU, B comes before A only by what one of them alone has scored: robustness accuracy 61.0% against "
+         "60.0%. On the 893 pairs that both have scored A leads by 3.0 points (95% interval +1.0 to +5.0, p 0.010)."),
         (RA, (60.0, 61.0), Difference(Estimate(None, None, None, 0), None, 0, 0, 0, None), ["B", "A"],
          "On MMVU, B and A share no pairs."),
     ],

@@ -29,6 +29,7 @@ from judge.results.leaderboard import (
     record_columns,
     title_of,
 )
+from judge.results.table import CATEGORY
 
 ALL = 10_000
 """Characters of a note that is kept whole."""
@@ -36,7 +37,7 @@ ALL = 10_000
 
 def _notes(board: Leaderboard, by: str | None) -> list[str]:
     """What a reader must know, a sentence each."""
-    return [*cautions(board), *(explanations(board) if by is None else ())]
+    return [*cautions(board, categories=by == CATEGORY), *(explanations(board) if by is None else ())]
 
 
 def as_text(boards: Sequence[Leaderboard], by: str | None) -> str:

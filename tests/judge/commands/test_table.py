@@ -262,3 +262,12 @@ def test_repeats_of_one_run_are_no_rivals(tmp_path, table):
     said = f"{tmp_path}/llava: 3 repeats of one run; repeat-1 stands for them, repeats.json has mean and spread\n"
     assert err == said
     assert table(tmp_path / "llava" / "repeat-2", tmp_path / "qwen")[2] == ""
+
+
+def test_few_units_by_category_are_said_where_categories_are_shown(tmp_path, capsys):
+    folder = str(mmvu(tmp_path / "a", 0.5))  # 300 pairs, in 12 categories
+    assert cli.main(["table", folder]) == 0
+    assert "fewer than 50" not in capsys.readouterr().out
+    assert cli.main(["table", folder, "--by", "category"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "By category there are as few as 21 pairs (Concrete; fewer than 50)" in said

@@ -61,6 +61,11 @@ GROUPS = {
 }
 """What a user wants to do → name → one-line help; the module is judge.commands.NAME, "_" for "-"."""
 
+NO_HOME = "Could not determine home directory."
+"""What pathlib raises of a "~" that stands for nothing."""
+HOMELESS = (
+    "~ stands for no folder here: $HOME is not set, or a path names a user that is none\n→ export HOME=…, or mend the ~"
+)
 NOTHING_KEPT = "nothing is left half-written; give the same command again"
 """What an interrupted command says that has nothing to go on from; the others have a sentence of their own, `KEPT`."""
 
@@ -161,6 +166,11 @@ def _run_command(argv: Sequence[str], args: argparse.Namespace) -> int:
         sys.stdout.flush()
     except UserError as error:
         print(f"mmjudge {args.command}: {shown_error(error)}", file=sys.stderr)
+        return 2
+    except RuntimeError as error:
+        if str(error) != NO_HOME:
+            raise
+        print(f"mmjudge {args.command}: {HOMELESS}", file=sys.stderr)
         return 2
     except ModuleNotFoundError as error:
         if error.name not in OF_THE_JUDGE:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import datetime
 import hashlib
+import itertools
 import json
 import re
 import zipfile
@@ -66,6 +67,7 @@ class _Log:
         self.id = hashlib.sha256(known_by.encode()).hexdigest()[:22]
         times = Counter(verdict.id for verdict in named.run.verdicts)
         self._shared = {id_ for id_, count in times.items() if count > 1}
+        self._given: set[str] = set()
 
     @property
     def file_name(self) -> str:
@@ -168,8 +170,13 @@ class _Log:
         }
 
     def _sample_id(self, verdict: Verdict) -> str:
-        """The id, with the position behind it where several questions share it. It names a file: visible, not long."""
-        return on_one_line(f"{verdict.id}#{verdict.index}" if verdict.id in self._shared else verdict.id)
+        """The id, with the position behind it where several questions share it. It names a file: visible, not long, and
+        no other's, with a number where ids differ only in what cannot be seen or is left out."""
+        name = on_one_line(f"{verdict.id}#{verdict.index}" if verdict.id in self._shared else verdict.id)
+        tries = (f"{name} ({number})" if number > 1 else name for number in itertools.count(1))
+        free = next(one for one in tries if one not in self._given)
+        self._given.add(free)
+        return free
 
     def _score(self, verdict: Verdict) -> dict[str, Any]:
         named = view_of(self.benchmark).answer

@@ -77,16 +77,14 @@ def _same(runs: Sequence[tuple[str, Run]]) -> Iterator[str]:
 
 
 def _few(runs: Sequence[tuple[str, Run]], categories: bool) -> Iterator[str]:
-    """Counted in units of the first headline metric, by the run that has the fewest."""
+    """Counted in units of the first headline metric, by the run that has the fewest; one that has none has no number
+    to be believed."""
     benchmark = find(runs[0][1].results["benchmark"])
     main = next(metric for metric in benchmark.metrics if metric.headline)
-    found = [run.estimate(main.name).get("n") or 0 for _, run in runs]
     by_category = {
-        name: least
-        for name in runs[0][1].results["categories"]
-        if (least := min(run.estimate(main.name, name).get("n") or 0 for _, run in runs)) and categories
+        name: least for name in runs[0][1].results["categories"] if categories and (least := _fewest(runs, main, name))
     }
-    n, fewest = min(found), min(by_category.values(), default=FEW)
+    n, fewest = _fewest(runs, main), min(by_category.values(), default=FEW)
     if 0 < n < FEW:
         by = f", by category as few as {fewest}" if by_category and fewest < n else ""
         yield f"Only {_units(n, main)}{by} (fewer than {FEW}): {_LOOSE}."
@@ -96,6 +94,12 @@ def _few(runs: Sequence[tuple[str, Run]], categories: bool) -> Iterator[str]:
 
 
 _LOOSE = "intervals are wide, and a single one may decide whether a difference is significant"
+
+
+def _fewest(runs: Sequence[tuple[str, Run]], main: Metric, category: str | None = None) -> int:
+    """The least above 0, and 0 where no run has any."""
+    found = (run.estimate(main.name, category).get("n") for _, run in runs)
+    return min(filter(None, found), default=0)
 
 
 def _units(n: int, main: Metric) -> str:

@@ -12,6 +12,11 @@ from exported import WRITTEN
 from PIL import Image
 
 from judge import cli
+from judge.core.benchmark import Source, find
+from judge.core.signature import Signature
+from judge.core.verdict import Verdict
+from judge.results.result import build_result
+from judge.results.run_folder import RunFolder
 
 log = pytest.importorskip("inspect_ai.log", reason="the dev extra is not installed, or Python is older than 3.11")
 
@@ -126,3 +131,20 @@ def test_questions_can_be_left_out(runs, tmp_path):
     assert {sample.target for sample in found.samples} == {""}
     # the two pictures that the model gave
     assert sum(len(sample.attachments) for sample in found.samples) == 2
+
+
+@pytest.mark.filterwarnings("error")  # of two files of one name in the archive
+def test_ids_that_look_alike_lose_no_answer(tmp_path):
+    """What cannot be seen, and what is left out in the middle of a long id, tells these apart."""
+    ids = ["SA-\0", "SA-\\x00", f"SA-{'x' * 150}a{'x' * 150}", f"SA-{'x' * 150}b{'x' * 150}"]
+    signature = Signature({"benchmark": "mmie", "edition": "v1"})
+    verdicts = [Verdict(id_, "judge", 4, None, "SA", details={"field": "Art"}) for id_ in ids]
+    folder = RunFolder(tmp_path / "run")
+    folder.path.mkdir()
+    folder.write_verdicts(verdicts)
+    source = Source("MMIE/MMIE", "local:0123456789ab", "v1")
+    folder.write_results(build_result(find("mmie"), verdicts, None, source, signature))
+    assert cli.main(["export", str(folder.path), "--to", "inspect", "--out", str(tmp_path / "out")]) == 0
+    samples = log.read_eval_log(log.list_eval_logs(str(tmp_path / "out"))[0]).samples
+    assert [sample.metadata["id"] for sample in samples] == ids
+    assert len({sample.id for sample in samples}) == len(ids)

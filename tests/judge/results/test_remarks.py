@@ -61,6 +61,9 @@ REPLAY = run("benchmark:mmie|feedback:1a|asked:plain@0")
         ([("A", counted(49)), ("B", counted(60))],
          ["Only 49 answers (fewer than 50): intervals are wide, and a single one may decide whether a difference is "
           "significant."]),
+        ([("A", counted(49)), ("B", counted(0))],
+         ["Only 49 answers (fewer than 50): intervals are wide, and a single one may decide whether a difference is "
+          "significant."]),
         ([("A", counted(1))],
          ["Only 1 answer (fewer than 50): intervals are wide, and a single one may decide whether a difference is "
           "significant."]),

@@ -83,7 +83,7 @@ def test_what_others_wrote_into_a_folder_ends_no_export(form, runs, tmp_path):
                 }
         (odd / file).write_text("".join(json.dumps(row) + "\n" for row in rows))
     results = json.loads((odd / "results.json").read_text())
-    results["run"] |= {"date": "0001-01-01T00:00:00", "seconds": 1e7, "versions": ["x"], "model": 7}
+    results["run"] |= {"date": "0001-01-01T00:00:00", "seconds": 1e7, "versions": ["x"], "model": "\ud800"}
     (odd / "results.json").write_text(json.dumps(results))
     out = tmp_path / "new" / "out"
     assert cli.main(["export", str(odd), "--to", form, "--out", str(out)]) == 0

@@ -38,6 +38,10 @@ class ScriptedEndpoint:
                     endpoint.most_at_once = max(endpoint.most_at_once, endpoint._at_once)
                 try:
                     said = script(number, body)
+                finally:  # before the client has its reply, and sends the next request
+                    with endpoint._lock:
+                        endpoint._at_once -= 1
+                try:
                     status, value, headers = said if isinstance(said, tuple) else (200, said, {})
                     data = value if isinstance(value, bytes) else json.dumps(value).encode()
                     self.send_response(status)
@@ -47,9 +51,6 @@ class ScriptedEndpoint:
                     self.wfile.write(data)
                 except (BrokenPipeError, ConnectionResetError):
                     self.close_connection = True  # the client has gone
-                finally:
-                    with endpoint._lock:
-                        endpoint._at_once -= 1
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True

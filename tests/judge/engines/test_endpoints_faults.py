@@ -360,9 +360,20 @@ def test_retry_after(value, low, high):
 
 
 def test_never_more_under_way_than_allowed():
-    with FakeEndpoint(hashed, lambda number, body: Fault("slow")) as fake:
+    lock, under_way = threading.Lock(), collections.Counter()
+    counts = []
+
+    def slow(number, body):
+        with lock:
+            under_way["now"] += 1
+            counts.append(under_way["now"])
+        time.sleep(0.05)
+        with lock:  # before the reply is sent, and with it the next request
+            under_way["now"] -= 1
+
+    with FakeEndpoint(hashed, slow) as fake:
         right(results(connected(fake, under_way=3), MANY), MANY)
-    assert fake.most_at_once <= 3
+    assert max(counts) == 3
 
 
 def test_a_reader_that_leaves_ends_the_threads():

@@ -15,6 +15,7 @@ a judge gives is on `JUDGE_SCALE`, a rule says 1 for right and 0 for wrong.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -63,13 +64,13 @@ class Verdict:
         """Whether it is about the answer. One that only says how an attempt failed makes way for another attempt."""
         return self.unscored not in PASSING
 
-    @property
+    @functools.cached_property
     def expected(self) -> float | None:
         """The expectation of `score_probs`, in points, to four digits."""
         probs = self.score_probs
         return None if probs is None else round(math.fsum(score * share for score, share in enumerate(probs)), 4)
 
-    @property
+    @functools.cached_property
     def entropy(self) -> float | None:
         """The entropy of `score_probs` in bits, from 0 (sure) to log2(7) = 2.81, to four digits."""
         probs = self.score_probs
@@ -81,7 +82,8 @@ class Verdict:
         A note may quote what a server or a library said: secrets in it are hidden.
         """
         # not dataclasses.asdict, which copies the parts of every part: most of what a line of the journal would cost
-        row = {**vars(self), "details": dict(self.details), "expected": self.expected, "entropy": self.entropy}
+        row = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        row |= {"details": dict(self.details), "expected": self.expected, "entropy": self.entropy}
         if isinstance(note := self.details.get("note"), str):
             row["details"]["note"] = hide_secrets(note)
         always = {"id", "by", "score", "unscored"}

@@ -105,7 +105,7 @@ def parse_lines(
     """
     for position, line in read_lines(file, path):
         try:
-            made = make(json.loads(line.decode("utf-8"), object_pairs_hook=object_of, parse_constant=no_number))
+            made = make(_DECODER.decode(line.decode("utf-8")))
         except (ValueError, RecursionError) as error:
             if wanted.unfinished and not line.endswith(b"\n"):
                 return
@@ -169,6 +169,9 @@ def object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def no_number(name: str) -> NoReturn:
     """For `json.loads`, as parse_constant: NaN and infinities are refused. Raises ValueError."""
     raise ValueError(f"{name} is no number of JSON")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=object_of, parse_constant=no_number)
 
 
 def _real(text: str) -> float:

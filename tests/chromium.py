@@ -37,6 +37,14 @@ class Browser:
             {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600},
         )
 
+    def fresh(self, address, width, height):
+        """Open a page as the first of all: what an earlier one has logged is forgotten."""
+        self.resize(width, height)
+        self.driver.get("about:blank")
+        self.errors()
+        self.driver.get_log("performance")
+        self.driver.get(address)
+
     def errors(self):
         return [entry["message"] for entry in self.driver.get_log("browser")]
 

@@ -72,6 +72,8 @@ class Viewer:
         table = self._table(call.path["benchmark"])
         rows = self._selected(table.benchmark.name, read_query(call.query, table))
         first = _whole_number(dict(call.query).get("from", "0"))
+        if first < 0:
+            raise Refused("rows are counted from 0")
         return json_reply(
             {
                 "total": len(rows),

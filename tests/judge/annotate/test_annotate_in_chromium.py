@@ -31,11 +31,7 @@ NAMES = {category: BENCHMARK.rubric("mmjudge").criteria(category) for category i
 
 class Page(Browser):
     def open(self, address, width=1280, height=900):
-        self.resize(width, height)
-        self.driver.get("about:blank")
-        self.errors()
-        self.driver.get_log("performance")
-        self.driver.get(address)
+        self.fresh(address, width, height)
         self.settled()
 
     def settled(self):

@@ -25,11 +25,7 @@ pytestmark = NEEDED
 
 class Page(Browser):
     def open(self, address, width=1400, height=900):
-        self.resize(width, height)
-        self.driver.get("about:blank")
-        self.errors()
-        self.driver.get_log("performance")
-        self.driver.get(address)
+        self.fresh(address, width, height)
         self.wait("return document.documentElement.dataset.list !== undefined")
 
     def ids(self):

@@ -85,12 +85,14 @@ class _Examination:
             self._take(judge_files.JUDGE, self._check_judge)
             self._take(judge_files.JUDGE, self._check_rubrics)
         gpus = self._seen_gpus()
+        need = self._judge.need if self._judge else None
+        checked = None
         if job.judges_here and gpus is not None:
-            need = self._judge.need if self._judge else None
+            checked = chosen_device(job, gpus, self._build)
             self._take(DEVICE, lambda: check_device(job, gpus, self._build, need))
         self._take(DISK, self._check_disk)
-        if self._deep is not None:
-            self._take(TASKS, self._deep.findings)
+        if (deep := self._deep) is not None:
+            self._take(TASKS, lambda: deep.findings(checked, need))
             if (judge := self._judge) is not None and judge.layout is not None and not judge.missing:
                 self._take(judge_files.JUDGE, lambda: check_weights_hash(judge))
         ordered = sorted(self._found, key=lambda finding: PARTS.index(finding.part))

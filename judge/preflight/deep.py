@@ -8,6 +8,7 @@ the judge   config, tokenizer and weights as a run checks them; of a judge from 
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
@@ -21,7 +22,7 @@ from judge.io import files
 from judge.io.hub_access import OFFLINE_VARIABLE
 from judge.io.progress import size as shown_bytes
 from judge.model.weights import checkpoint, shards
-from judge.preflight.device import DEVICE
+from judge.preflight.device import DEVICE, Need, check_device
 from judge.preflight.finding import Finding, Findings, Job, Later, State
 from judge.preflight.judge_files import JUDGE, JudgeFiles
 from judge.preflight.packages import HARNESS_PACKAGES, PACKAGES, installed_version
@@ -50,7 +51,7 @@ print(json.dumps({"datasets": list(SUPPORTED_DATASETS)}))
 TORCH = """
 import json, sys
 import torch, torchvision
-found = {"cuda": torch.cuda.is_available(), "gpus": torch.cuda.device_count(), "name": "the CPU"}
+found = {"cuda": torch.cuda.is_available(), "gpus": torch.cuda.device_count(), "name": None}
 if found["cuda"]:
     found["name"] = torch.cuda.get_device_name()
     found["free"], found["total"] = torch.cuda.mem_get_info()
@@ -89,10 +90,14 @@ class DeepChecks:
                     lambda: _answer(JUDGED, judge, settings.device or "", settings.dtype or "")
                 )
 
-    def findings(self) -> Findings:
-        """A line for each, as they end."""
+    def findings(self, checked: str | None = None, need: Need | None = None) -> Findings:
+        """A line for each, as they end.
+
+        checked: the device that the lines without torch are about, None where there are none; need: the judge's.
+        """
         lines: dict[str, Callable[[Any], Findings]]
-        lines = {"lmms-eval": self._lmms_eval, "vlmeval": self._vlmeval, "torch": self._torch, "judge": self._judge}
+        lines = {"lmms-eval": self._lmms_eval, "vlmeval": self._vlmeval, "judge": self._judge}
+        lines["torch"] = functools.partial(self._torch, checked, need)
         for name, asked in self._asked.items():
             try:
                 yield from lines[name](asked.result(SECONDS))
@@ -130,11 +135,19 @@ class DeepChecks:
         else:
             yield Finding(TASKS, "ok", "VLMEvalKit: our datasets are in its tables")
 
-    def _torch(self, answer: Mapping[str, Any]) -> Findings:
-        said = f"torch sees {answer['name']}"
+    def _torch(self, checked: str | None, need: Need | None, answer: Mapping[str, Any]) -> Findings:
         if answer["cuda"]:
-            said += f", {shown_bytes(answer['free'])} of {shown_bytes(answer['total'])} free"
-        yield Finding(DEVICE, "ok", said)
+            free, total = shown_bytes(answer["free"]), shown_bytes(answer["total"])
+            yield Finding(DEVICE, "ok", f"torch sees {answer['name']}, {free} of {total} free")
+            return
+        if checked == "cpu" or not self._job.judges_here:
+            yield Finding(DEVICE, "ok", "torch sees the CPU")
+            return
+        named = self._job.settings.device not in (None, "cpu")
+        mend = "update the GPU's driver, or install a torch that is made for it: https://pytorch.org/get-started"
+        yield Finding(DEVICE, "fails" if named else "warning", "torch sees no GPU, but the CPU", mend)
+        if not named:
+            yield from check_device(self._job, [], None, need)
 
     def _judge(self, answer: Mapping[str, Any]) -> Findings:
         if "problem" in answer:

@@ -126,12 +126,14 @@ def test_deep_checks_come_under_their_headings(new_machine, monkeypatch):
         def __init__(self, job, judge):
             assert judge is None  # of a judge that is not here nothing can be loaded
 
-        def findings(self):
+        def findings(self, checked, need):
+            assert checked == "cuda"
+            assert need.parameters > 10**9
             yield Finding("tasks", "fails", "another's")
 
     monkeypatch.setattr(checks, "DeepChecks", Deep)
-    made = job()
-    monkeypatch.setattr("test_preflight_checks.job", lambda **changes: dataclasses.replace(made, deep=True))
+    plain = job
+    monkeypatch.setattr("test_preflight_checks.job", lambda **set_: dataclasses.replace(plain(**set_), deep=True))
     examined = new_machine()
     assert lines(examined, "tasks") == [("ok", "ours"), ("fails", "another's")]
     assert not examined.works

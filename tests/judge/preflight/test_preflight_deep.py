@@ -11,6 +11,7 @@ from machines import MMIE, MMVU, job, judge_bytes, snapshot
 
 from judge.preflight import deep
 from judge.preflight.deep import DeepChecks, check_weights_hash
+from judge.preflight.device import Need
 from judge.preflight.finding import Finding
 from judge.preflight.judge_files import find_judge
 from mmie_tasks.demo import judge_dir
@@ -20,7 +21,7 @@ BUILTIN = "/site-packages/lmms_eval/tasks/mmie/mmie.yaml"
 ANSWERS = {
     deep.LMMS_EVAL: OURS,
     deep.VLMEVAL: {"datasets": ["MMBench", "MMIE", "MMVU"]},
-    deep.TORCH: {"cuda": False, "gpus": 0, "name": "the CPU"},
+    deep.TORCH: {"cuda": False, "gpus": 0, "name": None},
     deep.JUDGED: {"bytes": 8_293_711_872},
 }
 
@@ -29,7 +30,7 @@ ANSWERS = {
 def says(monkeypatch):
     """The lines of the deep checks, where the processes answer so."""
 
-    def says(answers=None, harness="lmms-eval"):
+    def says(answers=None, harness="lmms-eval", checked="cpu", need=None, **environment):
         def answer(script, *arguments):
             found = {**ANSWERS, **(answers or {})}[script]
             if isinstance(found, Exception):
@@ -38,7 +39,7 @@ def says(monkeypatch):
 
         monkeypatch.setattr(deep, "_answer", answer)
         monkeypatch.setattr(deep, "installed_version", lambda *names: "1")
-        return list(DeepChecks(job(harness), "some/judge").findings())
+        return list(DeepChecks(job(harness, **environment), "some/judge").findings(checked, need))
 
     return says
 
@@ -92,6 +93,21 @@ def test_what_a_gpu_has(says):
     assert says({deep.TORCH: seen})[-2].found == "torch sees NVIDIA H200, 149 GB of 150 GB free"
 
 
+def test_a_gpu_that_torch_does_not_see(says):
+    """nvidia-smi shows one, or does not answer: what then holds is what a run on the CPU needs."""
+    published, tiny = Need(4_146_855_936), Need(1_350_000)
+    for checked in ("cuda", None):
+        found = [line for line in says(checked=checked, need=published) if line.part == "device"]
+        assert [line.state for line in found] == ["warning", "fails"]
+        assert found[0].found == "torch sees no GPU, but the CPU"
+        found = [line for line in says(checked=checked, need=tiny) if line.part == "device"]
+        assert [line.state for line in found] == ["warning", "ok"]
+    found = [line for line in says(checked="cuda", need=tiny, MMJUDGE_DEVICE="cuda") if line.part == "device"]
+    assert [line.state for line in found] == ["fails"]
+    found = [line for line in says(checked=None, MMJUDGE_JUDGE="http://127.0.0.1:9/v1") if line.part == "device"]
+    assert [line.state for line in found] == ["ok"]
+
+
 @pytest.mark.parametrize(
     ("script", "words"),
     [
@@ -117,7 +133,7 @@ def test_a_process_that_takes_for_ever(monkeypatch):
 
 
 def test_the_judge_is_looked_at_as_a_run_does():
-    pytest.importorskip("torch")
+    pytest.importorskip("torch", reason="the hf extra is not installed")
     assert deep._answer(deep.JUDGED, str(judge_dir()), "cpu", "")["bytes"] > 0
     found = deep._answer(deep.JUDGED, str(judge_dir().parent), "cpu", "")
     assert "config.json: is missing from the judge folder" in found["problem"]

@@ -1,9 +1,9 @@
 """Answers as a table of Weights & Biases: {"columns": ["run", …], "data": [["hasty", …], …]}, a row an answer.
 
-    table = wandb.Table(**json.load(open("answers.json")), allow_mixed_types=True)
+    table = wandb.Table(**json.load(open("answers.json", encoding="utf-8")))
 
-The columns of `judge.results.answer_rows`, of all benchmarks together; null where a run has no such value. Pictures are
-not in it, their places are ("<image>").
+The columns of `judge.results.answer_rows`, of all benchmarks together; null where a run has no such value. The
+values of a column are of one type, as `wandb.Table` wants them. Pictures are not in it, their places are ("<image>").
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
     ok       mmvu: edition v1, 600 questions, content as published (MMVU_DATA=/data/mmvu)
     warning  mmie: edition unknown (size matches full), 20,103 questions …
-    fails    mmie: not here, and the Hub does not give it: gated, and this account has no access to it
+    fails    mmie: not here, and the Hub refuses MMIE/MMIE
 
 Records are read whole, since their hash says which edition they are. Of the pictures a few are looked for, all of them
 with --deep. Nothing is fetched or unpacked.

@@ -27,9 +27,9 @@ GENERAL_PREFIX = "openai:"
 """Of the name of a general judge: any model that sees pictures, behind an endpoint."""
 
 MAX_TILES = 12
+"""Tiles of a picture, thumbnail apart: the official scorer's `load_image`. What config.json says is for training."""
 WINDOW, TOKENS_PER_TILE = 131_072, 256
 """Of MMIE's judge: the tokens it reads and writes, and those of a tile of a picture."""
-"""Tiles of a picture, thumbnail apart: the official scorer's `load_image`. What config.json says is for training."""
 
 
 @dataclasses.dataclass(frozen=True)

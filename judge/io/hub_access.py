@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import functools
+import http.client
 import os
 import ssl
 import urllib.error
@@ -70,5 +71,5 @@ def _can_reach(address: str) -> bool:
     except urllib.error.URLError as error:
         # a certificate that Python does not know, and the client may: somebody is there
         return isinstance(error.reason, ssl.SSLError)
-    except (OSError, ValueError):
+    except (OSError, ValueError, http.client.HTTPException):  # nobody, no address, or no server of pages
         return False

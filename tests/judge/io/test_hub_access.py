@@ -56,10 +56,24 @@ def test_where_nobody_answers_the_cache_is_used(monkeypatch):
         assert from_cache_only() == {"local_files_only": True}
 
 
-@pytest.mark.parametrize("address", ["http://no-such-host.invalid", "no address"])
+@pytest.mark.parametrize("address", ["http://no-such-host.invalid", "no address", "http://localhost:x"])
 def test_a_name_that_is_not_known_is_nobody(address, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", address)
     assert from_cache_only() == {"local_files_only": True}
+
+
+def test_whoever_speaks_another_protocol_is_not_the_hub(monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer():
+            there, _ = server.accept()
+            with there:
+                there.recv(1000)
+                there.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")
+
+        threading.Thread(target=answer, daemon=True).start()
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", f"http://127.0.0.1:{server.getsockname()[1]}")
+        assert from_cache_only() == {"local_files_only": True}
 
 
 def test_nobody_is_asked_where_that_is_forbidden_or_cannot_be(monkeypatch):

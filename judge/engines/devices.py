@@ -74,6 +74,20 @@ def require_torch() -> None:
         raise ModuleNotFoundError("No module named 'torch'", name="torch")
 
 
+def require_cuda(device: str) -> None:
+    """Raise UserError for a GPU that torch, which is imported, cannot use: a driver may be too old for it, and still
+    count its GPUs."""
+    if not device.startswith("cuda"):
+        return
+    import torch
+
+    if not torch.cuda.is_available():
+        raise UserError(
+            f"torch {torch.__version__} cannot use the GPUs here (device {device})",
+            fix="python -c 'import torch; torch.zeros(1, device=\"cuda\")' says why; or give --device cpu",
+        )
+
+
 def say_idle_gpus(device: str | None) -> None:
     """Say on standard error that --ray would use the other GPUs of this machine. device: the one named; None: none."""
     if device is None and (gpus := count_gpus()) > 1:

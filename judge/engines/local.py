@@ -34,7 +34,7 @@ from judge.engines import (
     without_answer,
 )
 from judge.engines.deferred import DeferredEngine
-from judge.engines.devices import check_device, default_device, require_torch, say_idle_gpus
+from judge.engines.devices import check_device, default_device, require_cuda, require_torch, say_idle_gpus
 from judge.engines.scheduler import (
     Limits,
     PreparedPrompt,
@@ -80,7 +80,23 @@ class FoundJudge:
     @property
     def shown_name(self) -> str:
         """The repository, or the folder where it is none."""
-        return str(self.source.folder) if self.source.revision.startswith(source.LOCAL) else self.source.name
+        return str(self.source.folder) if self.is_local else self.source.name
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is a folder of the user's, not a snapshot of the Hub's cache."""
+        return self.source.revision.startswith(source.LOCAL)
+
+    def refuse_changes(self) -> None:
+        """Raise UserError where the files are not those that the identity tells of."""
+        now = source.resolve_judge(str(self.source.folder)).revision if self.is_local else self.source.revision
+        weights = checkpoint.weights_sha256(self.source.folder)[:12]
+        if (now, weights) != (self.source.revision, self.identity["weights"]):
+            raise UserError(
+                "the judge's files were changed after they had been checked",
+                file=self.source.folder,
+                fix="give the same command again: verdicts of the changed judge get a signature of their own",
+            )
 
 
 def find_local_judge(judge: str, options: EngineOptions = DEFAULT_OPTIONS) -> FoundJudge:
@@ -109,11 +125,14 @@ def find_local_judge(judge: str, options: EngineOptions = DEFAULT_OPTIONS) -> Fo
 
 
 def load_found(found: FoundJudge) -> LocalEngine:
-    """Read the weights of a judge. Raises UserError, torch.cuda.OutOfMemoryError."""
+    """Read the weights of a judge. Raises UserError, also where its files are not what was found;
+    torch.cuda.OutOfMemoryError."""
+    require_cuda(found.device)
     say_idle_gpus(found.options.device)
     dtype = found.identity["dtype"]
     with doing(f"loading the judge {found.shown_name} ({size(found.bytes)}) on {found.device}, {dtype}"):
         model = checkpoint.load_model(found.source.folder, device=found.device, dtype=dtype, regime=found.options.rope)
+        found.refuse_changes()
         return LocalEngine(model, found.tokenizer, found.layout, found.identity, found.options)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
 from judge.engines import EngineOptions
@@ -39,3 +41,27 @@ def test_workers_are_those_of_ray():
 def test_ray_hands_out_the_gpus():
     with pytest.raises(UserError, match="--device cuda:1: Ray hands out the GPUs"):
         load_engine(str(judge_dir()), EngineOptions(ray="local", device="cuda:1"))
+
+
+@pytest.mark.parametrize("changed", ["config.json", "model.safetensors"])
+def test_a_judge_that_is_changed_before_it_is_loaded_judges_nothing(changed, tmp_path):
+    """Its verdicts would stand under the identity of another."""
+    pytest.importorskip("torch", reason="the hf extra is not installed")
+    folder = shutil.copytree(judge_dir(), tmp_path / "judge")
+    engine = load_engine(str(folder), EngineOptions(device="cpu"))
+    content = (folder / changed).read_bytes()
+    # another layout of the same JSON, another last byte of the last tensor
+    other = content + b"\n" if changed == "config.json" else content[:-1] + bytes([content[-1] ^ 1])
+    (folder / changed).write_bytes(other)
+    with pytest.raises(UserError, match="the judge's files were changed after they had been checked"):
+        engine.load()
+
+
+def test_gpus_that_torch_cannot_use_are_refused_in_a_line(monkeypatch):
+    """As with a driver that is too old for this torch, and counts its GPUs all the same."""
+    pytest.importorskip("torch", reason="the hf extra is not installed")
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    engine = load_engine(str(judge_dir()), EngineOptions())
+    with pytest.raises(UserError, match=r"cannot use the GPUs here \(device cuda\)"):
+        engine.load()

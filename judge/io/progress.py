@@ -152,6 +152,7 @@ def _said_after(seconds: float, text: str) -> Iterator[threading.Event]:
         yield said
     finally:
         timer.cancel()
+        timer.join(MOMENT)  # it may be in the middle of its line, which belongs before whatever follows
 
 
 class _Drawn(Bar):

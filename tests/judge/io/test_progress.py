@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import sys
+import threading
+import time
 
 import pytest
 
@@ -68,6 +70,23 @@ def test_what_takes_time_is_said_while_it_does(clock, capsys):
         clock[0] = 3.04
     assert said == "mmjudge: reading out/a …\n"
     assert capsys.readouterr().err == "mmjudge: reading out/a: done in 3.0 s\n"
+
+
+def test_a_line_that_has_begun_comes_before_what_follows(monkeypatch):
+    begun, lines = threading.Event(), []
+
+    def speak_slowly(text):
+        begun.set()
+        time.sleep(0.1)
+        lines.append(text)
+
+    monkeypatch.setattr(progress, "say", speak_slowly)
+    with progress_bar(0, "reading", "run", after=0.001):
+        begun.wait()
+    lines.append("what follows")
+    assert lines[0] == "reading: 0 runs …"
+    assert lines[-1] == "what follows"
+    assert len(lines) == 3
 
 
 def test_what_fails_is_not_called_done(capsys):

@@ -139,6 +139,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Raises SystemExit (code 2) for options that argparse refuses.
     """
     as_program = argv is None
+    _open_closed_streams()
     argv = list(sys.argv[1:] if argv is None else argv)
     args = argparse.Namespace(command=(argv or ["…"])[0])
     try:
@@ -181,6 +182,13 @@ def _run_command(argv: Sequence[str], args: argparse.Namespace) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141  # as the shell has it: 128 + SIGPIPE
     return code
+
+
+def _open_closed_streams() -> None:
+    """Write nowhere where the caller has closed stdout or stderr: print would fail, or write the one into the other."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - until the process ends
 
 
 def _leave(code: int) -> NoReturn:

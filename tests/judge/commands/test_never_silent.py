@@ -193,6 +193,22 @@ def test_what_is_left_is_loaded_with_its_size_and_time(answers, tmp_path, capsys
     assert said[3].startswith("mmjudge: judging: 15 answers in ")
 
 
+def test_what_is_said_goes_nowhere_where_stderr_is_closed(tmp_path):
+    refused = score(tmp_path / "none.jsonl", tmp_path / "out", "--judge", judge_dir(), "--device", "gpu")
+    words = [sys.executable, "-m", "judge.cli", *map(str, refused)]
+    done = subprocess.run(["sh", "-c", 'exec "$@" 2>&-', "sh", *words], stdout=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+
+
+def test_a_command_works_where_stdout_is_closed(tmp_path):
+    out = tmp_path / "out"
+    words = ["questions", "--benchmark", "mmie", "--data", str(demo_dir()), "--out", str(out)]
+    words = [sys.executable, "-m", "judge.cli", *words]
+    done = subprocess.run(["sh", "-c", 'exec "$@" >&-', "sh", *words], stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (out / "questions.jsonl").exists()
+
+
 def test_missing_pictures_are_said_before_anything_is_loaded(tmp_path, monkeypatch, capsys):
     """Ten of fifteen answers name a picture, and nobody drew them."""
     records = MMIE.load(demo_dir()).records

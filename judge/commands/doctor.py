@@ -26,7 +26,8 @@ from judge.core.secrets import hide_secrets
 from judge.core.version import __version__
 from judge.errors import UserError
 from judge.preflight.checks import PARTS, Examined, environment_with, examine
-from judge.preflight.finding import HARNESSES, Finding, Job
+from judge.preflight.finding import Finding
+from judge.preflight.job import HARNESSES, Job
 
 EXAMPLES = (
     "mmjudge doctor",

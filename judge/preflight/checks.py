@@ -25,9 +25,11 @@ from judge.preflight.data import FoundData, check_data, find_data
 from judge.preflight.deep import SECONDS, DeepChecks, check_weights_hash
 from judge.preflight.device import DEVICE, Gpu, check_device, chosen_device, chosen_dtype, list_gpus
 from judge.preflight.disk import DISK, check_disk
-from judge.preflight.finding import NETWORK_SECONDS, Finding, Findings, Job, Later, of_error
+from judge.preflight.finding import Finding, Findings, of_error
 from judge.preflight.hub import HUB, Access, Hub, Place, check_hub
+from judge.preflight.job import Job
 from judge.preflight.judge_files import JudgeFiles, check_judge_files, check_rubric, find_judge, rubric_name
+from judge.preflight.later import NETWORK_SECONDS, Later
 from judge.preflight.packages import PACKAGES, build_of, check_packages, local_part
 from judge.preflight.served_judge import check_served_judge
 from judge.preflight.tasks import TASKS, check_tasks

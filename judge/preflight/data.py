@@ -22,8 +22,9 @@ from judge.errors import UserError
 from judge.io.hub_access import without_network
 from judge.io.hub_dataset import HubData, hub_data_of
 from judge.io.progress import size as shown_bytes
-from judge.preflight.finding import Finding, Findings, Job, of_error
+from judge.preflight.finding import Finding, Findings, of_error
 from judge.preflight.hub import Access, Place, refused
+from judge.preflight.job import Job
 
 DATA = "data"
 SAMPLED = 50

@@ -23,8 +23,10 @@ from judge.io.hub_access import OFFLINE_VARIABLE
 from judge.io.progress import size as shown_bytes
 from judge.model.weights import checkpoint, shards
 from judge.preflight.device import DEVICE, Need, check_device
-from judge.preflight.finding import Finding, Findings, Job, Later, State
+from judge.preflight.finding import Finding, Findings, State
+from judge.preflight.job import Job
 from judge.preflight.judge_files import JUDGE, JudgeFiles
+from judge.preflight.later import Later
 from judge.preflight.packages import HARNESS_PACKAGES, PACKAGES, installed_version
 from judge.preflight.tasks import REINSTALL, TASKS, by_include_path
 

@@ -20,7 +20,8 @@ from pathlib import Path
 from judge.engines.local import CPU_TOKENS, ITEM_BYTES, RESERVED_BYTES
 from judge.harness.session import SLOW_ON_CPU
 from judge.io.progress import size as shown_bytes
-from judge.preflight.finding import Finding, Findings, Job
+from judge.preflight.finding import Finding, Findings
+from judge.preflight.job import Job
 
 DEVICE = "device"
 QUERY = "index,uuid,name,memory.total,memory.free"

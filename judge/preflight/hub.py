@@ -16,7 +16,8 @@ from typing import Any, Literal
 
 from judge.core.foreign_text import described
 from judge.core.secrets import hide_secrets
-from judge.preflight.finding import NETWORK_SECONDS, Finding, Findings, Later
+from judge.preflight.finding import Finding, Findings
+from judge.preflight.later import NETWORK_SECONDS, Later
 
 HUB = "hub"
 HOME = "https://huggingface.co"

@@ -19,7 +19,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from judge.core.version import __version__
-from judge.preflight.finding import Finding, Findings, Job
+from judge.preflight.finding import Finding, Findings
+from judge.preflight.job import Job
 
 PACKAGES = "packages"
 BASE = "hf"

@@ -23,7 +23,9 @@ from judge.engines.replay import PREFIX, Replay
 from judge.errors import UserError
 from judge.io.hub_access import without_network
 from judge.model.weights.source import resolve_judge
-from judge.preflight.finding import NETWORK_SECONDS, Finding, Findings, Job, State, of_error
+from judge.preflight.finding import Finding, Findings, State, of_error
+from judge.preflight.job import Job
+from judge.preflight.later import NETWORK_SECONDS
 
 JUDGE = "judge"
 MEND = "start it (docs/scale.md has the commands), or export MMJUDGE_JUDGE=…"

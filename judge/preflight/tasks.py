@@ -19,7 +19,8 @@ import sys
 from pathlib import Path
 
 from judge.core.benchmark import Benchmark
-from judge.preflight.finding import Finding, Findings, Job, State
+from judge.preflight.finding import Finding, Findings, State
+from judge.preflight.job import Job
 from judge.preflight.packages import HARNESS_PACKAGES, TITLES, installed_version
 
 TASKS = "tasks"

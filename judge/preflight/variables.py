@@ -21,7 +21,8 @@ from judge.harness.ranks import this_rank
 from judge.harness.settings import read_settings
 from judge.io.archives import is_bound
 from judge.model.weights.source import check_judge_name
-from judge.preflight.finding import Finding, Findings, Job, of_error
+from judge.preflight.finding import Finding, Findings, of_error
+from judge.preflight.job import Job
 
 SETTINGS = "settings"
 PREFIXED = "MMJUDGE_"

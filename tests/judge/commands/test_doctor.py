@@ -15,7 +15,8 @@ import pytest
 from judge import cli
 from judge.errors import UserError
 from judge.preflight import checks
-from judge.preflight.finding import Finding, Later
+from judge.preflight.finding import Finding
+from judge.preflight.later import Later
 from mmie_tasks.demo import demo_dir as mmie_demo_dir
 from mmie_tasks.demo import judge_dir
 from mmvu_tasks.demo import demo_dir as mmvu_demo_dir

@@ -11,7 +11,7 @@ from truth_judge import judge as truth
 
 from judge import cli
 from judge.errors import UserError
-from judge.preflight.finding import Job
+from judge.preflight.job import Job
 from judge.preflight.served_judge import check_served_judge
 from mmie_tasks.benchmark import BENCHMARK
 from mmie_tasks.demo import demo_dir

@@ -15,7 +15,8 @@ from typing import Any
 
 from huggingface_hub import constants
 
-from judge.preflight.finding import Finding, Harness, Job
+from judge.preflight.finding import Finding
+from judge.preflight.job import Harness, Job
 from mmie_tasks.benchmark import BENCHMARK as MMIE
 from mmie_tasks.demo import demo_dir as mmie_demo_dir
 from mmie_tasks.demo import judge_dir

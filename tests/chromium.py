@@ -1,7 +1,9 @@
 """Pages in a real browser, for tests of what people see: `from chromium import NEEDED, Browser`."""
 
+import contextlib
 import json
 import shutil
+import tempfile
 
 import pytest
 from selenium import webdriver
@@ -18,6 +20,17 @@ QUIET = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
 )  # fmt: skip
+
+
+@contextlib.contextmanager
+def in_browser(kind=None):
+    """A browser until the end of the block. kind: a class of `Browser`, itself where none is given."""
+    with tempfile.TemporaryDirectory() as profile:
+        browser = (kind or Browser)(profile)
+        try:
+            yield browser
+        finally:
+            browser.driver.quit()
 
 
 class Browser:

@@ -27,6 +27,7 @@ from typing import Any
 
 from judge.io.human_scores import HumanScore
 from judge.results.criteria import NONE_GIVEN
+from judge.results.remarks import listed
 from judge.results.statistics import Estimate
 from judge.validity.agreement import compare_agreement, includes_zero, measure_agreement, measure_reliability
 from judge.validity.baselines import Baseline, ClipScore, collect_baselines
@@ -90,24 +91,24 @@ def state_findings(content: Mapping[str, Any]) -> list[str]:
     zero = _zero(overall)
     if zero:
         sentences.append(
-            f"By {_list(zero)}, agreement with people is not shown to differ from chance: "
+            f"By {listed(zero)}, agreement with people is not shown to differ from chance: "
             f"{'its interval includes' if len(zero) == 1 else 'their intervals include'} zero (n {n})."
         )
     below = [label for name, label in NAMES.items() if (overall[name]["ci_high"] or 0) < 0]
     if below:
-        sentences.append(f"By {_list(below)}, the judge disagrees with people more than chance would (n {n}).")
+        sentences.append(f"By {listed(below)}, the judge disagrees with people more than chance would (n {n}).")
     undefined = [NAMES.get(name, name) for name in NAMES if overall[name]["value"] is None]
     if undefined and n:
-        sentences.append(f"Undefined, because one side's scores are all alike: {_list(undefined)}.")
+        sentences.append(f"Undefined, because one side's scores are all alike: {listed(undefined)}.")
     for kind, groups in (("category", content["categories"]), ("model", content["models_under_test"])):
         pearson = {name: group["pearson"] for name, group in groups.items()} if len(groups) > 1 else {}
         unshown = [name for name, one in pearson.items() if includes_zero("pearson", Estimate(**one))]
         if unshown:
             named = [f"{name} (n {pearson[name]['n']})" for name in unshown]
-            sentences.append(f"The interval of Pearson includes zero for {kind} {_list(named)}.")
+            sentences.append(f"The interval of Pearson includes zero for {kind} {listed(named)}.")
         flat = [name for name, one in pearson.items() if one["value"] is None and one["n"] > 1]
         if flat:
-            sentences.append(f"Pearson is undefined for {kind} {_list(flat)}: one side's scores are all alike.")
+            sentences.append(f"Pearson is undefined for {kind} {listed(flat)}: one side's scores are all alike.")
     for name, other in content["beside"].items():
         sentences += _compared(repr(name), other["judge_minus_it"])
     if content["people"] is not None:
@@ -234,10 +235,6 @@ def _zero(coefficients: Mapping[str, Any]) -> list[str]:
     return [
         NAMES[name] for name in NAMES if name in coefficients and includes_zero(name, Estimate(**coefficients[name]))
     ]
-
-
-def _list(names: Sequence[str]) -> str:
-    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
 def _json(estimates: Mapping[str, Estimate]) -> dict[str, Any]:

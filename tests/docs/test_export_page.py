@@ -26,7 +26,8 @@ def exported(tmp_path_factory):
     (folder / "examples").symlink_to(folders.ROOT / "examples")
     (block,) = re.findall(r"```bash\n(.*?)```", PAGE, re.DOTALL)
     printed = io.StringIO()
-    with contextlib.chdir(folder), contextlib.redirect_stdout(printed):
+    with pytest.MonkeyPatch.context() as patched, contextlib.redirect_stdout(printed):
+        patched.chdir(folder)
         for line in block.replace("$questions", str(demo_dir())).splitlines()[1:]:
             words = shlex.split(line)
             assert cli.main(words[1:]) == 0

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import tempfile
 import threading
 
 import pytest
@@ -12,7 +11,7 @@ pytest.importorskip("uvicorn", reason="the view extra is not installed")
 
 from accessible import in_the_dark, problems
 from annotating import MODELS, references, served, session
-from chromium import NEEDED, Browser
+from chromium import NEEDED, Browser, in_browser
 from hostile_pages import PAYLOADS, hostile_pictures
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
@@ -57,10 +56,8 @@ class Page(Browser):
 
 @pytest.fixture(scope="module")
 def page():
-    with tempfile.TemporaryDirectory() as profile:
-        browser = Page(profile)
+    with in_browser(Page) as browser:
         yield browser
-        browser.driver.quit()
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ import zipfile
 
 import pytest
 from folders import SHARED
-from huggingface_hub import constants
 from machines import MMIE, MMVU, copied, job, snapshot
 
 from judge.preflight.data import bytes_to_fetch, check_data, find_data
@@ -22,15 +21,7 @@ MAY = Access(
 )
 MAY_NOT = Access(False, "gated, and this account has no access to it")
 NO_ANSWER = Access(None, "no answer in 3 s")
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    """An empty Hub cache, and a network that would be an error."""
-    folder = tmp_path / "hub"
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(folder))
-    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
-    return folder
+pytestmark = pytest.mark.usefixtures("cache")
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import socket
 
 import pytest
 from fake_endpoint import FakeEndpoint, hashed
-from huggingface_hub import constants
 from machines import MMIE, copied, job, judge_bytes, snapshot
 
 from judge.preflight import served_judge
@@ -23,14 +22,7 @@ from mmie_tasks.demo import judge_dir
 NAME = "MMIE/MMIE-Score"
 SIZES = {"model-00001-of-00002.safetensors": 4_900_000_000, "model-00002-of-00002.safetensors": 3_400_000_000}
 MAY, MAY_NOT = Access(True, sizes={**SIZES, "README.md": 10}), Access(False, "gated")
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    folder = tmp_path / "hub"
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(folder))
-    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
-    return folder
+pytestmark = pytest.mark.usefixtures("cache")
 
 
 def lines(name, access=MAY):

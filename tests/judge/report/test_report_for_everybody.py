@@ -4,7 +4,6 @@ import base64
 import collections
 import itertools
 import re
-import tempfile
 
 import pytest
 
@@ -12,7 +11,7 @@ pytest.importorskip("matplotlib", reason="the extra 'report' is not installed")
 pytest.importorskip("selenium", reason="selenium is not installed")
 
 from accessible import in_the_dark, problems
-from chromium import NEEDED, Browser
+from chromium import NEEDED, in_browser
 from selenium.webdriver.common.keys import Keys
 from synthetic import mmie, mmvu
 
@@ -23,10 +22,8 @@ pytestmark = NEEDED
 
 @pytest.fixture(scope="module")
 def browser():
-    with tempfile.TemporaryDirectory() as profile:
-        made = Browser(profile)
+    with in_browser() as made:
         yield made
-        made.driver.quit()
 
 
 def report(out, folders):

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,7 @@ import pytest
 pytest.importorskip("matplotlib", reason="the extra 'report' is not installed")
 pytest.importorskip("selenium", reason="selenium is not installed")
 
-from chromium import NEEDED, Browser
+from chromium import NEEDED, Browser, in_browser
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 from synthetic import mmie, mmvu
@@ -59,10 +58,8 @@ class Page(Browser):
 
 @pytest.fixture(scope="module")
 def page():
-    with tempfile.TemporaryDirectory() as profile:
-        browser = Page(profile)
+    with in_browser(Page) as browser:
         yield browser
-        browser.driver.quit()
 
 
 def report(out, *folders):

@@ -2,7 +2,6 @@
 
 import io
 import json
-import tempfile
 
 import pytest
 
@@ -10,7 +9,7 @@ pytest.importorskip("selenium", reason="selenium is not installed")
 pytest.importorskip("uvicorn", reason="the view extra is not installed")
 
 from accessible import in_the_dark, problems
-from chromium import NEEDED, Browser
+from chromium import NEEDED, Browser, in_browser
 from hostile_pages import PAYLOADS, hostile_pictures
 from PIL import Image
 from selenium.webdriver.common.by import By
@@ -52,10 +51,8 @@ class Page(Browser):
 
 @pytest.fixture(scope="module")
 def page():
-    with tempfile.TemporaryDirectory() as profile:
-        browser = Page(profile)
+    with in_browser(Page) as browser:
         yield browser
-        browser.driver.quit()
 
 
 def drawn(colour, size=(900, 600)):

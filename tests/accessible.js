@@ -62,11 +62,10 @@ while (walker.nextNode()) {
   texts += 1;
   const style = getComputedStyle(element);
   const under = ground(element);
-  const [one, other] = [light(over(colour(style.color), under)), light(under)].sort((a, b) => b - a);
-  const size = parseFloat(style.fontSize);
-  const large = size >= 24 || (size >= 18.66 && Number(style.fontWeight) >= 700);
+  const ink = element instanceof SVGElement ? style.fill : style.color;
+  const [one, other] = [light(over(colour(ink), under)), light(under)].sort((a, b) => b - a);
   const ratio = (one + 0.05) / (other + 0.05);
-  if (ratio < (large ? 3 : 4.5)) say(`contrast ${ratio.toFixed(2)}`, element);
+  if (ratio < 4.5) say(`contrast ${ratio.toFixed(2)}`, element);
   if (!dialog && !element.closest("header, main, nav, aside, footer, dialog, [role=region]")) say("outside a landmark", element);
 }
 if (!texts) say("no text", document.body);

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from judge.core import score_text
+from judge.core.foreign_text import MOST_OF_A_LINE, on_one_line
 from judge.core.request import Picture, Text
 from judge.core.rubric import Literal, Piece
 from judge.engines import (
@@ -125,15 +126,26 @@ def find_local_judge(judge: str, options: EngineOptions = DEFAULT_OPTIONS) -> Fo
 
 
 def load_found(found: FoundJudge) -> LocalEngine:
-    """Read the weights of a judge. Raises UserError, also where its files are not what was found;
-    torch.cuda.OutOfMemoryError."""
+    """Read the weights of a judge. Raises UserError, also where they do not fit into the device's memory, and where the
+    files are not what was found."""
+    import torch
+
     require_cuda(found.device)
     say_idle_gpus(found.options.device)
-    dtype = found.identity["dtype"]
-    with doing(f"loading the judge {found.shown_name} ({size(found.bytes)}) on {found.device}, {dtype}"):
-        model = checkpoint.load_model(found.source.folder, device=found.device, dtype=dtype, regime=found.options.rope)
-        found.refuse_changes()
-        return LocalEngine(model, found.tokenizer, found.layout, found.identity, found.options)
+    dtype, bytes_ = found.identity["dtype"], size(found.bytes)
+    try:
+        with doing(f"loading the judge {found.shown_name} ({bytes_}) on {found.device}, {dtype}"):
+            model = checkpoint.load_model(
+                found.source.folder, device=found.device, dtype=dtype, regime=found.options.rope
+            )
+            found.refuse_changes()
+            return LocalEngine(model, found.tokenizer, found.layout, found.identity, found.options)
+    except torch.cuda.OutOfMemoryError as error:
+        raise UserError(
+            f"the judge {found.shown_name} ({bytes_}) does not fit into what is free of {found.device}'s memory: "
+            f"{on_one_line(str(error), MOST_OF_A_LINE)}",
+            fix="end what else runs there, name another --device, or wait with --device cpu",
+        ) from error
 
 
 def open_local_engine(judge: str, options: EngineOptions = DEFAULT_OPTIONS) -> Engine:

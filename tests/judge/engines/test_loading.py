@@ -65,3 +65,15 @@ def test_gpus_that_torch_cannot_use_are_refused_in_a_line(monkeypatch):
     engine = load_engine(str(judge_dir()), EngineOptions())
     with pytest.raises(UserError, match=r"cannot use the GPUs here \(device cuda\)"):
         engine.load()
+
+
+def test_a_judge_that_does_not_fit_is_a_line(monkeypatch):
+    torch = pytest.importorskip("torch", reason="the hf extra is not installed")
+
+    def refuse(*_, **__):
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.\nSee …")
+
+    engine = load_engine(str(judge_dir()), EngineOptions(device="cpu"))
+    monkeypatch.setattr("judge.model.weights.checkpoint.load_model", refuse)
+    with pytest.raises(UserError, match="does not fit into what is free of cpu's memory: CUDA out of memory"):
+        engine.load()

@@ -29,7 +29,7 @@ from judge.results.leaderboard import (
     record_columns,
     title_of,
 )
-from judge.results.table import CATEGORY
+from judge.results.table import CATEGORY, Group
 
 ALL = 10_000
 """Characters of a note that is kept whole."""
@@ -38,6 +38,10 @@ ALL = 10_000
 def _notes(board: Leaderboard, by: str | None) -> list[str]:
     """What a reader must know, a sentence each."""
     return [*cautions(board, categories=by == CATEGORY), *(explanations(board) if by is None else ())]
+
+
+def _elsewhere(group: Group) -> str:
+    return f"{len(group.pairs)} pairs were compared: --format json has them"
 
 
 def as_text(boards: Sequence[Leaderboard], by: str | None) -> str:
@@ -49,7 +53,7 @@ def as_text(boards: Sequence[Leaderboard], by: str | None) -> str:
         if not by and 0 < len(group.pairs) <= PAIRS:
             lines += ["", *aligned(pair_rows(group))]
         elif not by and group.pairs:
-            lines += ["", f"{len(group.pairs)} pairs were compared: --format json has them"]
+            lines += ["", _elsewhere(group)]
         notes = [f"- {note}" for note in _notes(board, by)]
         lines += ["", *(line for note in notes for line in textwrap.wrap(note, WIDTH, subsequent_indent="  "))]
         parts.append("\n".join([*lines, f"signature: {group.signature}"]))
@@ -67,6 +71,8 @@ def as_markdown(boards: Sequence[Leaderboard], by: str | None) -> str:
         ]
         if not by and 0 < len(board.group.pairs) <= PAIRS:
             lines += ["", *piped(pair_rows(board.group))]
+        elif not by and board.group.pairs:
+            lines += ["", _elsewhere(board.group)]
         lines += ["", *(f"- {escaped(note, MARKDOWN)}" for note in _notes(board, by))]
         parts.append("\n".join([*lines, f"- signature: `{board.group.signature}`"]))
     return "\n\n".join(parts)

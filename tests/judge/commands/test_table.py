@@ -125,6 +125,21 @@ def test_every_pair_is_compared_and_adjusted(tmp_path, table):
     assert [run["metrics"]["RA"] for run in found["runs"]] == [run.estimate("RA") for run in runs]
 
 
+def test_of_many_pairs_text_and_markdown_say_where_they_are(tmp_path, table):
+    folders = [mmie(tmp_path / name, score) for name, score in zip("abcdefg", (0, 1, 2, 3, 4, 5, 6), strict=True)]
+    # 6 · 5 / 2 = 15 are shown, 7 · 6 / 2 = 21 are not
+    for given, shown in ((folders[:6], True), (folders, False)):
+        for form in ("text", "markdown"):
+            _, out, _ = table(*given, "--format", form)
+            assert ("21 pairs were compared: --format json has them" in out) is not shown
+            assert (len([line for line in out.splitlines() if " − " in line]) == 15) is shown
+        _, out, _ = table(*given, "--format", "json")
+        assert len(json.loads(out)["tables"][0]["pairs"]) == (15 if shown else 21)
+    for form in ("latex", "csv"):
+        _, out, _ = table(*folders, "--format", form)
+        assert "−" not in out
+
+
 def test_what_was_measured_differently_is_not_ranked_with_the_rest(tmp_path, table):
     whole, part = mmie(tmp_path / "a", 3, profile="strict"), mmie(tmp_path / "b", 6, profile="strict", part="6 of 48")
     other = mmie(tmp_path / "c", 5, profile="reference")

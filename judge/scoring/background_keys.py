@@ -7,11 +7,13 @@ before its verdict is written, so a thread makes it while the engine is busy; ha
 The bytes that were hashed must be the bytes that were judged. The file system is asked for size and times of change of
 every picture before the engine begins and again when it has answered: where they differ, that verdict has no true key.
 Whoever writes a file can set the time of its bytes back, but not that of its inode, which a new link or owner changes
-as well: where that alone differs, the bytes are hashed again, and must be those that were there before.
+as well: where that alone differs, the bytes are hashed again, and must be those that were there before. Where they had
+not been hashed by then, another number of links, as another run makes that keeps the same pictures, explains the time.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -81,8 +83,11 @@ class BackgroundKeys:
             now = _stamp(picture)
             if now == before:
                 continue
-            same = now is not None and before is not None and now[:-1] == before[:-1]
-            if not same or not self._has_its_bytes(number):
+            if now is None or before is None or now.bytes_written != before.bytes_written:
+                return picture.name
+            if number not in self._hashed_before and now.links != before.links:
+                continue
+            if not self._has_its_bytes(number):
                 return picture.name
         return None
 
@@ -103,10 +108,22 @@ class BackgroundKeys:
             self._made[number] = key
 
 
-def _stamp(picture: Picture) -> tuple[int, int, int, int] | None:
-    """Size in bytes, inode, time of change of the bytes and of the inode in ns; None for what is not there."""
+@dataclasses.dataclass(frozen=True)
+class _Stamp:
+    """What the file system says of a file. bytes_written: size in bytes, inode, time of change of the bytes in ns.
+
+    links: how many names it has. inode_changed: in ns.
+    """
+
+    bytes_written: tuple[int, int, int]
+    links: int
+    inode_changed: int
+
+
+def _stamp(picture: Picture) -> _Stamp | None:
+    """None for what is not there."""
     try:
         status = picture.path.stat()
     except OSError:
         return None
-    return status.st_size, status.st_ino, status.st_mtime_ns, status.st_ctime_ns
+    return _Stamp((status.st_size, status.st_ino, status.st_mtime_ns), status.st_nlink, status.st_ctime_ns)

@@ -356,6 +356,29 @@ def test_a_picture_that_another_run_links_to_while_it_is_judged_has_not_changed(
         assert keys.changed(0) == "a.png"
 
 
+@pytest.mark.parametrize(("meddle", "changed"), [("a link", None), ("its mode", "a.png"), ("its bytes", "a.png")])
+def test_a_link_that_is_made_before_a_picture_is_hashed_is_no_change(tmp_path, meddle, changed):
+    """What else changes the time of an inode may have changed bytes that the judge has read and nobody hashed."""
+    picture = tmp_path / "a.png"
+    picture.write_bytes(b"first")
+    (request,) = pictured(tmp_path, "a.png")
+    signature = make_signature(TOY, None, "strict", RUBRIC, HashJudge().identity)
+    keys = BackgroundKeys([request], Grader(HashJudge(), RUBRIC, "strict", signature))
+    before = picture.stat()
+    time.sleep(TICK)
+    if meddle == "a link":
+        os.link(picture, tmp_path / "link.png")
+    elif meddle == "its mode":
+        picture.chmod(0o600)
+    else:
+        picture.write_bytes(b"other")
+        os.utime(picture, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert picture.stat().st_ctime_ns != before.st_ctime_ns
+    with keys:
+        assert keys[0]
+        assert keys.changed(0) == changed
+
+
 def test_files_of_the_same_bytes_share_one_verdict(path, tmp_path):
     """Before their pictures are read they are two requests; a judge that is not deterministic may not give two verdicts
     under one key, or the next run would tell another story than this one."""

@@ -30,8 +30,8 @@ from judge.core.extraction import clean
 from judge.core.option_letter import LETTERS, careful
 from mmie_tasks.records import Part, Record
 
-VERSION = "1"
-"""Stands in every signature; a change of what is read changes it."""
+VERSION = "2"
+"""Stands in every signature; a change of what is read changes it, here or in `judge.core.option_letter`."""
 RULES = ("letter", "number", "tuple", "text")
 MOST_WORDS = 12
 MOST_CHARACTERS = 100

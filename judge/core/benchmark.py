@@ -159,7 +159,7 @@ class Benchmark(Protocol):
         ...
 
     def signature_parts(self, profile: Profile) -> Mapping[str, str]:
-        """Parts this benchmark adds to the signature, e.g. {"extraction": "careful-2"}."""
+        """Parts this benchmark adds to the signature, e.g. {"extraction": "careful-3"}."""
         ...
 
     def check_verdict(self, verdict: Verdict) -> None:

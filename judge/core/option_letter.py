@@ -21,7 +21,7 @@ from judge.core.extraction import clean, option_texts
 from judge.core.extraction.statements import Polarity, Reading, Statement, Strength, read_statements
 from judge.core.extraction.tokens import LABEL, read_tokens
 
-VERSION = "careful-2"
+VERSION = "careful-3"
 LETTERS = ("A", "B", "C", "D", "E", "F", "G", "H")
 """Of the first, second, … option; a question has so many options at most."""
 RULES = (
@@ -82,6 +82,8 @@ def _said(text: str, options: Sequence[str]) -> Found:
         return letter, "verbatim"
     verdicts = not any(_YES_OR_NO.match(option) for option in options)
     tokens = read_tokens(text, options)
+    if LABEL not in tokens.signs and (by_number := option_texts.lettered(text, options)) != text:
+        tokens = read_tokens(by_number, options)
     lettered = tokens if LABEL in tokens.signs else tokens.with_texts_as_letters()
     letter, rule = _decide(read_statements(lettered, verdicts=verdicts), text, options)
     return letter, "option_text" if letter and lettered is not tokens else rule
@@ -125,7 +127,8 @@ def _decide(reading: Reading, text: str, options: Sequence[str]) -> Found:
 
 
 def _standing(reading: Reading) -> list[Statement]:
-    """The claims that are neither taken back by a correction nor by a later denial of the same letter."""
+    """The claims that are neither taken back by a correction nor by a later denial of the same letter; those with a
+    hedge ("A is also plausible") only where there is no other."""
     claims = [said for said in reading.statements if said.polarity is Polarity.ASSERTED]
     for correction in reversed(reading.taken_back):
         after = [claim for claim in claims if claim.place > correction and claim.strength > Strength.NAMED]
@@ -133,10 +136,12 @@ def _standing(reading: Reading) -> list[Statement]:
             claims = [claim for claim in claims if claim.place > correction]
             break
     denials = [said for said in reading.statements if said.polarity is Polarity.DENIED]
-    return [
+    claims = [
         claim for claim in claims
         if not any(said.place > claim.place and set(claim.letters) <= set(said.letters) for said in denials)
     ]  # fmt: skip
+    firm = [claim for claim in claims if not claim.hedged]
+    return firm if any(claim.strength > Strength.NAMED for claim in firm) else claims
 
 
 def _one(letters: str) -> str:

@@ -1,7 +1,7 @@
 """What a check finds: a line, and how to mend it.
 
-    Finding("data", "ok", "mmvu: edition v1, 600 questions (MMVU_DATA=/data/mmvu)")
-    Finding("device", "fails", "no GPU cuda:7 here; …", "unset MMJUDGE_DEVICE, or export MMJUDGE_DEVICE=cpu")
+Finding("data", "ok", "mmvu: edition v1, 600 questions (MMVU_DATA=/data/mmvu)")
+Finding("device", "fails", "no GPU cuda:7 here; …", "unset MMJUDGE_DEVICE, or export MMJUDGE_DEVICE=cpu")
 """
 
 from __future__ import annotations

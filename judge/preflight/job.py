@@ -1,8 +1,8 @@
 """The run that is meant: what would be started here, and what the environment says of it.
 
-    job = Job((MMIE, MMVU), "lmms-eval", os.environ)
-    job.command            "lmms-eval --tasks mmie,mmvu"
-    job.judge              "MMIE/MMIE-Score"
+job = Job((MMIE, MMVU), "lmms-eval", os.environ)
+job.command            "lmms-eval --tasks mmie,mmvu"
+job.judge              "MMIE/MMIE-Score"
 """
 
 from __future__ import annotations

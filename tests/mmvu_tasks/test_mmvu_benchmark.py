@@ -53,7 +53,7 @@ def test_it_is_found_and_documented() -> None:
     assert find("mmvu") is BENCHMARK
     assert len(BENCHMARK.categories) == 12
     assert not BENCHMARK.judged
-    assert BENCHMARK.signature_parts("strict") == {"extraction": "careful-2"}
+    assert BENCHMARK.signature_parts("strict") == {"extraction": "careful-3"}
     assert BENCHMARK.asked == "direct@9bd1bef7"
     with pytest.raises(UserError, match="it has no rubric"):
         BENCHMARK.rubric("official")

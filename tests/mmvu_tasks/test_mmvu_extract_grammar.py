@@ -3,6 +3,7 @@ every run; the claim's letter must be read, whatever stands around it."""
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -106,3 +107,66 @@ def test_what_stands_around_a_claim_claims_nothing(part: str, letters: list[str]
     # an invented question with its answer is no distractor where nothing was said before it
     if "\nA" not in part and "user" not in part:
         assert careful(part.format(w=wrong, u=texts[wrong]), OPTIONS).letter is None
+
+
+CHOSEN = (
+    "I'd say {r}", "I would pick {r}", "I would go with {r}", "I believe it's {r}", "My answer is {r}",
+    "{r} seems best", "{r}", "{r} is the best choice", "It's {r}", "I think {r}", "The best option is {r}",
+    "I lean towards {r}",
+    "Most likely {r}", "Probably {r}", "I'd guess {r}", "So {r}", "{r} looks right", "I'm fairly confident it's {r}",
+    "我选{r}", "Ich denke, {r}", "Creo que es {r}", "Je dirais {r}",
+)  # fmt: skip
+GRANTED_AFTER = (
+    ", although {w} is also plausible.", ", though {w} is possible.", ", but {w} could also be correct.",
+    ", but {w} is also possible.", ", even though {w} looks similar.", ", although {w} is tempting.",
+    ", with {w} as a close second.", ", although one could argue for {w}.", ". Some people might say {w}.",
+    ", but {w} is also a good option.", ". {w} might also be correct.", ", whereas {w} describes the background.",
+    " rather than {w}.", " and not {w}.", "，虽然{w}也有可能。", ", obwohl {w} auch möglich ist.",
+    ", aunque {w} también es posible.", ", bien que {w} soit aussi possible.",
+)  # fmt: skip
+GRANTED_BEFORE = (
+    "Although {w} is also plausible, ", "While {w} is tempting, ", "{w} is possible, but ",
+    "{w} is plausible; however, ",
+    "Even though {w} looks similar, ", "{w} could also be right, but ", "Though {w} might seem right, ",
+    "{w} is a close second, but ", "While {w} may look right, ",
+)  # fmt: skip
+FIRM = (
+    "I'd say {r}.", "{r} is the best answer.", "{r} is correct.", "it's {r}.", "I think {r}.", "the answer is {r}.",
+    "{r} fits better.", "{r} is more likely.", "I'd go with {r}.",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("right", "ABCD")
+def test_what_is_granted_to_another_letter_claims_nothing(right: str) -> None:
+    answers = [
+        *((first + then, wrong) for first in CHOSEN for then in GRANTED_AFTER for wrong in "ABCD" if wrong != right),
+        *((first + then, wrong) for first in GRANTED_BEFORE for then in FIRM for wrong in "ABCD" if wrong != right),
+    ]
+    read = [(answer.format(r=right, w=wrong), wrong) for answer, wrong in answers]
+    assert [answer for answer, _ in read if careful(answer, OPTIONS).letter != right] == []
+
+
+def test_a_claim_with_a_hedge_is_a_claim_where_there_is_no_other() -> None:
+    assert careful("B is plausible.", OPTIONS).letter == "B"
+    assert careful("B is a possibility; A is not.", OPTIONS).letter == "B"
+    assert careful("A is plausible. B is also plausible.", OPTIONS).letter is None
+    assert careful("B is correct. A is also correct.", OPTIONS).letter is None
+
+
+THINGS = (
+    "man", "car", "can of soda", "match", "logo", "look at the image", "moment later", "war memorial", "son",
+    "must-see",
+    "fit athlete", "hay bale", "closer look", "red car", "so-called hero", "sun hat", "note", "mistaken identity",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("thing", THINGS)
+@pytest.mark.parametrize(
+    "seen", ["is in the image.", "can be seen.", "stands on the left.", "is shown, which is blue."]
+)
+def test_an_article_is_no_letter(thing: str, seen: str) -> None:
+    """Also before words that mean something in a statement, some of them in another language: French "car"."""
+    said = f"A {thing} {seen}"
+    assert careful(said, OPTIONS).letter is None
+    for claim in ("So B.", "Therefore, the answer is B.", "B", "The correct option is B."):
+        assert careful(f"{said} {claim}", OPTIONS).letter == "B"

@@ -27,6 +27,7 @@ class Kind(str, Enum):
     NOT = "x"
     DENIED = "X"  # a denial after its letter, ではない
     RIGHT = "r"
+    PLAUSIBLE = "U"  # as RIGHT, with a hedge
     FITS = "R"
     WRONG = "e"
     DISCARD = "d"  # eliminate, before its letter
@@ -40,6 +41,9 @@ class Kind(str, Enum):
     AND = "j"
     SO = "t"
     BUT = "b"
+    ALTHOUGH = "G"
+    ALSO = "Z"  # as MAY, with a hedge: could also
+    GRANTED = "Q"  # after a letter that is not the answer, if another is: a close second
     WAIT = "g"  # takes back what was said
     YES = "y"
     NO = "N"

@@ -19,15 +19,23 @@ _NOT_BEFORE = re.compile(
     r"(?: (?:an?|the|any|that|in))? \Z|不是? ?\Z"
 )
 _SUPPOSED_BEFORE = re.compile(r"\b(?:if|whether|unless|would|could|might|may)\b[^.,;!?]*\Z")
+_ARTICLE = re.compile(r"\b(?:an?|the) ")
 _SUBJECT = re.compile(r"(?:it|they|he|she|this|that|there|these|those)(?: (?:is|are|was|were))? ")
 _SET_APART = re.compile(r"(?:[=≈→] ?|\b(?:but|however|so|therefore|thus|hence|actually)\b[^.!?\n]{0,40})\Z")
+_ORDINALS = ("first", "second", "third", "fourth", "fifth")
+_BY_NUMBER = re.compile(
+    rf"\b(?P<ordinal>{'|'.join(_ORDINALS)}|1st|2nd|3rd|[45]th|last) (?:option|alternative)\b"
+    r"|\b(?:option|alternative|choice)(?: number| no\.?| #)? (?P<number>[1-8])\b(?![.:]\w| (?:or|and) \d|, ?\d|/\d)",
+    re.IGNORECASE,
+)
 _YES_OR_NO = re.compile(r"(?:(?:the |my )?(?:correct )?answer(?: is|:) )?(yes|no)(?=[,.;:!]|\Z)")
 
 
 def same(text: str, options: Sequence[str]) -> str | None:
-    """The one option whose text is the whole answer, numbers in words or digits; or its number."""
+    """The one option whose text is the whole answer, numbers in words or digits, with or without articles; or its
+    number."""
     whole = _counted(text)
-    for form in (_folded, _counted):
+    for form in (_folded, _counted, _without_articles):
         found = [letter for letter, option in zip(LETTERS, options, strict=False) if form(option) == form(text) != ""]
         if found:
             return found[0] if len(found) == 1 else None
@@ -43,8 +51,8 @@ def repeated(text: str, options: Sequence[str]) -> str | None:
     """The one option whose text stands in the answer, undenied; the one said last after "but" or "=" of several.
 
     A text inside a longer option's text does not count. Of options that begin with yes or no, the answer's first word
-    chooses where it fits one only; where no text stands as it is, texts with their numbers in digits count, and texts
-    without their subject ("are sitting"), of two words or more.
+    chooses where it fits one only; where no text stands as it is, texts with their numbers in digits count, texts
+    without their subject ("are sitting") and texts without articles, all of two words or more.
     """
     whole, texts = _folded(text), [_folded(option) for option in options]
     claimed = _find_claimed(whole, texts)
@@ -54,11 +62,26 @@ def repeated(text: str, options: Sequence[str]) -> str | None:
         fitting = [letter for letter, option in zip(LETTERS, texts, strict=False) if re.match(rf"{first[1]}\b", option)]
         if len(fitting) == 1:
             return fitting[0]
-    counted = [_counted(option) if " " in option else "" for option in texts]
-    for said, forms in ((_counted(text), counted), (whole, [_core(option) for option in texts])):
+    for said, forms in (
+        (_counted(text), [_counted(option) for option in texts]),
+        (whole, [_core(option) for option in texts]),
+        (_without_articles(text), [_without_articles(option) for option in texts]),
+    ):
+        forms = [form if " " in form else "" for form in forms]
         if claimed := _find_claimed(said, forms):
             return next(iter(claimed)) if len(claimed) == 1 else None
     return None
+
+
+def lettered(text: str, options: Sequence[str]) -> str:
+    """The text with "the second option" and "option 2" as "option B"; as it is where options have digits."""
+
+    def letter(match: re.Match[str]) -> str:
+        said = (match["ordinal"] or match["number"]).lower()
+        number = len(options) if said == "last" else int(said[0]) if said[0].isdigit() else _ORDINALS.index(said) + 1
+        return f"option {LETTERS[number - 1]}" if 1 <= number <= len(options) else match[0]
+
+    return text if any(re.search(r"\d", _counted(option)) for option in options) else _BY_NUMBER.sub(letter, text)
 
 
 def _find_claimed(whole: str, texts: Sequence[str]) -> dict[str, int]:
@@ -109,6 +132,9 @@ def _counted(text: str) -> str:
 
 
 def _core(option: str) -> str:
-    """A text without its subject, if two words are left."""
-    rest = _SUBJECT.sub("", option, count=1) if _SUBJECT.match(option) else ""
-    return rest if " " in rest else ""
+    """A text without its subject; nothing for one without a subject."""
+    return _SUBJECT.sub("", option, count=1) if _SUBJECT.match(option) else ""
+
+
+def _without_articles(text: str) -> str:
+    return _ARTICLE.sub("", _folded(text))

@@ -44,14 +44,15 @@ class Strength(IntEnum):
 
 
 class Statement(NamedTuple):
-    """letters: one, or several that stand together ("A or B"). place: counts letters and corrections. sentence: counts
-    sentences. contrasted: after "but", "so" or the like."""
+    """letters: one, or several that stand together ("A or B"). place: counts letters and corrections. contrasted: after
+    "but", "so" or the like. hedged: a claim only where no letter is claimed without a hedge."""
 
     letters: str
     polarity: Polarity
     strength: Strength
     place: int
     contrasted: bool = False
+    hedged: bool = False
 
 
 class Reading(NamedTuple):
@@ -98,12 +99,15 @@ def _split(tokens: Tokens, start: int, end: int) -> list[tuple[int, int]]:
         return [(start, end)]
     if Kind.AND.value in signs[start:last] and tokens.letters[end - 1] in tokens.letters[start : last + 1]:
         return [(start, last + 1), (end - 1, end)]  # between B and C, B is right
+    if grammar.NONE_OF.search(_before(signs, start)):
+        return [(start, end)]
     if grammar.INSTEAD_OF.search(_before(signs, start)) and Kind.AND.value not in signs[start:end]:
         return [(start, start + 1), (end - 1, end)]  # rather than A, B
     after = _after(signs, end)
     wrong = grammar.WRONG.match(after)
     together = Kind.AND.value in signs[start:end]
-    if re.match("f*P", after) or not (wrong or (grammar.RIGHT.match(after) and not together)):
+    chosen = grammar.RIGHT.match(after) or grammar.HEDGED.match(after)
+    if re.match("f*P", after) or not (wrong or (chosen and not together)):
         return [(start, end)]
     before = _before(signs, start)
     if together and not (grammar.ANSWER_IS.search(before) or grammar.CHOICE.search(before)):
@@ -141,15 +145,15 @@ class _Mention:
 
     def _next_sentence(self, signs: str, end: int) -> str:
         """The sentence after this one, where this one begins with the letter and that one goes on about it."""
-        if not re.fullmatch("[fmt,]*", self.before) or not self.after.endswith("s") or "L" in self.after:
+        if not re.fullmatch("[fmt,]*", self.before) or not self.after.endswith(("s", "?")) or "L" in self.after:
             return ""
         following = _after(signs, end + len(self.after))
         return following if grammar.VERDICT_NEXT.match(following) else ""
 
     def statement(self, *, first: bool, verdicts: bool) -> Statement:
         polarity, strength = self._claim(first=first, verdicts=verdicts)
-        contrasted = bool(re.search("[btg]", self.before))
-        return Statement(self.letters, polarity, strength, self.start, contrasted)
+        contrasted = bool(re.search("[btgG]", self.before))
+        return Statement(self.letters, polarity, strength, self.start, contrasted, self._hedged())
 
     def _claim(self, *, first: bool, verdicts: bool) -> tuple[Polarity, Strength]:
         before, after = self.before, self.after
@@ -159,12 +163,14 @@ class _Mention:
             return exception, Strength.JUDGED
         if grammar.NOT_WRONG.match(after):
             return Polarity.MENTIONED, Strength.NAMED
-        if grammar.WRONG.match(after) or grammar.DENIAL.search(before) or grammar.WRONG.match(self.verdict):
+        denied = grammar.DENIAL.search(before) or grammar.NONE_OF.search(before)
+        if grammar.WRONG.match(after) or denied or grammar.WRONG.match(self.verdict):
             return Polarity.DENIED, Strength.JUDGED
-        if after == "?" and grammar.WONDERING.fullmatch(before):
+        answered = after == "?" and verdicts and (self.yes or self.no)
+        if after == "?" and not answered and grammar.WONDERING.fullmatch(before):
             return Polarity.ASSERTED, Strength.NAMED  # "Not sure, maybe B?"
         if (
-            (after.endswith("?") and not (self.item and not before))
+            (after.endswith("?") and not answered and not (self.item and not before))
             or grammar.SUPPOSITION.search(before)
             or self._conditional()
         ):
@@ -189,9 +195,17 @@ class _Mention:
             return Polarity.ASSERTED, Strength.NAMED
         return Polarity.MENTIONED, Strength.NAMED
 
+    def _hedged(self) -> bool:
+        """ "C is plausible", "though C could be it, too", "whereas C describes the roof" """
+        return bool(
+            grammar.HEDGED.match(self.after)
+            or grammar.ALTHOUGH_MAYBE.search(self.before)
+            or (grammar.ALTHOUGH.search(self.before) and grammar.DESCRIBES_A_PART.match(self.after))
+        )
+
     def _conditional(self) -> bool:
         """ "would be C if his eyes were closed" """
-        may = Kind.MAY.value in self.before
+        may = bool(re.search("[wZ]", self.before))
         return bool(grammar.IF_AFTER.match(self.after) or (may and grammar.IF_NEXT.match(self.after)))
 
     def _exception(self) -> Polarity | None:

@@ -66,7 +66,7 @@ _SCAN = re.compile(
 )
 _PLAIN_SIGNS = {"blank": BLANK_LINE, "line": LINE, "stop": STOP, "asked": ASKED, "comma": COMMA, "colon": COLON}
 # what may follow "A" and a blank where "A" is a letter, not an article
-_AFTER_LETTER = frozenset("cPwxXejabtqzhRsLTgYW")
+_AFTER_LETTER = frozenset("cPwxXejabtqzhRsLTgYWGZQ")
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def _tokens(text: str) -> Iterator[_Token]:
             token = _Token(LABEL, match["bracketed"].upper(), item=True)
         elif kind == "label":
             token = _label(match, text, before)
-            dotted = match.end() if token.item else -1
+            dotted = match.end() if token.item and before.sign != COLON else -1
         elif kind in ("word", "characters"):
             token = _Token(_SIGNS.get(value, OTHER) if kind == "characters" else "", word=value.lower())
         else:
@@ -124,6 +124,8 @@ def _label(match: re.Match[str], text: str, before: _Token) -> _Token:
     value, following = match["label"], text[match.end() : match.end() + 2]
     if before.word in _THINGS:
         return _Token(OTHER, word=value.lower())
+    if value == "A" and _COMPOUND.match(text, match.end()):
+        return _Token(OTHER, word="a")
     closed = following[:1] in (")", "]")
     item = closed or (following[:1] == "." and (before.sign in _STARTS or before.item))
     lowered = following[:1] == " " and following[1:].islower()
@@ -163,6 +165,12 @@ def _signs_of(word: str) -> str:
     return _SIGNS.get(word.rpartition("'")[2], OTHER)  # l'opzione
 
 
+_NOUNS = frozenset(["ale", "can", "car", "fit", "hay", "logo", "look", "match", "moment", "must", "son", "war"])
+"""After "A" at the start of a sentence more often things than the words of statements that they are as well."""
+_LETTERED = frozenset(["option", "choice", "alternative"])
+_COMPOUND = re.compile(r" [a-z]+-[a-z]")
+_AFTER_MODAL, _MODAL = frozenset("cPxXeRrUdQ"), re.compile(r"only|still|\w+ly")
+"""Signs and words after "can" where that is no thing."""
 _SMALL_WORDS = {"a": Kind.FILLER.value, "e": Kind.AND.value}  # an article; Portuguese and Italian "and"
 _SMALL = re.compile(r"(?:^|[\n¶])l(?=[a:]|s?\Z)|^l(?=[,cPR])|(?<=[ncPvkm:rRt])f{0,4}l(?=[\nscPwxeR,?:a¶]|\Z)")
 
@@ -171,8 +179,7 @@ def _without_articles(found: list[_Token]) -> list[_Token]:
     """Letters that are words ("a dog", "A dog") become OTHER."""
     kept = list(found)
     for k, token in enumerate(found):
-        following = found[k + 1].sign if k + 1 < len(found) else STOP
-        if token.sign == LABEL and token.letter in "AEFGH" and token.lowered and following not in _AFTER_LETTER:
+        if token.sign == LABEL and token.letter in "AEFGH" and token.lowered and _is_article(found, k):
             kept[k] = _Token(OTHER)
     small = {match.end() - 1 for match in _SMALL.finditer("".join(token.sign for token in kept))}
     for k, token in enumerate(kept):
@@ -180,6 +187,23 @@ def _without_articles(found: list[_Token]) -> list[_Token]:
             sure = k in small and not (token.letter in "AEFGH" and token.lowered)
             kept[k] = token._replace(sign=LABEL) if sure else _Token(_SMALL_WORDS.get(token.word, OTHER))
     return kept
+
+
+def _is_article(found: Sequence[_Token], place: int) -> bool:
+    """Whether the letter before a small word is a word itself."""
+    if place + 1 == len(found):
+        return True
+    if place and found[place - 1].word in _LETTERED:
+        return False
+    following = found[place + 1]
+    if following.sign not in _AFTER_LETTER:
+        return True
+    starts = place == 0 or found[place - 1].sign in _STARTS or found[place - 1].sign in (LINE, BLANK_LINE)
+    if not starts or following.word not in _NOUNS:
+        return False
+    if following.word not in ("can", "must") or place + 2 == len(found):
+        return True
+    return not (found[place + 2].sign in _AFTER_MODAL or _MODAL.fullmatch(found[place + 2].word))
 
 
 _LEADS_ON = re.compile(r"((?:^|(?<=[\n¶s]))[frFmR]{0,4}[nm]{1,3}[cP:]?|[:])[\n¶](?=[frFm]{0,3}[LTcP:])")

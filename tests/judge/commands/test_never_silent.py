@@ -211,6 +211,7 @@ def test_a_command_works_where_stdout_is_closed(tmp_path):
 
 def test_missing_pictures_are_said_before_anything_is_loaded(tmp_path, monkeypatch, capsys):
     """Ten of fifteen answers name a picture, and nobody drew them."""
+    pytest.importorskip("torch", reason="the hf extra is not installed")
     records = MMIE.load(demo_dir()).records
     parts = [[{"text": "Look.", "image": f"drawn/{n}.png" if n < 10 else None}] for n in range(len(records))]
     file = tmp_path / "answers.jsonl"

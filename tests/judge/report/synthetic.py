@@ -110,7 +110,7 @@ def mmvu(folder: Path, *, seed: int = 0, right: float = 0.8, misled: float = 0.3
                 verdicts.append(Verdict(name, "rule", score, None, category.name, index, details=details))
                 question = (Missing(f"{name}.jpg"), Text(f"Is it {kind}?\nA. yes\nB. no\nC. both\nD. none"))
                 kept.append(Sample(name, index, category.name, question, (Text("B"),), "B"))
-    return _write(folder, "mmvu", verdicts, kept, edition, {"extraction": "careful-2"})
+    return _write(folder, "mmvu", verdicts, kept, edition, {"extraction": "careful-3"})
 
 
 def _write(

@@ -54,7 +54,7 @@ def test_every_run_must_match():
 
 @pytest.mark.parametrize(("edition", "n", "title"), [("v1", 600, "MMR, 300 pairs"), ("CVPR", 1786, "MMVU, 893 pairs")])
 def test_the_edition_picks_the_table(edition, n, title):
-    row = {"n": n, "signature": f"benchmark:mmvu|edition:{edition}|extraction:careful-2"}
+    row = {"n": n, "signature": f"benchmark:mmvu|edition:{edition}|extraction:careful-3"}
     found, _ = published.matching(tables("mmvu"), [row])
     assert found is not None
     assert found.title == title

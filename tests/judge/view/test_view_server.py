@@ -347,7 +347,7 @@ def test_runs_of_other_questions_partial_and_by_another_judge(tmp_path):
 
 def test_conditions_name_the_runs_of_one_model(tmp_path):
     plain = write_run(tmp_path / "a", [ruled("a/01", 0, 1)], model="m")
-    parts = {"benchmark": "mmvu", "edition": "v1", "extraction": "careful-2", "condition": "no_picture@12345678"}
+    parts = {"benchmark": "mmvu", "edition": "v1", "extraction": "careful-3", "condition": "no_picture@12345678"}
     other = write_run(tmp_path / "b", [ruled("a/01", 0, 0, question="Without it?")], parts, model="m")
     with viewed(plain, other) as server:
         (about,) = get(server, "about")["benchmarks"]

@@ -23,7 +23,7 @@ from judge.view.table import make_tables
 from judge.web.server import Server
 
 MMIE = {"benchmark": "mmie", "edition": "v1", "profile": "strict", "judge": "tiny@1"}
-MMVU = {"benchmark": "mmvu", "edition": "v1", "extraction": "careful-2"}
+MMVU = {"benchmark": "mmvu", "edition": "v1", "extraction": "careful-3"}
 
 
 def judged(id_, score, *, answer="an answer", feedback="good", question="a question", probs=None, **more):

@@ -3,7 +3,8 @@
     WRONG matches after the letter in "A is wrong", "A不对", "A ist falsch": "ce", "e", "ce"
 
 `signs` reads the names of `Kind` for their signs, and leaves out blanks: `[is may]` is a class, `{0,4}` and `(?!…)` are
-as in `re`. "is", "right" and "may" stand for several signs, so only in a class. Patterns of what comes before a letter end there, those of what follows begin there. Repetition is bounded.
+as in `re`. "is", "right" and "may" stand for several signs, so only in a class. Patterns of what comes before a letter
+end there, those of what follows begin there. Repetition is bounded.
 """
 
 from __future__ import annotations

@@ -3,6 +3,8 @@ every run; the claim's letter must be read, whatever stands around it."""
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -122,7 +124,31 @@ GRANTED_AFTER = (
     ", with {w} as a close second.", ", although one could argue for {w}.", ". Some people might say {w}.",
     ", but {w} is also a good option.", ". {w} might also be correct.", ", whereas {w} describes the background.",
     " rather than {w}.", " and not {w}.", "，虽然{w}也有可能。", ", obwohl {w} auch möglich ist.",
+    ". {w} is what the question suggests.", ". The question suggests {w}, but that's not the case.",
+    ". {w} looks right at first glance.", ". {w} seems to match the question's wording but not the picture.",
+    ". Nothing suggests {w}.", ". For {w} to be true, he would need to walk.", ", and {w} is wrong.",
     ", aunque {w} también es posible.", ", bien que {w} soit aussi possible.",
+)  # fmt: skip
+EXPLAINED_AFTER = (
+    ". Option {w} would require two people.", ". {w} refers to the man on the left.", ". In {w}, the man is walking.",
+    ". {w} shows a different scenario.", ". {w} is about the roof.", ". {w} mentions walking.", ". Compare with {w}.",
+    ". Unlike {w}, it names the action.", ". The distractor {w} is close.",
+    ". {w} is the option that the question assumes.", ". The question presumes {w}.",
+    ". {w} would be correct if he moved.", ". {w} is a trap.", ". {w} was my first thought.",
+    ". Many would choose {w}.", ". The premise ({w}) is misleading.", ". One might think {w}.",
+    ". {w} cannot be verified.", ". There is no evidence for {w}.", ". {w} does not apply here.",
+    ". {w} isn't supported.", ". I considered {w}.", ". {w} contradicts the picture.",
+    ". {w}, on the other hand, is about legs.", ". As for {w}, nobody walks.", ". Regarding {w}: nobody walks.",
+    ". {w} - no one walks.", ". The leading question implies {w}.", ". {w} could only be right if he moved.",
+    ". If you look closely, {w} fails.", ". I was torn between {r} and {w}.", ". {w} is less likely.",
+    ". {w} is not as good.", ". {w} is a common mistake.", ". Do not be misled by {w}.", ". {w} is partially true.",
+    ". {w} was close.", ". {w} is too specific.", ". {w} goes too far.", ". {w} lacks evidence.",
+    ". {w}'s claim is not visible.", ". We can exclude {w}.", ". {w} seems off.", ". {w} is unlikely given his pose.",
+    ". Had he walked, {w} would fit.", ". Not {w} because he does not walk.", ", since {w} does not fit.",
+    ", because {w} is about walking.", ", as {w} is contradicted.", ", unlike {w}.",
+    ", despite {w} sounding plausible.", ", whereas {w} is not shown.", ", while {w} is about the roof.",
+    ", since it's more accurate than {w}.", ", which is better than {w}.", " ({w} is wrong).", " instead of {w}.",
+    ", over {w}.", ". {w} would be the answer if the question were about the dog.",
 )  # fmt: skip
 GRANTED_BEFORE = (
     "Although {w} is also plausible, ", "While {w} is tempting, ", "{w} is possible, but ",
@@ -138,12 +164,11 @@ FIRM = (
 
 @pytest.mark.parametrize("right", "ABCD")
 def test_what_is_granted_to_another_letter_claims_nothing(right: str) -> None:
-    answers = [
-        *((first + then, wrong) for first in CHOSEN for then in GRANTED_AFTER for wrong in "ABCD" if wrong != right),
-        *((first + then, wrong) for first in GRANTED_BEFORE for then in FIRM for wrong in "ABCD" if wrong != right),
-    ]
-    read = [(answer.format(r=right, w=wrong), wrong) for answer, wrong in answers]
-    assert [answer for answer, _ in read if careful(answer, OPTIONS).letter != right] == []
+    parts = [(CHOSEN, (*GRANTED_AFTER, *EXPLAINED_AFTER)), (GRANTED_BEFORE, FIRM)]
+    pairs = [pair for firsts, seconds in parts for pair in itertools.product(firsts, seconds)]
+    wrong = itertools.cycle(sorted(set("ABCD") - {right}))
+    answers = [(first + second).format(r=right, w=next(wrong)) for first, second in pairs]
+    assert [answer for answer in answers if careful(answer, OPTIONS).letter != right] == []
 
 
 def test_a_claim_with_a_hedge_is_a_claim_where_there_is_no_other() -> None:

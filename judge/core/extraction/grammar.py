@@ -65,9 +65,10 @@ SUPPOSITION = signs(
     "(?: supposed [^comma letter no]{0,8} | people [^comma]{0,4} [may] [choose think is filler it answer option]{1,6}"
     "| (?:^|[comma but although so]) [but although so filler because]{0,2} if"
     " (?! comma | .* comma [so but although] ) .*"
-    "| if [filler it answer option is may right]{0,6} | (?:^|[comma]) because [option filler]{0,2} )",
+    "| if [filler it answer option is may right]{0,6} | (?:^|[comma letter]) because [option filler]{0,2} )",
     at_end=True,
 )
+COMMA_AND = signs("letter comma [filler]{0,1} and [filler option]{0,2} letter")
 NONE_OF = signs("none [filler option options]{0,4}", at_end=True)
 EXCEPTION = signs("(?: [every none] [^letter]{0,4} [except but] | except) [filler option comma]{0,2}", at_end=True)
 EITHER = signs("^ [filler option it think yes no comma stop may but although so wait]*")
@@ -111,7 +112,10 @@ DESCRIBES_A_PART = signs("[filler it]{0,2} fits [filler]{0,3} other")
 ALTHOUGH_MAYBE = signs(
     "although [filler option it people]{0,4} [may] [filler option it is may think choose]{0,5}", at_end=True
 )
-HEDGED = signs("[filler option it]{0,3} (?: also | [is may]{0,3} [filler is]{0,3} [plausible granted] )")
+HEDGED = signs(
+    "(?: [filler option it]{0,3} (?: also | [is may]{0,3} [filler is]{0,3} [plausible granted] )"
+    "| [^letter comma]{0,10} (?: supposed | but not ) )"
+)
 WONDERING = signs("[filler it think not comma but wait option]* (?: think [filler it is]* )?")
 BOUNDARY = re.compile(r"[s?\n¶]")
 LEAD = signs("[yes no option filler comma stop line colon and]{0,6}")

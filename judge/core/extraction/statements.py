@@ -106,6 +106,8 @@ def _split(tokens: Tokens, start: int, end: int) -> list[tuple[int, int]]:
     after = _after(signs, end)
     wrong = grammar.WRONG.match(after)
     together = Kind.AND.value in signs[start:end]
+    if wrong and grammar.COMMA_AND.fullmatch(signs, start, end) and not re.match("f*P", after):
+        return [(start, last + 1), (end - 1, end)]  # B, and C is wrong
     chosen = grammar.RIGHT.match(after) or grammar.HEDGED.match(after)
     if re.match("f*P", after) or not (wrong or (chosen and not together)):
         return [(start, end)]

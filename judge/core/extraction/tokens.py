@@ -103,7 +103,7 @@ def _tokens(text: str) -> Iterator[_Token]:
     before, dotted = _Token(LINE), -1
     for match in _SCAN.finditer(text):
         kind, value = match.lastgroup or "", match[0]
-        if kind == "stop" and match.start() == dotted:
+        if kind == "stop" and match.start() == dotted and not _ANOTHER.match(text, match.end()):
             continue  # the dot of "C. …"
         if kind == "text":
             token = _Token(TEXT, "ABCDEFGH"[_TEXTS.index(value)])
@@ -168,6 +168,7 @@ def _signs_of(word: str) -> str:
 _NOUNS = frozenset(["ale", "can", "car", "fit", "hay", "logo", "look", "match", "moment", "must", "son", "war"])
 """After "A" at the start of a sentence more often things than the words of statements that they are as well."""
 _LETTERED = frozenset(["option", "choice", "alternative"])
+_ANOTHER = re.compile(r"\s+(?:Option )?\(?[A-H]\b(?![.)])")
 _COMPOUND = re.compile(r" [a-z]+-[a-z]")
 _AFTER_MODAL, _MODAL = frozenset("cPxXeRrUdQ"), re.compile(r"only|still|\w+ly")
 """Signs and words after "can" where that is no thing."""

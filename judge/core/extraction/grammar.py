@@ -83,7 +83,8 @@ WRONG = signs(
     rf"| [comma]? [but although]? {MORE}{{0,4}} [is may]{{0,3}} [filler may is every]{{0,4}} "
     r"(?: wrong | discard (?![letter option]) )"
     rf"| [comma]? [but although]? {MORE}{{0,4}} [is may]{{0,3}} [filler may is]{{0,3}} not [filler is may]{{0,4}}"
-    rf" (?: [right fits answer wrong] | [stop comma line asked] | $ | because | [but although] | so )"
+    r" (?: [right fits answer wrong] | [stop comma line asked] | $ | [but although] | so )"
+    rf"| {MORE}{{0,4}} [is may]{{0,3}} [filler may is]{{0,3}} not [filler is may]{{0,4}} because"
     rf"| [colon] [filler it is colon]{{0,4}} (?: wrong | not [filler is]{{0,3}} [right fits])"
     rf"| {SAYS} (?: [is filler]{{0,2}} wrong | [is filler may]{{0,2}} not [filler is]{{0,2}} [right fits] ) )"
 )

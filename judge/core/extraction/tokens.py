@@ -216,6 +216,12 @@ def _joined_lines(signs: str) -> str:
 
 
 _GOES_ON = re.compile(r" ?(?:[-–—:=→✅❌✓✗✔✘×√]|\((?![A-H]\)))")
+_JUDGED = re.compile(
+    r" ?(?:is|are|isn't|seems|looks)(?: (?:not|also|clearly|definitely|the))?"
+    r" (?:correct|incorrect|true|false|right|wrong|accurate|inaccurate|not)\b", re.IGNORECASE,
+)  # fmt: skip
+_OPENING = ("", "\n", ".", ":", ",", ";", "(", "?", "!")
+_LEADING_TO = (" is ", " be ", " but ", " so ", " that ", " while ", " whereas ")
 _AFTER_LABEL = re.compile(r"(?<!\w)[A-Ha-h](?:[.):,(\-\]\"'\s]{1,4}|\Z)\Z")
 
 
@@ -229,18 +235,17 @@ def _masked(text: str, options: Sequence[str]) -> str:
     if not known:
         return text
     sources = "|".join(r"\s{1,3}".join(map(re.escape, said.split(" "))) for said in known)
-    pattern = re.compile(rf"(?<!\w)['\"]?(?P<said>{sources})(?!\w)(?![.,]\d)(?P<end>['\"]?\.?['\"]?)", re.IGNORECASE)
+    pattern = re.compile(rf"(?<!\w)(?P<quote>['\"]?)(?P<said>{sources})(?!\w)(?![.,]\d)(?P<end>['\"]?\.?['\"]?)", re.IGNORECASE)
 
     def mask(match: re.Match[str]) -> str:
         before = text[max(0, match.start() - 8) : match.start()]
         after = text[match.end() : match.end() + 1]
-        stop = "." if "." in match["end"] and not _GOES_ON.match(text, match.end()) else ""
+        goes_on = _GOES_ON.match(text, match.end()) or _JUDGED.match(text, match.end())
+        stop = "." if "." in match["end"] and not goes_on else ""
         if _AFTER_LABEL.search(before):
             return stop
-        closed = not (after.isalnum() or after == " ") or bool(match["end"]) or bool(_GOES_ON.match(text, match.end()))
-        opened = before.rstrip(" ")[-1:] in ("", "\n", ".", ":", ",", "(", "?", "!") or before.endswith(
-            (" is ", " be ")
-        )
+        closed = not (after.isalnum() or after == " ") or match["end"] or goes_on
+        opened = before.rstrip(" ")[-1:] in _OPENING or before.endswith(_LEADING_TO) or match["quote"]
         number = texts.get(_key(match["said"]))
         return _TEXTS[number] + stop if closed and opened and number is not None else match[0]
 

@@ -74,3 +74,43 @@ def test_every_question_in_every_style(published: bool) -> None:
         if careful(style(right, options), options).letter != right
     ]
     assert missed == []
+
+
+# {r}: the text of the right option, {w}: of another; capital letters: as at the start of a sentence
+AMONG_OTHER_TEXTS = (
+    "{r}, not as the question says.",
+    "{w} is false, {r} is true.",
+    "{w} is incorrect; {r} is correct.",
+    "{R} is correct; {w} is not.",
+    'The option "{w}" is false, "{r}" is true.',
+    "It's not the case that {w}; rather, {r}.",
+    "The image does not show that {w}. Instead, {r}.",
+    "{R}, so that's the answer.",
+    "The answer: {r} (and not: {w})",
+    "{r}? Yes.",
+    "{W}? No. {R}.",
+    "I see that {r}.",
+    "The correct statement is that {r}.",
+    "{R}. ({W} is wrong.)",
+    "If {w}, we would see it. {R}.",
+    "{R}, which is different from {w}.",
+    "It seems like {r}.",
+    "It could be {w}, but {r}.",
+    'The statement "{W}." is wrong. {R}.',
+    '{R}. The statement "{W}" is incorrect.',
+    "It is not true that {w}. {R}.",
+    'Rather than "{W}", it should be "{R}."',
+    'Although the question suggests "{W}.", the picture shows: {R}',
+    "Correct option: {R}.\nIncorrect: {W}.",
+)
+
+
+@pytest.mark.parametrize("answer", AMONG_OTHER_TEXTS)
+def test_the_right_text_beside_another_option_s_text(answer: str) -> None:
+    """Of the demo's questions: texts of published options are sometimes part of each other, or end in blanks."""
+    read = []
+    for right, options in questions(published=False):
+        said, other = (options["ABCD".index(right) - shift].rstrip(".") for shift in (0, 1))
+        words = {"R": said, "W": other, "r": said[0].lower() + said[1:], "w": other[0].lower() + other[1:]}
+        read.append((right, careful(answer.format(**words), options).letter))
+    assert [pair for pair in read if pair[0] != pair[1]] == []

@@ -235,7 +235,9 @@ def _masked(text: str, options: Sequence[str]) -> str:
     if not known:
         return text
     sources = "|".join(r"\s{1,3}".join(map(re.escape, said.split(" "))) for said in known)
-    pattern = re.compile(rf"(?<!\w)(?P<quote>['\"]?)(?P<said>{sources})(?!\w)(?![.,]\d)(?P<end>['\"]?\.?['\"]?)", re.IGNORECASE)
+    pattern = re.compile(
+        rf"(?<!\w)(?P<quote>['\"]?)(?P<said>{sources})(?!\w)(?![.,]\d)(?P<end>['\"]?\.?['\"]?)", re.IGNORECASE
+    )
 
     def mask(match: re.Match[str]) -> str:
         before = text[max(0, match.start() - 8) : match.start()]
@@ -253,4 +255,4 @@ def _masked(text: str, options: Sequence[str]) -> str:
 
 
 def _key(text: str) -> str:
-    return " ".join(text.split()).strip("\"'").rstrip(". ").casefold()
+    return " ".join(text.split()).lstrip("\"'").rstrip(". \"'").casefold()

@@ -3,8 +3,8 @@
     WRONG matches after the letter in "A is wrong", "A不对", "A ist falsch": "ce", "e", "ce"
 
 `signs` reads the names of `Kind` for their signs, and leaves out blanks: `[is may]` is a class, `{0,4}` and `(?!…)` are
-as in `re`. "is", "right" and "may" stand for several signs, so only in a class. Patterns of what comes before a letter
-end there, those of what follows begin there. Repetition is bounded.
+as in `re`. "is", "right", "fits" and "may" stand for several signs, so only in a class. Patterns of what comes before a
+letter end there, those of what follows begin there. Repetition is bounded.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from judge.core.extraction.languages import Kind
 
 _NAMES = {kind.name.lower(): kind.value for kind in Kind}
 _NAMES["is"] = Kind.IS.value + Kind.ARE.value
+_NAMES["fits"] += Kind.DESCRIBES.value
 _NAMES["right"] += Kind.PLAUSIBLE.value
 _NAMES["may"] += Kind.ALSO.value
 _NAMES |= {
@@ -62,7 +63,8 @@ DENIAL = signs(
     at_end=True,
 )
 SUPPOSITION = signs(
-    "(?: supposed [^comma letter no]{0,8} | people [^comma]{0,4} [may] [choose think is filler it answer option]{1,6}"
+    "(?: (?: supposed | glance comma? ) [^comma letter no]{0,8}"
+    "| people [^comma]{0,4} [may] [choose think is filler it answer option]{0,6}"
     "| (?:^|[comma but although so]) [but although so filler because]{0,2} if"
     " (?! comma | .* comma [so but although] ) .*"
     "| if [filler it answer option is may right]{0,6} | (?:^|[comma letter]) because [option filler]{0,2} )",
@@ -91,11 +93,11 @@ WRONG = signs(
 RIGHT = signs(
     rf"(?: [option comma]? [it]? {MORE}{{0,3}} [is]{{1,3}} [filler is may option colon]{{0,5}}"
     r" [right fits answer granted]"
-    rf"| {MORE}{{0,4}} fits"
+    rf"| {MORE}{{0,4}} [fits]"
     rf"| [filler option]{{0,3}} [right] (?= [stop comma line right because so but although asked] | $ )"
     rf"| [filler option]{{0,2}} [is filler]{{0,2}} chosen | [is may] (?= [stop] | $ )"
     rf"| {SAYS} [is filler]{{0,3}} [right fits] (?= [filler]{{0,4}} (?: [stop line] | $ ))"
-    rf"| [colon] [filler it is]{{0,3}} (?: fits | [right] (?! [other option answer filler] )))"
+    rf"| [colon] [filler it is]{{0,3}} (?: [fits] | [right] (?! [other option answer filler] )))"
 )
 MIGHT = signs("[filler it option]{0,3} [may]")
 IF_AFTER = signs("[^letter]{0,12} [may] [^letter]{0,12} if")
@@ -109,13 +111,14 @@ GROUP = signs("letter (?: (?: comma? and comma? | comma ) [option filler]{0,2} l
 DESCRIBED = signs("[filler]{0,2} [may not]")
 INSTEAD_OF = signs("instead [filler option]{0,3}", at_end=True)
 ALTHOUGH = signs("although [filler option]{0,2}", at_end=True)
-DESCRIBES_A_PART = signs("[filler it]{0,2} fits [filler]{0,3} other")
+DESCRIBES_A_PART = signs("[filler it]{0,2} describes [filler]{0,3} other")
+FITS_A_PART = signs("[filler it]{0,2} [fits] [filler]{0,3} other")
 ALTHOUGH_MAYBE = signs(
     "although [filler option it people]{0,4} [may] [filler option it is may think choose]{0,5}", at_end=True
 )
 HEDGED = signs(
     "(?: [filler option it]{0,3} (?: also | [is may]{0,3} [filler is]{0,3} [plausible granted] )"
-    "| [^letter comma]{0,10} (?: supposed | but not ) )"
+    "| [^letter comma]{0,10} (?: [supposed glance] | but not ) )"
 )
 WONDERING = signs("[filler it think not comma but wait option]* (?: think [filler it is]* )?")
 BOUNDARY = re.compile(r"[s?\n¶]")

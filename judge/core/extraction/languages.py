@@ -29,6 +29,7 @@ class Kind(str, Enum):
     RIGHT = "r"
     PLAUSIBLE = "U"  # as RIGHT, with a hedge
     FITS = "R"
+    DESCRIBES = "S"  # as FITS, with a hedge where it is a part that is described
     WRONG = "e"
     DISCARD = "d"  # eliminate, before its letter
     INSTEAD = "z"  # instead of, rather than
@@ -37,6 +38,7 @@ class Kind(str, Enum):
     NONE = "O"
     IF = "h"
     SUPPOSED = "H"  # what follows is not the speaker's view
+    GLANCE = "D"  # as SUPPOSED, also before a comma: at first glance
     PEOPLE = "u"
     AND = "j"
     SO = "t"

@@ -202,7 +202,8 @@ class _Mention:
         return bool(
             grammar.HEDGED.match(self.after)
             or grammar.ALTHOUGH_MAYBE.search(self.before)
-            or (grammar.ALTHOUGH.search(self.before) and grammar.DESCRIBES_A_PART.match(self.after))
+            or grammar.DESCRIBES_A_PART.match(self.after)
+            or (grammar.ALTHOUGH.search(self.before) and grammar.FITS_A_PART.match(self.after))
         )
 
     def _conditional(self) -> bool:

@@ -66,7 +66,7 @@ _SCAN = re.compile(
 )
 _PLAIN_SIGNS = {"blank": BLANK_LINE, "line": LINE, "stop": STOP, "asked": ASKED, "comma": COMMA, "colon": COLON}
 # what may follow "A" and a blank where "A" is a letter, not an article
-_AFTER_LETTER = frozenset("cPwxXejabtqzhRsLTgYWGZQ")
+_AFTER_LETTER = frozenset("cPwxXejabtqzhRSsLTgYWGZQV")
 
 
 @dataclass(frozen=True)
@@ -170,7 +170,7 @@ _NOUNS = frozenset(["ale", "can", "car", "fit", "hay", "logo", "look", "match", 
 _LETTERED = frozenset(["option", "choice", "alternative"])
 _ANOTHER = re.compile(r"\s+(?:Option )?\(?[A-H]\b(?![.)])")
 _COMPOUND = re.compile(r" [a-z]+-[a-z]")
-_AFTER_MODAL, _MODAL = frozenset("cPxXeRrUdQ"), re.compile(r"only|still|\w+ly")
+_AFTER_MODAL, _MODAL = frozenset("cPxXeRSrUdQ"), re.compile(r"only|still|\w+ly")
 """Signs and words after "can" where that is no thing."""
 _SMALL_WORDS = {"a": Kind.FILLER.value, "e": Kind.AND.value}  # an article; Portuguese and Italian "and"
 _SMALL = re.compile(r"(?:^|[\n¶])l(?=[a:]|s?\Z)|^l(?=[,cPR])|(?<=[ncPvkm:rRt])f{0,4}l(?=[\nscPwxeR,?:a¶]|\Z)")

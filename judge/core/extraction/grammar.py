@@ -111,8 +111,8 @@ GROUP = signs("letter (?: (?: comma? and comma? | comma ) [option filler]{0,2} l
 DESCRIBED = signs("[filler]{0,2} [may not]")
 INSTEAD_OF = signs("instead [filler option]{0,3}", at_end=True)
 ALTHOUGH = signs("although [filler option]{0,2}", at_end=True)
-DESCRIBES_A_PART = signs("[filler it]{0,2} describes [filler]{0,3} other")
-FITS_A_PART = signs("[filler it]{0,2} [fits] [filler]{0,3} other")
+DESCRIBES_A_PART = signs("[filler it]{0,2} describes [filler and]{0,3} other")
+FITS_A_PART = signs("[filler it]{0,2} [fits] [filler and]{0,3} other")
 ALTHOUGH_MAYBE = signs(
     "although [filler option it people]{0,4} [may] [filler option it is may think choose]{0,5}", at_end=True
 )

@@ -168,7 +168,9 @@ def _signs_of(word: str) -> str:
 _NOUNS = frozenset(["ale", "can", "car", "fit", "hay", "logo", "look", "match", "moment", "must", "son", "war"])
 """After "A" at the start of a sentence more often things than the words of statements that they are as well."""
 _LETTERED = frozenset(["option", "choice", "alternative"])
-_ANOTHER = re.compile(r"\s+(?:Option )?\(?[A-H]\b(?![.)])")
+_IFS = "|".join(re.escape(word) for table in _LANGUAGES.values() for word in table.get(Kind.IF, ()))
+_ANOTHER = re.compile(rf"\s+(?:(?:Option )?\(?[A-H](?![A-Za-z0-9.)'])|(?i:{_IFS})(?![^\W{_UNSPACED}]))")
+"""After the dot of "C. …" where a sentence of its own follows."""
 _COMPOUND = re.compile(r" [a-z]+-[a-z]")
 _AFTER_MODAL, _MODAL = frozenset("cPxXeRSrUdQ"), re.compile(r"only|still|\w+ly")
 """Signs and words after "can" where that is no thing."""
@@ -197,6 +199,8 @@ def _is_article(found: Sequence[_Token], place: int) -> bool:
     if place and found[place - 1].word in _LETTERED:
         return False
     following = found[place + 1]
+    if following.sign == Kind.RIGHT.value and following.word not in _LANGUAGES["english"][Kind.RIGHT]:
+        return False  # "A doğru", not "A correct answer"
     if following.sign not in _AFTER_LETTER:
         return True
     starts = place == 0 or found[place - 1].sign in _STARTS or found[place - 1].sign in (LINE, BLANK_LINE)

@@ -71,9 +71,8 @@ _AFTER_LETTER = frozenset("cPwxXejabtqzhRSsLTgYWGZQV")
 
 @dataclass(frozen=True)
 class Tokens:
-    """signs: one a token. letters: A to H at "L" and "T", "" elsewhere. items: whether a letter is written "C."
-    or "(C)".
-    The three are of one length."""
+    """signs: one a token. letters: A to H at "L" and "T", "" elsewhere. items: whether a letter is written "C." or
+    "(C)". The three are of one length."""
 
     signs: str
     letters: tuple[str, ...]
@@ -168,6 +167,7 @@ def _signs_of(word: str) -> str:
 _NOUNS = frozenset(["ale", "can", "car", "fit", "hay", "logo", "look", "match", "moment", "must", "son", "war"])
 """After "A" at the start of a sentence more often things than the words of statements that they are as well."""
 _LETTERED = frozenset(["option", "choice", "alternative"])
+"""Words after which "A" is a letter whatever follows."""
 _IFS = "|".join(re.escape(word) for table in _LANGUAGES.values() for word in table.get(Kind.IF, ()))
 _ANOTHER = re.compile(rf"\s+(?:(?:Option )?\(?[A-H](?![A-Za-z0-9.)'])|(?i:{_IFS})(?![^\W{_UNSPACED}]))")
 """After the dot of "C. …" where a sentence of its own follows."""

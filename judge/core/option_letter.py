@@ -94,7 +94,7 @@ def _decide(reading: Reading, text: str, options: Sequence[str]) -> Found:
 
     1. What stands before a correction is taken back, once something else is claimed after it.
     2. The last statement ("the answer is C"); final ones before others.
-    3. What is judged right ("C is correct"), then verdicts in a list, if they agree.
+    3. What is judged right ("C is correct"), then verdicts in a list, if they agree; what follows them with a "but".
     4. The first words, unless the last ones differ; a conclusion ("so C"); a sentence that is a letter.
     5. The one option that is not denied.
     6. The one option whose text is repeated; the one letter that begins a line.
@@ -105,7 +105,8 @@ def _decide(reading: Reading, text: str, options: Sequence[str]) -> Found:
             return _one(stated[-1].letters), "stated"
     for strength in (Strength.JUDGED, Strength.VERDICT):
         if judged := [claim for claim in claims if claim.strength is strength]:
-            return _agreed(judged), "judged"
+            later = [claim for claim in claims if claim.place > judged[-1].place and claim.contrasted]
+            return _agreed(later[-1:] or judged), "judged"
     alone = [claim for claim in claims if claim.strength is Strength.ALONE]
     if leading := [claim for claim in claims if claim.strength is Strength.LEADING]:
         closing = alone[-1:] if reading.ending else []

@@ -156,6 +156,17 @@ GRANTED_BEFORE = (
     "Even though {w} looks similar, ", "{w} could also be right, but ", "Though {w} might seem right, ",
     "{w} is a close second, but ", "While {w} may look right, ",
 )  # fmt: skip
+DOUBTED = (
+    "{w} seems right", "{w} looks plausible", "I first thought {w}", "I was going to say {w}", "{w} is tempting",
+    "{w} describes the left man", "{w} is close", "{w} is partly right", "{w} might fit", "The question assumes {w}",
+    "{w} is what the question suggests", "One could say {w}", "It looks like {w}", "Someone might pick {w}",
+    "{w} is almost correct", "{w} is half right", "{w} could be considered", "I considered {w}", "{w} fits partially",
+    "At first glance it is {w}",
+)  # fmt: skip
+TURNS = (
+    ", but ", ". However, ", "; however, ", ", yet ", ". But ", ". On closer inspection, ", ". Actually, ",
+    ". Looking again, ", ". In the end, ", ". Nevertheless, ",
+)  # fmt: skip
 FIRM = (
     "I'd say {r}.", "{r} is the best answer.", "{r} is correct.", "it's {r}.", "I think {r}.", "the answer is {r}.",
     "{r} fits better.", "{r} is more likely.", "I'd go with {r}.",
@@ -164,7 +175,8 @@ FIRM = (
 
 @pytest.mark.parametrize("right", "ABCD")
 def test_what_is_granted_to_another_letter_claims_nothing(right: str) -> None:
-    parts = [(CHOSEN, (*GRANTED_AFTER, *EXPLAINED_AFTER)), (GRANTED_BEFORE, FIRM)]
+    doubted = [before + turn for before in DOUBTED for turn in TURNS]
+    parts = [(CHOSEN, (*GRANTED_AFTER, *EXPLAINED_AFTER)), ([*GRANTED_BEFORE, *doubted], FIRM)]
     pairs = [pair for firsts, seconds in parts for pair in itertools.product(firsts, seconds)]
     wrong = itertools.cycle(sorted(set("ABCD") - {right}))
     answers = [(first + second).format(r=right, w=next(wrong)) for first, second in pairs]

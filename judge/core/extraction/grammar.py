@@ -3,7 +3,7 @@
     WRONG matches after the letter in "A is wrong", "A不对", "A ist falsch": "ce", "e", "ce"
 
 `signs` reads the names of `Kind` for their signs, and leaves out blanks: `[is may]` is a class, `{0,4}` and `(?!…)` are
-as in `re`. "is", "right", "fits" and "may" stand for several signs, so only in a class. Patterns of what comes before a
+as in `re`. Several names ("is", "right") stand for several signs, so only in a class. Patterns of what comes before a
 letter end there, those of what follows begin there. Repetition is bounded.
 """
 
@@ -15,6 +15,7 @@ from judge.core.extraction.languages import Kind
 
 _NAMES = {kind.name.lower(): kind.value for kind in Kind}
 _NAMES["is"] = Kind.IS.value + Kind.ARE.value
+_NAMES["filler"] += Kind.PARTLY.value
 _NAMES["fits"] += Kind.DESCRIBES.value
 _NAMES["right"] += Kind.PLAUSIBLE.value
 _NAMES["may"] += Kind.ALSO.value
@@ -113,12 +114,14 @@ INSTEAD_OF = signs("instead [filler option]{0,3}", at_end=True)
 ALTHOUGH = signs("although [filler option]{0,2}", at_end=True)
 DESCRIBES_A_PART = signs("[filler it]{0,2} describes [filler and]{0,3} other")
 FITS_A_PART = signs("[filler it]{0,2} [fits] [filler and]{0,3} other")
-ALTHOUGH_MAYBE = signs(
-    "although [filler option it people]{0,4} [may] [filler option it is may think choose]{0,5}", at_end=True
+BUT_MAYBE = signs(
+    "(?: although [filler option it people]{0,4} [may] [filler option it is may think choose]{0,5}"
+    "| but [filler option it people comma]{0,4} [may] [filler is]{1,4} )",
+    at_end=True,
 )
 HEDGED = signs(
     "(?: [filler option it]{0,3} (?: also | [is may]{0,3} [filler is]{0,3} [plausible granted] )"
-    "| [^letter comma]{0,10} (?: [supposed glance] | but not ) )"
+    "| [filler option it is may right fits]{0,5} partly | [^letter comma]{0,10} (?: [supposed glance] | but not ) )"
 )
 WONDERING = signs("[filler it think not comma but wait option]* (?: think [filler it is]* )?")
 BOUNDARY = re.compile(r"[s?\n¶]")

@@ -50,6 +50,7 @@ class Kind(str, Enum):
     YES = "y"
     NO = "N"
     FILLER = "f"
+    PARTLY = "I"  # as FILLER, with a hedge
     IT = "p"
     BECAUSE = "a"
     FINAL = "F"

@@ -201,7 +201,7 @@ class _Mention:
         """ "C is plausible", "though C could be it, too", "whereas C describes the roof" """
         return bool(
             grammar.HEDGED.match(self.after)
-            or grammar.ALTHOUGH_MAYBE.search(self.before)
+            or grammar.BUT_MAYBE.search(self.before)
             or grammar.DESCRIBES_A_PART.match(self.after)
             or (grammar.ALTHOUGH.search(self.before) and grammar.FITS_A_PART.match(self.after))
         )

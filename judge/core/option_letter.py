@@ -106,7 +106,8 @@ def _decide(reading: Reading, text: str, options: Sequence[str]) -> Found:
     for strength in (Strength.JUDGED, Strength.VERDICT):
         if judged := [claim for claim in claims if claim.strength is strength]:
             later = [claim for claim in claims if claim.place > judged[-1].place and claim.contrasted]
-            return _agreed(later[-1:] or judged), "judged"
+            firm = [claim for claim in later if claim.strength > Strength.NAMED]
+            return _agreed(firm[-1:] or judged), "judged"
     alone = [claim for claim in claims if claim.strength is Strength.ALONE]
     if leading := [claim for claim in claims if claim.strength is Strength.LEADING]:
         closing = alone[-1:] if reading.ending else []

@@ -240,7 +240,9 @@ def _masked(text: str, options: Sequence[str]) -> str:
         return text
     sources = "|".join(r"\s{1,3}".join(map(re.escape, said.split(" "))) for said in known)
     pattern = re.compile(
-        rf"(?<!\w)(?P<quote>['\"]?)(?P<said>{sources})(?!\w)(?![.,]\d)(?P<end>['\"]?\.?['\"]?)", re.IGNORECASE
+        rf"(?<!\w)(?P<quote>['\"])?(?P<said>{sources})(?!\w)(?![.,]\d)"
+        r"(?P<end>(?(quote)\.?\s['\"]|(?!))|['\"]?\.?['\"]?)",  # a quoted text may end in a blank
+        re.IGNORECASE,
     )
 
     def mask(match: re.Match[str]) -> str:

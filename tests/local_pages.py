@@ -23,7 +23,10 @@ def serving(server: Server):
 
 
 def ask(server: Server, method: str, path: str, body=None, **headers):
-    """(status, headers, body) of one request below the server's key; "/…" is taken as it is."""
+    """(status, headers, body) of one request below the server's key; "/…" is taken as it is.
+
+    Head and body go as one piece: what is no HTTP is refused by its head, and a body that comes later meets a reset.
+    """
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
     try:
         connection.putrequest(method, path if path.startswith("/") else f"/{server.key}/{path}", skip_host=True)
@@ -34,7 +37,11 @@ def ask(server: Server, method: str, path: str, body=None, **headers):
         for name, value in sent.items():
             if value is not None:
                 connection.putheader(name, value)
+        pieces: list[bytes] = []
+        connection.send = pieces.append
         connection.endheaders(body)
+        del connection.send
+        connection.send(b"".join(pieces))
         answer = connection.getresponse()
         return answer.status, answer.headers, answer.read()
     finally:

@@ -8,6 +8,7 @@ read. Nothing is looked up by path on a disk. A page may load and contact nothin
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import dataclasses
 import itertools
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
 
 BODY = 64 * 1024
 """Bytes of a request's body, at most."""
+LEFT_UNREAD = 1024 * 1024
+"""Bytes of the body of a refused request that are read and thrown away, at most."""
+LEFT_WAITING = 2.0
+"""Seconds for which they are waited for, at most."""
 TOKEN = "X-Mmjudge-Token"
 TICKET = "browser-"
 """Begins a path that leads to the page once: the command line of a browser is no secret on a machine of several."""
@@ -80,16 +85,19 @@ class Gate:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One connection of ASGI: http and nothing else."""
+        body = _Body(receive)
 
         async def with_headers(message: MutableMapping[str, Any]) -> None:
             if message["type"] == "http.response.start":
+                if message["status"] >= HTTPStatus.BAD_REQUEST:
+                    await body.throw_away()
                 ours = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
                 message = {**message, "headers": [*message.get("headers", ()), *ours]}
             await send(message)
 
         asked, refused = self._entered(scope)
         with contextlib.suppress(CutOff):  # the connection ends without the end of the file, and the browser says so
-            await (refused or self._inside)({**scope, **asked}, receive, with_headers)
+            await (refused or self._inside)({**scope, **asked}, body.receive, with_headers)
 
     def _entered(self, scope: Scope) -> tuple[Scope, Application | None]:
         """(the path behind the key, None), or ({}, the answer to who may not enter)."""
@@ -108,6 +116,33 @@ class Gate:
         return {"path": f"/{rest}", "raw_path": f"/{rest}".encode("utf-8", "replace"), "root_path": ""}, None
 
 
+class _Body:
+    """What is received of one request, and whether it has all been read.
+
+    A refusal ends the connection. Were bytes of the body still to come, the kernel would answer them with a reset, at
+    which a browser forgets the refusal that it has not read yet.
+    """
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._ended = False
+
+    async def receive(self) -> MutableMapping[str, Any]:
+        message = await self._receive()
+        self._ended = not message.get("more_body", False)  # also where the client has gone
+        return message
+
+    async def throw_away(self) -> None:
+        """Read the rest, up to `LEFT_UNREAD` bytes and for `LEFT_WAITING` seconds."""
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._read_on(), LEFT_WAITING)
+
+    async def _read_on(self) -> None:
+        read = 0
+        while not self._ended and read <= LEFT_UNREAD:
+            read += len((await self.receive()).get("body", b""))
+
+
 def redirect(address: str) -> Response:
     """To another address of this server."""
     from starlette.responses import RedirectResponse
@@ -116,7 +151,7 @@ def redirect(address: str) -> Response:
 
 
 def response(reply: Reply) -> Response:
-    """As starlette has it. A refusal ends the connection: there may be a body that nobody has read."""
+    """As starlette has it. A refusal ends the connection: its request may be too long to be read to the end."""
     from starlette.responses import Response, StreamingResponse
 
     headers = {"Connection": "close"} if reply.status >= HTTPStatus.BAD_REQUEST else {}

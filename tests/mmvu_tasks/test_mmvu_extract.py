@@ -187,6 +187,17 @@ def test_every_rule_decides_somewhere() -> None:
         ("The result is -2.", ("-2.", "-6.", "4.", "2."), "A"),
         ("The result is 2.", ("-2.", "-6.", "4.", "2."), "D"),
         ("It is 2.5 m", ("-2.", "-6.", "4.", "2."), None),
+        # numbers in words or digits; other numbers of the options, and ones that count nothing
+        ("There are three buses in the picture.", ("3", "2", "4", "1"), "A"),
+        ("I can see 3 buses.", ("Three", "Two", "Four", "One"), "A"),
+        ("I see two buses, one red and one blue.", ("Three", "Two", "Four", "One"), None),
+        ("I believe one.", ("3", "2", "4", "1"), "D"),
+        ("There is one bus.", ("3", "2", "4", "1"), "D"),
+        ("The one on the left is red.", ("Three", "Two", "Four", "One"), None),
+        ("There are not three buses but 4.", ("Three", "Two", "Four", "One"), "C"),
+        ("At 3 o'clock, there are two buses.", ("3", "2", "4", "1"), None),
+        ("More than three buses.", ("3", "2", "4", "1"), None),
+        ("There are two, and no one is real.", ("Two", "no one is real", "Three", "One"), None),
         # a text inside a longer option's text
         ("There are only two people.", ("two people", "only two people", "three", "four"), "B"),
         ("There are two people.", ("two people", "only two people", "three", "four"), "A"),

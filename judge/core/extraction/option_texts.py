@@ -14,6 +14,11 @@ _SHORT_FORMS = re.compile(r"\b(it|that|there|he|she|what|who|here)'s\b|\b(they|w
 _WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 _NUMBERS = {word: str(number) for number, word in enumerate(_WORDS)}
 _NUMBER = re.compile(rf"\b(?:{'|'.join(_WORDS)})\b")
+_PRONOUN = re.compile(
+    r"\b(?:the|this|that|which|each|every|no|any|some|another|other|first|second|last|left|right) one\b"
+    r"|\bone (?:of|can|cannot|could|may|might|must|should|would|sees|on|at|in|with|who|that|which|another)\b"
+)
+"""A one that counts nothing: "the one on the left"."""
 _NOT_BEFORE = re.compile(
     r"(?:\b(?:not|no|never|neither|nor|without|than|isn't|aren't|of|or|either|minus|negative|option|choice|step)|n't)"
     r"(?: (?:an?|the|any|that|in))? \Z|不是? ?\Z"
@@ -52,12 +57,19 @@ def repeated(text: str, options: Sequence[str]) -> str | None:
 
     A text inside a longer option's text does not count. Of options that begin with yes or no, the answer's first word
     chooses where it fits one only; where no text stands as it is, texts with their numbers in digits count, texts
-    without their subject ("are sitting") and texts without articles, all of two words or more.
+    without their subject ("are sitting") and texts without articles, all of two words or more. A text that is a number
+    stands in words or in digits.
     """
     whole, texts = _folded(text), [_folded(option) for option in options]
-    claimed = _find_claimed(whole, texts)
+    numbers = [form if re.fullmatch(r"-?\d+", form) else "" for form in map(_counted, texts)]
+    counted, claimed_numbers = _claimed_numbers(whole, numbers)
+    claimed = _find_claimed(whole, ["" if number else text for text, number in zip(texts, numbers, strict=True)])
+    if claimed and claimed_numbers:
+        return None
     if claimed:
         return _preferred(whole, claimed)
+    if claimed_numbers:
+        return _preferred(counted, claimed_numbers)
     if first := _YES_OR_NO.match(whole):
         fitting = [letter for letter, option in zip(LETTERS, texts, strict=False) if re.match(rf"{first[1]}\b", option)]
         if len(fitting) == 1:
@@ -97,6 +109,12 @@ def _find_claimed(whole: str, texts: Sequence[str]) -> dict[str, int]:
         if offset is not None:
             found[letter] = offset
     return found
+
+
+def _claimed_numbers(whole: str, numbers: Sequence[str]) -> tuple[str, dict[str, int]]:
+    """The answer with its numbers in digits, but for a "one" that counts nothing, and where each number stands."""
+    counted = _counted(_PRONOUN.sub("", whole)) if any(numbers) else ""
+    return counted, _find_claimed(counted, numbers)
 
 
 def _stands(option: str, whole: str) -> int | None:

@@ -17,7 +17,7 @@ from judge.systems.endpoint_writer import EndpointWriterSettings
 from judge.systems.painters import Wanted
 from judge.systems.posting import Patience
 
-PATIENCE = Patience(seconds=5, attempts=3, pause=0.001)
+PATIENCE = Patience(seconds=60, attempts=3, pause=0.001)
 
 
 @pytest.fixture(autouse=True)
@@ -160,7 +160,7 @@ def test_a_picture_that_cannot_be_sent_costs_its_own_question(serve, tmp_path):
 
 
 def test_what_passes_is_tried_again_and_many_are_asked_at_once(serve):
-    together = threading.Barrier(4, timeout=5)
+    together = threading.Barrier(4, timeout=60)
 
     def reply(page, body, number):
         if number < 4:

@@ -30,7 +30,8 @@ _SET_APART = re.compile(r"(?:[=≈→] ?|\b(?:but|however|so|therefore|thus|henc
 _ORDINALS = ("first", "second", "third", "fourth", "fifth")
 _BY_NUMBER = re.compile(
     rf"\b(?P<ordinal>{'|'.join(_ORDINALS)}|1st|2nd|3rd|[45]th|last) (?:option|alternative)\b"
-    r"|\b(?:option|alternative|choice)(?: number| no\.?| #)? (?P<number>[1-8])\b(?![.:]\w| (?:or|and) \d|, ?\d|/\d)",
+    rf"|\b(?:option|alternative|choice)(?: number| no\.?| #)? (?P<number>[1-8]|{'|'.join(_WORDS[1:9])})\b"
+    rf"(?![.:]\w| (?:or|and|to) (?:\d|(?:{'|'.join(_WORDS)})\b)|, ?\d|/\d| (?:of|can|could|might|should|would)\b)",
     re.IGNORECASE,
 )
 _YES_OR_NO = re.compile(r"(?:(?:the |my )?(?:correct )?answer(?: is|:) )?(yes|no)(?=[,.;:!]|\Z)")
@@ -90,10 +91,17 @@ def lettered(text: str, options: Sequence[str]) -> str:
 
     def letter(match: re.Match[str]) -> str:
         said = (match["ordinal"] or match["number"]).lower()
-        number = len(options) if said == "last" else int(said[0]) if said[0].isdigit() else _ORDINALS.index(said) + 1
+        number = len(options) if said == "last" else _place(said)
         return f"option {LETTERS[number - 1]}" if 1 <= number <= len(options) else match[0]
 
     return text if any(re.search(r"\d", _counted(option)) for option in options) else _BY_NUMBER.sub(letter, text)
+
+
+def _place(said: str) -> int:
+    """Of "2", "two", "2nd" and "second": 2."""
+    if said in _ORDINALS:
+        return _ORDINALS.index(said) + 1
+    return int(_NUMBERS.get(said, said[0]))
 
 
 def _find_claimed(whole: str, texts: Sequence[str]) -> dict[str, int]:

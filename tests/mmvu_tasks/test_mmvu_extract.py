@@ -198,6 +198,10 @@ def test_every_rule_decides_somewhere() -> None:
         ("At 3 o'clock, there are two buses.", ("3", "2", "4", "1"), None),
         ("More than three buses.", ("3", "2", "4", "1"), None),
         ("There are two, and no one is real.", ("Two", "no one is real", "Three", "One"), None),
+        ("There are two people and a dog.", ("Two", "Two people and a dog", "Three", "One dog"), "B"),
+        ("There are 2 people and a dog.", ("Two", "Two people and a dog", "Three", "One dog"), "B"),
+        ("12.5", ("1", "2.5", "3", "4"), None),
+        ("There are 2 people.", ("Two", "Two people and a dog", "Three", "One dog"), "A"),
         # a text inside a longer option's text
         ("There are only two people.", ("two people", "only two people", "three", "four"), "B"),
         ("There are two people.", ("two people", "only two people", "three", "four"), "A"),

@@ -14,6 +14,7 @@ _SHORT_FORMS = re.compile(r"\b(it|that|there|he|she|what|who|here)'s\b|\b(they|w
 _WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 _NUMBERS = {word: str(number) for number, word in enumerate(_WORDS)}
 _NUMBER = re.compile(rf"\b(?:{'|'.join(_WORDS)})\b")
+_DIGITS = re.compile(r"-?\d+")
 _PRONOUN = re.compile(
     r"\b(?:the|this|that|which|each|every|no|any|some|another|other|first|second|last|left|right) one\b"
     r"|\bone (?:of|can|cannot|could|may|might|must|should|would|sees|on|at|in|with|who|that|which|another)\b"
@@ -59,12 +60,13 @@ def repeated(text: str, options: Sequence[str]) -> str | None:
     A text inside a longer option's text does not count. Of options that begin with yes or no, the answer's first word
     chooses where it fits one only; where no text stands as it is, texts with their numbers in digits count, texts
     without their subject ("are sitting") and texts without articles, all of two words or more. A text that is a number
-    stands in words or in digits.
+    stands in words or in digits; where another text stands there as well, neither counts.
     """
     whole, texts = _folded(text), [_folded(option) for option in options]
-    numbers = [form if re.fullmatch(r"-?\d+", form) else "" for form in map(_counted, texts)]
-    counted, claimed_numbers = _claimed_numbers(whole, numbers)
-    claimed = _find_claimed(whole, ["" if number else text for text, number in zip(texts, numbers, strict=True)])
+    numbers = [form if _DIGITS.fullmatch(form) else "" for form in map(_counted, texts)]
+    others = ["" if number else option for option, number in zip(texts, numbers, strict=True)]
+    counted = _without_texts(_counted(_PRONOUN.sub("", whole)), others)
+    claimed, claimed_numbers = _find_claimed(whole, others), _find_claimed(counted, numbers)
     if claimed and claimed_numbers:
         return None
     if claimed:
@@ -119,10 +121,11 @@ def _find_claimed(whole: str, texts: Sequence[str]) -> dict[str, int]:
     return found
 
 
-def _claimed_numbers(whole: str, numbers: Sequence[str]) -> tuple[str, dict[str, int]]:
-    """The answer with its numbers in digits, but for a "one" that counts nothing, and where each number stands."""
-    counted = _counted(_PRONOUN.sub("", whole)) if any(numbers) else ""
-    return counted, _find_claimed(counted, numbers)
+def _without_texts(counted: str, texts: Sequence[str]) -> str:
+    """The answer, numbers in digits, with a line end for each of these texts: a number inside one is part of it."""
+    for form in sorted({_counted(_PRONOUN.sub("", text)) for text in texts} - {""}, key=len, reverse=True):
+        counted = re.sub(rf"(?<![\w.,]){re.escape(form)}(?!\w)", "\n", counted)
+    return counted
 
 
 def _stands(option: str, whole: str) -> int | None:

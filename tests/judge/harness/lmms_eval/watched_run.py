@@ -1,7 +1,8 @@
 """lmms-eval's own command line with an eye on the judge: `python watched_run.py LOG MODE <arguments of lmms-eval>`.
 
 MODE "load": the real judge; LOG gets the number of transformers models alive when it is loaded.
-MODE "slow", "fast": a judge without weights; LOG gets the id of every answer after its verdict was taken.
+MODE "stops", "all": a judge without weights; LOG gets the id of every answer after its verdict was taken. The first
+one sleeps after three.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ class HashJudge:
 
     def complete(self, prompts: Sequence[Prompt]) -> Iterator[tuple[int, Completion]]:
         for number, prompt in enumerate(prompts):
-            if MODE == "slow":
-                time.sleep(0.3)
+            if MODE == "stops" and number == 3:
+                time.sleep(600)
             yield number, Completion(f"### Feedback\nx\n### Score\n{int(prompt.request.id[-1]) % 7}")
             note(prompt.request.id)
 

@@ -13,6 +13,7 @@ import dataclasses
 import itertools
 import random
 import re
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -64,11 +65,11 @@ class Api:
         """key_variable: of the environment, whose value is the bearer token."""
         self._address, self._patience, self._key = only_address(address), patience, key_variable
         self._client = Client(self._address, patience.seconds, at_once, key_variable, MOST_BYTES)
-        self._closed = False
+        self._closed = threading.Event()
 
     def close(self) -> None:
         """End what is under way, and let the connections go."""
-        self._closed = True
+        self._closed.set()
         self._client.close()
 
     def post_json(self, page: str, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -87,7 +88,7 @@ class Api:
             except TooLarge as failed:
                 raise NoAnswer(str(failed), reason="image_undecodable") from None
             except Failed as failed:
-                if self._closed:  # nobody waits for it any more
+                if self._closed.is_set():  # nobody waits for it any more
                     raise NoAnswer(str(failed)) from None
                 if attempt == self._patience.attempts:
                     if not failed.reached:
@@ -95,7 +96,7 @@ class Api:
                         raise UserError(f"{self._address}: {failed}", fix=fix) from None
                     raise NoAnswer(f"{failed} ({attempt} attempts)") from None
                 pause = self._patience.pause * 2 ** (attempt - 1) * random.uniform(0.75, 1.25)
-                time.sleep(min(LONGEST_PAUSE, max(pause, failed.wait or 0.0)))
+                self._closed.wait(min(LONGEST_PAUSE, max(pause, failed.wait or 0.0)))
         raise AssertionError
 
 

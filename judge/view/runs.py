@@ -223,11 +223,14 @@ def _here(run: ViewedRun) -> Reading:
 
 def _read_beside(runs: Sequence[ViewedRun], pool: Executor) -> None:
     """Verdicts of all runs first, then the texts, for which the list need not wait."""
-    decided = [
-        [pool.submit(read_decided, run.folder, run.benchmark.name, part) for part in run.parts()] for run in runs
-    ]
-    offsets = [pool.submit(read_offsets, run.folder) for run in runs]
-    said = [pool.submit(read_said, run.folder) for run in runs]
+    try:
+        decided = [
+            [pool.submit(read_decided, run.folder, run.benchmark.name, part) for part in run.parts()] for run in runs
+        ]
+        offsets = [pool.submit(read_offsets, run.folder) for run in runs]
+        said = [pool.submit(read_said, run.folder) for run in runs]
+    except (BrokenProcessPool, OSError):  # one was ended already, or none could be started: all is read here
+        return
     pool.shutdown(wait=False)  # the processes end with their work
     for run, parts, its_offsets, its_said in zip(runs, decided, offsets, said, strict=True):
         here = run.reading

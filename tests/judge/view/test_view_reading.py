@@ -1,5 +1,6 @@
 """What of a run's files stays in memory: by parts, by several processes, and from files that are damaged."""
 
+import itertools
 import json
 import os
 import signal
@@ -7,6 +8,8 @@ import subprocess
 import sys
 import threading
 import urllib.request
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import pytest
@@ -121,6 +124,29 @@ def test_what_processes_that_were_ended_had_to_read_is_read_here(tmp_path, monke
 
 def _end():
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.parametrize("error", [BrokenProcessPool(), BlockingIOError(11, "Resource temporarily unavailable")])
+@pytest.mark.parametrize("number", [0, 3])
+def test_where_no_more_processes_can_be_had_all_is_read_here(tmp_path, monkeypatch, number, error):
+    """The first of them may be ended before the last one has something to do."""
+    folders = [write_run(tmp_path / name, [judged(f"SA-{k:03}", 3) for k in range(50)]) for name in ("one", "other")]
+    numbers, submit = itertools.count(), ProcessPoolExecutor.submit
+
+    def refuse(pool, *work):
+        if next(numbers) == number:
+            raise error
+        return submit(pool, *work)
+
+    monkeypatch.setattr(view_runs, "LARGE", 0)
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(ProcessPoolExecutor, "submit", refuse)
+    with open_runs(folders) as runs:
+        assert next(numbers) == number + 1
+        for run, folder in zip(runs, folders, strict=True):
+            assert run.decided == read_decided(folder, "mmie")
+            assert run.samples == read_offsets(folder)
+            assert run.said() == read_said(folder)
 
 
 def test_what_is_found_wrong_while_the_page_is_served_ends_it(tmp_path, monkeypatch, capsys):

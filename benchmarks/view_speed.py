@@ -29,7 +29,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from chromium import Browser  # noqa: E402 - the browser of the tests
+from chromium import Browser, in_browser  # noqa: E402 - the browser of the tests
 
 from judge.core.benchmark import Source, find  # noqa: E402
 from judge.core.request import Text  # noqa: E402
@@ -161,17 +161,14 @@ def main() -> None:
     rng = random.Random(0)
     words = vocabulary(rng)
     text = corpus(rng, words)
-    with tempfile.TemporaryDirectory() as out, tempfile.TemporaryDirectory() as profile:
+    with tempfile.TemporaryDirectory() as out:
         folders = [Path(out) / f"run-{number}" for number in range(args.runs)]
         for folder in folders:
             write_run(folder, text, rng)
         size = sum(file.stat().st_size for folder in folders for file in folder.iterdir())
-        browser = Browser(profile)
-        try:
+        with in_browser() as browser:
             browser.resize(1400, 900)
             tries = [measure(browser, folders, words) for _ in range(args.times)]
-        finally:
-            browser.driver.quit()
     medians = {name: round(statistics.median(each[name] for each in tries), 3) for name in tries[0]}
     slowest = {name: round(max(each[name] for each in tries), 3) for name in tries[0]}
     print(f"{args.runs} runs of {N:,} answers, {size / 1e6:.0f} MB; median of {args.times}, and the slowest, seconds")

@@ -25,7 +25,7 @@ QUIET = (
 @contextlib.contextmanager
 def in_browser(kind=None):
     """A browser until the end of the block. kind: a class of `Browser`, itself where none is given."""
-    with tempfile.TemporaryDirectory() as profile:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:  # its processes end a little later
         browser = (kind or Browser)(profile)
         try:
             yield browser

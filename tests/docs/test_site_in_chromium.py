@@ -5,12 +5,11 @@ from __future__ import annotations
 import functools
 import http.server
 import threading
-import time
 
-from chromium import NEEDED, Browser
+from chromium import NEEDED, in_browser
 
 pytestmark = NEEDED
-RESULTS = "return Array.from(document.querySelectorAll('.md-search-result__item a')).map(a => a.href)"
+FOUND = "return [...document.querySelectorAll('.md-search-result__item a')].some(a => a.href.includes('glossary.html'))"
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
@@ -18,22 +17,14 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
         pass
 
 
-def test_the_search_finds_a_word_of_the_glossary(site, tmp_path):
+def test_the_search_finds_a_word_of_the_glossary(site):
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(site))) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         address = f"http://127.0.0.1:{server.server_port}/"
-        browser = Browser(tmp_path / "profile")
-        try:
+        with in_browser() as browser:
             browser.driver.get(f"{address}index.html?q=post-stratified")
-            found: list[str] = []
-            until = time.monotonic() + 60
-            while not found and time.monotonic() < until:
-                time.sleep(0.2)
-                found = browser.run(RESULTS)
-            assert any("glossary.html" in link for link in found)
+            browser.wait(FOUND)
             asked = [url for url in browser.requests() if url.startswith(("http:", "https:", "ws"))]
             assert asked
             assert [url for url in asked if not url.startswith(address)] == []
-        finally:
-            browser.driver.quit()
-            server.shutdown()
+        server.shutdown()

@@ -19,6 +19,7 @@ import argparse
 import collections
 import dataclasses
 import json
+import math
 import os
 import random
 import signal
@@ -61,10 +62,12 @@ def reply_about(sample: dict[str, Any], fault: str = "") -> str:
 
 
 class Teacher:
-    """The server. asked: the id of every request, in order. faults: how many there were of each kind."""
+    """The server. asked: the id of every request, in order. faults: how many there were of each kind. most: from so
+    many requests on none is answered, until it is raised."""
 
     def __init__(self, share: float, seed: int = 0) -> None:
         self.asked: list[str] = []
+        self.most = math.inf
         self.faults: collections.Counter[str] = collections.Counter()
         self._chance, self._share, self._lock = random.Random(seed), share, threading.Lock()
         teacher = self
@@ -84,7 +87,9 @@ class Teacher:
                 body = json.loads(data)
                 text = body["messages"][0]["content"][0]["text"]
                 sample, _ = json.JSONDecoder().raw_decode(text.removeprefix("Input JSON:\n"))
-                fault = teacher.note(sample["id"])
+                number, fault = teacher.note(sample["id"])
+                while number >= teacher.most:
+                    time.sleep(0.01)
                 try:
                     self.answer(sample, fault)
                 except (BrokenPipeError, ConnectionResetError):
@@ -116,14 +121,14 @@ class Teacher:
         self.url = f"http://127.0.0.1:{self._server.server_port}/v1"
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 
-    def note(self, id_: str) -> str:
-        """Count a request; what goes wrong with it."""
+    def note(self, id_: str) -> tuple[int, str]:
+        """Count a request: how many there are, and what goes wrong with it."""
         with self._lock:
             self.asked.append(id_)
             fault = self._chance.choice(BAD_CALLS + BAD_REPLIES) if self._chance.random() < self._share else ""
             if fault:
                 self.faults[fault] += 1
-            return fault
+            return len(self.asked), fault
 
     def close(self) -> None:
         """End it."""
@@ -171,14 +176,16 @@ def run_killed(folder: Path, count: int, kills: int, seed: int = 0) -> Outcome:
         for _ in range(kills):
             more = int(count / (kills + 1) * chance.uniform(0.5, 1.2))
             known, before = usable_ids(out), len(teacher.asked)
+            teacher.most = before + more  # it is killed by then, however late anybody looks
             with (folder / "log").open("ab") as log:
                 process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
-            while process.poll() is None and len(teacher.asked) < before + more:
+            while process.poll() is None and len(teacher.asked) < teacher.most:
                 time.sleep(0.01)
             if process.poll() is None:
                 process.send_signal(signal.SIGKILL)
                 killed += 1
             process.wait()
+            teacher.most = math.inf
             time.sleep(0.2)  # what the server had begun to read is counted
             assert not known & set(teacher.asked[before:]), "asked again though its reply was stored"
         known, before, code = usable_ids(out), len(teacher.asked), 3

@@ -126,8 +126,8 @@ class Journal:
                     self._failure = error
 
     def _raise_failure(self) -> None:
-        failure, self._failure = self._failure, None
-        if failure is not None:
+        if (failure := self._failure) is not None:  # the other thread may set it at any moment
+            self._failure = None
             raise UserError(
                 f"cannot write ({failure.strerror})",
                 file=self.path,

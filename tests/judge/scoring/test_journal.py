@@ -72,6 +72,28 @@ def test_a_failing_sync_is_not_silent(path, monkeypatch):
     written(path)  # the lock is free
 
 
+def test_a_sync_that_fails_while_nobody_looks_is_not_silent(path):
+    """The other thread says so just after a line was written without fault."""
+
+    class Racing(Journal):
+        said = None
+
+        @property
+        def _failure(self):
+            before, self.said = self.said, OSError(5, "input/output error")
+            return before
+
+        @_failure.setter
+        def _failure(self, value):
+            self.said = value
+
+    opened = Racing(path)
+    opened.record(ONE)
+    with pytest.raises(UserError, match="input/output error"):
+        opened.record(TWO)
+    opened.close()
+
+
 def test_an_unchanged_verdict_is_not_written_again(path):
     once = written(path, ONE, RULE)
     assert written(path, ONE, RULE, ONE) == once

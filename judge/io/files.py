@@ -33,6 +33,9 @@ from typing import IO, Any
 from judge.errors import UserError
 from judge.io.progress import BYTES, MOMENT, progress_bar
 
+UNFINISHED = ".unfinished"
+"""The end of the name that a file has until it is whole."""
+
 BLOCK = 1 << 16
 """Bytes that are hashed at once: a block that stays in the processor's cache."""
 
@@ -98,6 +101,15 @@ def replacing_bytes(path: str | Path) -> Iterator[IO[bytes]]:
         yield file
         file.flush()
         _fsync(file.fileno())
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove what processes that were killed while they wrote into `folder` have left. Nobody may be writing there now.
+
+    Raises OSError.
+    """
+    for path in folder.glob(f".*.????????{UNFINISHED}"):
+        path.unlink(missing_ok=True)
 
 
 def link_or_copy(source: Path, target: Path) -> None:
@@ -323,7 +335,7 @@ def _unfinished(path: Path) -> Iterator[Path]:
     """A name beside `path` for this caller alone; what lies there takes the name `path` at the end, or goes."""
     with contextlib.suppress(FileNotFoundError):
         _refuse_special(path.stat().st_mode, path)
-    name = path.with_name(f".{path.name}.{secrets.token_hex(4)}.unfinished")
+    name = path.with_name(f".{path.name}.{secrets.token_hex(4)}{UNFINISHED}")
     try:
         yield name
         name.replace(path)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -196,6 +197,8 @@ class HubData:
             with FileLock(root / f".{self.images}.lock"):
                 if target.is_dir():
                     return
+                for left in root.glob(f".{self.images}-*"):  # by a process that was killed while it unpacked
+                    shutil.rmtree(left, ignore_errors=True)
                 with tempfile.TemporaryDirectory(prefix=f".{self.images}-", dir=root) as work:
                     unpacked = Path(work) / "unpacked"
                     unpacked.mkdir()

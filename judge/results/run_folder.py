@@ -55,6 +55,14 @@ class RunFolder:
         files.make_folder(self.path)
         return self
 
+    def remove_unfinished(self) -> None:
+        """Remove files that runs which were killed had begun to write here. The journal is held. Raises UserError."""
+        try:
+            files.remove_unfinished(self.path)
+            files.remove_unfinished(self.path / samples.IMAGES)
+        except OSError as error:
+            raise files.cannot_write(self.path, error) from error
+
     def refuse_other_owner(self, owner: Mapping[str, Any]) -> None:
         """Raise UserError where the folder belongs to other answers, or to those of another model.
 

@@ -201,6 +201,7 @@ def score(
     scoring.check_folder(folder)
     folder.make()
     with Journal(folder.verdicts, before_writing=folder.discard_results) as journal:
+        folder.remove_unfinished()
         return scoring.judge_into(folder, journal)
 
 

@@ -234,6 +234,7 @@ def _judge_all(folders: Mapping[str, RunFolder], scorings: Sequence[Scoring]) ->
         for folder, scoring in zip(folders.values(), scorings, strict=True):
             folder.make()
             journal = stack.enter_context(Journal(folder.verdicts, before_writing=folder.discard_results))
+            folder.remove_unfinished()
             folder.claim(scoring.info.owner)
             scoring.say_missing_pictures()
             to_judge.append(ToJudge(scoring.assessed, scoring.grader, journal))

@@ -33,7 +33,15 @@ from judge.core.question import Question
 from judge.core.request import Text
 from judge.core.secrets import hide_secrets_in
 from judge.errors import UserError
-from judge.io.files import Appendable, cannot_write, make_folder, read_bytes, write_json, write_json_lines
+from judge.io.files import (
+    Appendable,
+    cannot_write,
+    make_folder,
+    read_bytes,
+    remove_unfinished,
+    write_json,
+    write_json_lines,
+)
 from judge.io.image_paths import ImageRefused, below
 from judge.io.jsonl import read_objects, writable
 from judge.io.responses import parse_answer
@@ -132,6 +140,8 @@ class AnswerFolder:
                 why, file=self._lock.lock_file, fix="wait until it has ended, or give another --out"
             ) from None
         try:
+            remove_unfinished(self.workspace.folder)
+            remove_unfinished(self.workspace.pictures)
             self._file = Appendable(self.responses)
             self._read_lines()
         except OSError as error:

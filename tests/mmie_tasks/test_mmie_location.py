@@ -181,6 +181,14 @@ def test_one_unpacks_and_the_others_wait(tmp_path, monkeypatch):
     assert (root / "images" / "a.jpg").read_bytes() == b"picture"
 
 
+def test_what_a_killed_process_had_unpacked_goes(tmp_path):
+    root = folder(tmp_path)
+    archive = pack(root / "images.tar.gz", member("images/a.jpg", data=b"picture"))
+    (root / ".images-0x1y2z3w" / "unpacked").mkdir(parents=True)
+    location.HUB.unpack(archive, root)
+    assert [path.name for path in root.iterdir() if path.is_dir()] == ["images"]
+
+
 def raising(kind):
     def download(*args, **kwargs):
         raise kind.__new__(kind)

@@ -76,6 +76,15 @@ def test_the_same_again_changes_nothing(finished, tmp_path):
     assert again.results["run"]["model"] == "a"
 
 
+def test_files_that_a_killed_run_had_begun_go(finished, tmp_path):
+    before = contents(finished)
+    (finished / "images").mkdir(exist_ok=True)
+    for name in ("images/.0a1b.png.0a1b2c3d.unfinished", ".results.json.0a1b2c3d.unfinished"):
+        (finished / name).touch()
+    score(tmp_path / "a.jsonl", Toy(), finished, judge=judge())
+    assert contents(finished) == before
+
+
 def test_an_unfinished_folder_of_other_answers_is_left_alone_too(finished, tmp_path):
     (finished / "results.json").unlink()
     before = contents(finished)

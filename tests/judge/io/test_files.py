@@ -118,6 +118,12 @@ def test_a_process_killed_in_the_middle_leaves_the_old_file(path):
     assert path.read_text() == "old"
     files.write_text(path, "new")  # and is in nobody's way
     assert path.read_text() == "new"
+    left, mine = set(names(path.parent)) - {path.name}, path.with_name(".my.unfinished")
+    assert len(left) == 1
+    mine.touch()
+    files.remove_unfinished(path.parent)
+    assert set(names(path.parent)) == {path.name, mine.name}
+    files.remove_unfinished(path.parent / "none")
 
 
 REWRITING = """

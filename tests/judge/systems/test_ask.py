@@ -134,6 +134,16 @@ def test_a_run_that_ends_early_goes_on(tmp_path, stops):
     assert len(json.loads((out / "system.json").read_text())["runs"]) == len(stops) + 1
 
 
+def test_files_that_a_killed_run_had_begun_go(tmp_path):
+    out = tmp_path / "a"
+    ask(out, 4)
+    before = sorted(path.relative_to(out) for path in out.rglob("*"))
+    for name in ("pictures/.0a1b.png.0a1b2c3d.unfinished", ".system.json.0a1b2c3d.unfinished"):
+        (out / name).touch()
+    ask(out, 4)
+    assert sorted(path.relative_to(out) for path in out.rglob("*")) == before
+
+
 def test_a_line_that_was_cut_off_is_asked_again(tmp_path):
     out = tmp_path / "a"
     ask(out)

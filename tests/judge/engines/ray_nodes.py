@@ -26,11 +26,12 @@ class Nodes:
         self.address: str = self._cluster.address
 
     def be(self, number: int) -> None:
-        """Add nodes of one processor, or kill some, until there are so many."""
+        """Add nodes of one processor, or kill some, until there are so many and Ray counts no more than those."""
         while len(self._nodes) > number:
             self.kill(self._nodes[0].node_id)
         while len(self._nodes) < number:
             self._nodes.append(self._cluster.add_node(num_cpus=1, **SMALL))
+        self._cluster.wait_for_nodes(60)
 
     def kill(self, node_id: str) -> None:
         """As by a power cut."""

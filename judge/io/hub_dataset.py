@@ -197,9 +197,10 @@ class HubData:
             with FileLock(root / f".{self.images}.lock"):
                 if target.is_dir():
                     return
-                for left in root.glob(f".{self.images}-*"):  # by a process that was killed while it unpacked
-                    shutil.rmtree(left, ignore_errors=True)
-                with tempfile.TemporaryDirectory(prefix=f".{self.images}-", dir=root) as work:
+                # left by a process that was killed here
+                for folder in root.glob(f".{self.images}-????????{files.UNFINISHED}"):
+                    shutil.rmtree(folder, ignore_errors=True)
+                with tempfile.TemporaryDirectory(files.UNFINISHED, f".{self.images}-", root) as work:
                     unpacked = Path(work) / "unpacked"
                     unpacked.mkdir()
                     left_out = archives.unpack_archive(

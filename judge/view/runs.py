@@ -229,7 +229,7 @@ def _read_beside(runs: Sequence[ViewedRun], pool: Executor) -> None:
         ]
         offsets = [pool.submit(read_offsets, run.folder) for run in runs]
         said = [pool.submit(read_said, run.folder) for run in runs]
-    except (BrokenProcessPool, OSError):  # one was ended already, or none could be started: all is read here
+    except BrokenProcessPool:  # one was ended already: all is read here
         return
     pool.shutdown(wait=False)  # the processes end with their work
     for run, parts, its_offsets, its_said in zip(runs, decided, offsets, said, strict=True):

@@ -21,10 +21,12 @@ def test_the_search_finds_a_word_of_the_glossary(site):
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(site))) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         address = f"http://127.0.0.1:{server.server_port}/"
-        with in_browser() as browser:
-            browser.driver.get(f"{address}index.html?q=post-stratified")
-            browser.wait(FOUND)
-            asked = [url for url in browser.requests() if url.startswith(("http:", "https:", "ws"))]
+        try:
+            with in_browser() as browser:
+                browser.driver.get(f"{address}index.html?q=post-stratified")
+                browser.wait(FOUND)
+                asked = [url for url in browser.requests() if url.startswith(("http:", "https:", "ws"))]
             assert asked
             assert [url for url in asked if not url.startswith(address)] == []
-        server.shutdown()
+        finally:
+            server.shutdown()

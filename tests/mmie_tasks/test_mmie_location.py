@@ -4,6 +4,8 @@ import gzip
 import hashlib
 import io
 import json
+import subprocess
+import sys
 import tarfile
 import threading
 
@@ -181,12 +183,24 @@ def test_one_unpacks_and_the_others_wait(tmp_path, monkeypatch):
     assert (root / "images" / "a.jpg").read_bytes() == b"picture"
 
 
+UNPACK_AND_DIE = """
+import os, sys
+from judge.io import archives
+from mmie_tasks.location import HUB, Path
+archives.unpack_archive = lambda *_, **__: os._exit(9)
+HUB.unpack(*map(Path, sys.argv[1:]))
+"""
+
+
 def test_what_a_killed_process_had_unpacked_goes(tmp_path):
     root = folder(tmp_path)
     archive = pack(root / "images.tar.gz", member("images/a.jpg", data=b"picture"))
-    (root / ".images-0x1y2z3w" / "unpacked").mkdir(parents=True)
+    (root / ".images-original").mkdir()  # the user's
+    died = subprocess.run([sys.executable, "-c", UNPACK_AND_DIE, str(archive), str(root)], check=False)
+    assert died.returncode == 9
+    assert len([path for path in root.iterdir() if path.is_dir()]) == 2
     location.HUB.unpack(archive, root)
-    assert [path.name for path in root.iterdir() if path.is_dir()] == ["images"]
+    assert sorted(path.name for path in root.iterdir() if path.is_dir()) == [".images-original", "images"]
 
 
 def raising(kind):

@@ -98,6 +98,8 @@ class Store:
                 self._lock.acquire()
             except Timeout:
                 raise OSError(errno.EBUSY, "another process holds its lock") from None
+            except NotImplementedError as error:  # older filelock's word for a missing flock
+                raise OSError(errno.ENOLCK, str(error)) from error
             try:
                 with Appendable(self.path, whole=lambda line: _ours(line) and is_json(line), ours=_ours) as lines:
                     self._refresh()

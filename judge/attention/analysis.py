@@ -21,6 +21,7 @@ from judge.attention.measure import VERSION, Measured, measure_question
 from judge.errors import UserError
 from judge.io.files import Appendable, cannot_write, make_folder, open_file
 from judge.io.jsonl import Wanted, parse_lines
+from judge.io.locks import take_lock
 from judge.io.progress import counted
 
 FILE = "questions.jsonl"
@@ -60,22 +61,38 @@ def measure_questions(
 ) -> list[Measured]:
     """Every question measured, in order; those in `folder` are read, the others asked and written there.
 
-    load: gives (model, processor); called where a question is to be asked. Raises UserError.
+    load: gives (model, processor); called where a question is to be asked. Raises UserError, also where another process
+    is measuring there.
     """
     file = make_folder(folder) / FILE
     done = read_measured(file, run)
-    waiting = [choice for choice in questions if choice.question.index not in done]
-    if waiting:
-        model, processor = load()
+    if any(choice.question.index not in done for choice in questions):
+        lock = take_lock(file)
         try:
-            with Appendable(file) as lines:
-                for choice in counted(waiting, "measuring", "question", after=0):
-                    measured = measure_question(model, processor, choice)
-                    done[measured.index] = measured
-                    lines.append(json.dumps({"of": run.key, **measured.to_json()}, allow_nan=False).encode())
-        except OSError as error:
-            raise cannot_write(file, error) from error
+            done = read_measured(file, run)  # nobody else adds to it any more
+            waiting = [choice for choice in questions if choice.question.index not in done]
+            if waiting:
+                done |= _measure(waiting, run, file, load)
+        finally:
+            lock.release()
     return [done[choice.question.index] for choice in questions]
+
+
+def _measure(
+    waiting: Sequence[Choice], run: Run, file: Path, load: Callable[[], tuple[Any, Any]]
+) -> dict[int, Measured]:
+    """Measure questions and add them to `file`, by index. Raises UserError."""
+    model, processor = load()
+    done = {}
+    try:
+        with Appendable(file) as lines:
+            for choice in counted(waiting, "measuring", "question", after=0):
+                measured = measure_question(model, processor, choice)
+                lines.append(json.dumps({"of": run.key, **measured.to_json()}, allow_nan=False).encode())
+                done[measured.index] = measured
+    except OSError as error:
+        raise cannot_write(file, error) from error
+    return done
 
 
 def read_measured(file: Path, run: Run) -> dict[int, Measured]:

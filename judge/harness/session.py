@@ -31,6 +31,7 @@ from judge.engines.replay import PREFIX, Replay
 from judge.errors import UserError
 from judge.harness.ranks import rank_device
 from judge.harness.settings import Settings
+from judge.io.locks import HeldElsewhere
 from judge.io.presentation import keep_samples
 from judge.io.verdicts import read_verdicts
 from judge.results.repeats import FILE as REPEATS
@@ -42,7 +43,7 @@ from judge.results.terminal import engine_failures, result_table
 from judge.scoring.background_keys import request_keys
 from judge.scoring.coverage import Part, complete, missing_pictures
 from judge.scoring.grader import Grader
-from judge.scoring.journal import Journal, JournalLocked
+from judge.scoring.journal import Journal
 from judge.scoring.keys import rule_key
 from judge.scoring.pipeline import (
     UNKNOWN,
@@ -316,7 +317,7 @@ class Session:
         path = self.settings.journal / f"{self._stem(signature)}-{self.settings.rank.number}.jsonl"
         try:
             return Journal(path)
-        except JournalLocked:
+        except HeldElsewhere:
             return Journal(path.with_stem(f"{path.stem}-second"))
 
     def _failed(self, answer: Answer, note: str) -> Verdict:

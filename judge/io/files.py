@@ -198,10 +198,13 @@ def new_folder(target: Path) -> Iterator[Path]:
 class Appendable:
     """A file of JSON lines open for appending, its last line ended. A context manager.
 
-    A line is one `write` on an O_APPEND descriptor, so it outlives its process at once. Opening cuts off what a kill
-    left of a last line, and ends a whole last line that lost its newline, as write-ahead logs do. whole: whether a line
-    that lost its newline is one all the same. ours: whether an unfinished line may be cut off; the file may be another
-    by mistake.
+    For one process at a time: whoever opens it holds a lock (`judge.io.locks`). Opening cuts off what a kill left of a
+    last line, and ends a whole last line that lost its newline, as write-ahead logs do; a line that another process is
+    writing at that moment would be cut off too. A line is one `write` on an O_APPEND descriptor, so it outlives its
+    process at once, and lies behind those of others even where a network disk's locks keep nobody out.
+
+    whole: whether a line that lost its newline is one all the same. ours: whether an unfinished line may be cut off;
+    the file may be another by mistake.
     """
 
     def __init__(

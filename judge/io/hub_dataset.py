@@ -210,7 +210,7 @@ class HubData:
                     (inner if inner.is_dir() else unpacked).rename(target)
                 if left_out:
                     say(f"{archive}: left out: {'; '.join(left_out)}")
-        except OSError as error:
+        except (OSError, NotImplementedError) as error:  # the latter is older filelock's word for a missing flock
             raise UserError(
                 f"cannot be unpacked: {error}",
                 file=archive,

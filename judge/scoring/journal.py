@@ -21,11 +21,10 @@ from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
-from filelock import FileLock, Timeout
-
 from judge.core.verdict import Verdict
 from judge.errors import UserError
 from judge.io.files import Appendable, cannot_write, make_folder, open_file
+from judge.io.locks import take_lock
 from judge.io.verdicts import parse_verdicts
 
 Question = tuple[str, int | None]
@@ -38,14 +37,10 @@ READ_ONLY = "give an --out on a disk that can be written and locked; mmjudge com
 """What to do about a journal that cannot be had."""
 
 
-class JournalLocked(UserError):  # noqa: N818 - a state of the file
-    """Another process holds the journal."""
-
-
 class Journal:
     """A journal open for reading and appending, held by this process alone. A context manager.
 
-    Opening reads the file and takes `<path>.lock`. Raises JournalLocked where another process holds the lock, and
+    Opening reads the file and takes `<path>.lock`. Raises HeldElsewhere where another process holds the lock, and
     UserError where a line other than an unfinished last one is not a verdict, and where the file cannot be locked: a
     second process would judge everything again and, on some network disks, write into the middle of our lines.
     before_writing: called once, before the first line is written.
@@ -55,15 +50,13 @@ class Journal:
         self.path = Path(path)
         self._before_writing: Callable[[], object] | None = before_writing
         make_folder(self.path.parent)
-        # threads share a journal (and its lock); processes do not
-        self._lock = FileLock(f"{self.path}.lock", thread_local=False)
         self._writing = threading.Lock()
         self._unsynced: queue.SimpleQueue[bool] = queue.SimpleQueue()  # True for a line, False for the end
         self._disk = threading.Thread(target=self._sync, name="journal", daemon=True)
         self._failure: OSError | None = None
         self._by_key: dict[str, Verdict] = {}
         self._last: dict[Question, int] = {}  # hash of the line, to tell whether it needs writing again
-        take_lock(self._lock)
+        self._lock = take_lock(self.path, disk=READ_ONLY)
         try:
             if self.path.exists():  # before anything is mended: it may be another file by mistake
                 with open_file(self.path) as file:
@@ -158,25 +151,7 @@ def _is_verdict(line: bytes, path: Path) -> bool:
 
 
 def refuse_locked(path: Path) -> None:
-    """Raise JournalLocked where another process holds the journal at `path`, UserError where nobody can. No byte of the
+    """Raise HeldElsewhere where another process holds the journal at `path`, UserError where nobody can. No byte of the
     journal is changed; where there is none, nothing is."""
     if path.exists():
-        lock = FileLock(f"{path}.lock", thread_local=False)
-        take_lock(lock)
-        lock.release()
-
-
-def take_lock(lock: FileLock) -> None:
-    """Raises JournalLocked where another process has it, UserError where the disk knows no locks."""
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise JournalLocked(
-            "another process is writing here",
-            file=lock.lock_file,
-            fix="wait until it has ended, or give another --out",
-        ) from None
-    except OSError as error:  # a disk without locks, or one that cannot be written
-        raise UserError(f"cannot be locked ({error.strerror})", file=lock.lock_file, fix=READ_ONLY) from error
-    except NotImplementedError as error:  # filelock's word for a missing flock
-        raise UserError(f"cannot be locked ({error})", file=lock.lock_file, fix=READ_ONLY) from error
+        take_lock(path, disk=READ_ONLY).release()

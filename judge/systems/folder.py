@@ -26,7 +26,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
 from judge.core.benchmark import Benchmark, Source
 from judge.core.question import Question
@@ -44,6 +44,7 @@ from judge.io.files import (
 )
 from judge.io.image_paths import ImageRefused, below
 from judge.io.jsonl import read_objects, writable
+from judge.io.locks import take_lock
 from judge.io.responses import parse_answer
 from judge.results.run_info import versions
 from judge.systems import JSON, Failed, Reply, Workspace
@@ -131,14 +132,7 @@ class AnswerFolder:
         """Take the folder for this process, and open it for writing. Raises UserError where another process has it."""
         make_folder(self.workspace.folder)
         make_folder(self.workspace.pictures)
-        self._lock = FileLock(f"{self.responses}.lock")
-        try:
-            self._lock.acquire(timeout=0)
-        except (Timeout, OSError, NotImplementedError) as error:
-            why = "another process is writing here" if isinstance(error, Timeout) else f"cannot be locked ({error})"
-            raise UserError(
-                why, file=self._lock.lock_file, fix="wait until it has ended, or give another --out"
-            ) from None
+        self._lock = take_lock(self.responses)
         try:
             remove_unfinished(self.workspace.folder)
             remove_unfinished(self.workspace.pictures)

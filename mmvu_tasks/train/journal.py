@@ -21,11 +21,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from filelock import FileLock, Timeout
-
-from judge.errors import UserError
 from judge.io.files import Appendable, cannot_write, make_folder, open_file
 from judge.io.jsonl import Wanted, parse_lines
+from judge.io.locks import take_lock
 
 FILE = "replies.jsonl"
 AGAIN = "make room, then give the same command again: it goes on from here"
@@ -81,15 +79,8 @@ class Journal:
         self.replies = self.usable = 0
         self.tokens = [0, 0]
         make_folder(path.parent)
-        self._lock = FileLock(f"{path}.lock", thread_local=False)
         self._writing = threading.Lock()
-        try:
-            self._lock.acquire(timeout=0)
-        except Timeout:
-            fix = "wait until it has ended, or give another --out"
-            raise UserError("another process is writing here", file=self._lock.lock_file, fix=fix) from None
-        except OSError as error:
-            raise cannot_write(self._lock.lock_file, error) from error
+        self._lock = take_lock(path)
         try:
             if path.exists():  # before anything is cut off: it may be another file by mistake
                 offset = 0

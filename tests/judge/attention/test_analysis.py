@@ -7,10 +7,12 @@ import json
 import pytest
 import tiny_families
 
+from judge.attention import analysis
 from judge.attention.analysis import FILE, Run, describe_run, measure_questions, read_measured
 from judge.attention.choices import choices_of
 from judge.core.benchmark import find
 from judge.errors import UserError
+from judge.io.locks import HeldElsewhere
 from mmvu_tasks.demo import demo_dir
 
 RUN = Run({"model": "tiny@1", "dtype": "float32"})
@@ -59,6 +61,33 @@ def test_what_is_there_is_not_asked_again(choices, load, tmp_path):
     assert load.times == 3
     assert measure_questions(questions[1:], RUN, tmp_path / "part", load) == whole[1:]
     assert load.times == 3, "with all questions done no model is loaded"
+
+
+def test_two_processes_do_not_measure_in_one_folder(choices, load, tmp_path):
+    questions = choices.questions[:2]
+
+    def load_beside():
+        with pytest.raises(HeldElsewhere, match="another process is writing here"):
+            measure_questions(questions, RUN, tmp_path, load)
+        return load()
+
+    found = measure_questions(questions, RUN, tmp_path, load_beside)
+    assert load.times == 1
+    assert len((tmp_path / FILE).read_text().splitlines()) == len(found) == 2
+
+
+def test_what_another_process_measured_meanwhile_is_not_asked_again(choices, load, tmp_path, monkeypatch):
+    questions = choices.questions[:2]
+    whole = measure_questions(questions, RUN, tmp_path / "whole", load)
+    file, take = tmp_path / "part" / FILE, analysis.take_lock
+
+    def take_late(path):
+        file.write_bytes((tmp_path / "whole" / FILE).read_bytes())
+        return take(path)
+
+    monkeypatch.setattr(analysis, "take_lock", take_late)
+    assert measure_questions(questions, RUN, tmp_path / "part", load) == whole
+    assert load.times == 1
 
 
 def test_another_run_is_refused_and_changes_nothing(choices, load, tmp_path):

@@ -271,14 +271,25 @@ import sys
 from judge.io import files
 path, letter = sys.argv[1:]
 with files.Appendable(path) as lines:
+    print("open", flush=True)
+    sys.stdin.readline()
     for _ in range(200):
         lines.append((letter * 1000).encode())
 """
 
 
-def test_lines_of_two_processes_do_not_mix(path):
-    both = [subprocess.Popen([sys.executable, "-c", APPENDING, str(path), letter]) for letter in "ab"]
-    assert [one.wait() for one in both] == [0, 0]
+def test_lines_of_two_processes_that_have_it_open_do_not_mix(path):
+    """As on a network disk whose locks keep nobody out. Opening is for one alone: it mends the last line."""
+    both = [
+        subprocess.Popen(
+            [sys.executable, "-c", APPENDING, str(path), letter], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        for letter in "ab"
+    ]
+    assert [one.stdout.readline() for one in both] == [b"open\n", b"open\n"]
+    for one in both:
+        one.communicate(b"\n")
+    assert [one.returncode for one in both] == [0, 0]
     lines = path.read_bytes().splitlines()
     assert sorted(lines) == [b"a" * 1000] * 200 + [b"b" * 1000] * 200
 

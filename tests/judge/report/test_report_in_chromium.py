@@ -11,7 +11,6 @@ pytest.importorskip("selenium", reason="selenium is not installed")
 
 from chromium import NEEDED, Browser, in_browser
 from selenium.webdriver.common.by import By
-from selenium.webdriver.support.ui import WebDriverWait
 from synthetic import mmie, mmvu
 
 from judge.report import build
@@ -151,12 +150,10 @@ def test_pictures_that_did_not_travel_are_shown_where_they_lie(page, tmp_path):
         for number in range(6):
             page.choose(text=f"question {number}:")
             page.click(".list summary")
-            WebDriverWait(page.driver, 10).until(
-                lambda _: page.run(
-                    "const asked = document.querySelector('.list .open > div');"
-                    "const images = [...asked.querySelectorAll('img')];"
-                    "return asked.querySelector('.missing') || images.some((image) => image.complete);"
-                )
+            page.wait(
+                "const asked = document.querySelector('.list .open > div');"
+                "const images = [...asked.querySelectorAll('img')];"
+                "return asked.querySelector('.missing') || images.some((image) => image.complete);"
             )
             shown[number] = page.run("return document.querySelector('.list .open img')?.naturalWidth || 0")
         if there:
@@ -222,7 +219,7 @@ def test_a_page_that_does_not_escape_would_be_caught(page, tmp_path, canary):
     file = tmp_path / "naive.html"
     file.write_text("<!doctype html><body>" + "".join(PAYLOADS[:2]).replace("CANARY", address))
     page.open(file)
-    WebDriverWait(page.driver, 10).until(lambda _: page.run("return window.pwned === 1"))
+    page.wait("return window.pwned === 1")
     assert "/a" in asked
     assert page.errors() != []
     assert f"{address}/a" in page.requests()

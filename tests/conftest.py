@@ -2,6 +2,7 @@
 
 import contextlib
 import http.server
+import importlib
 import shutil
 import tempfile
 import threading
@@ -19,6 +20,9 @@ CACHE = tempfile.mkdtemp(prefix="mmjudge-tests-cache-")
 
 # before torch, the harnesses and the Hub's client are imported, which read the environment once
 ASKED = surroundings.settle(CACHE)
+
+# its log goes for good to the stderr of the moment at which it is first imported: in a test that is closed at its end
+importlib.import_module("huggingface_hub.utils.logging")
 
 # property tests are about outcomes, never about time
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])

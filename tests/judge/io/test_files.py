@@ -288,8 +288,8 @@ def test_lines_of_two_processes_that_have_it_open_do_not_mix(path):
     ]
     assert [one.stdout.readline() for one in both] == [b"open\n", b"open\n"]
     for one in both:
-        one.communicate(b"\n")
-    assert [one.returncode for one in both] == [0, 0]
+        one.stdin.close()
+    assert [one.wait() for one in both] == [0, 0]
     lines = path.read_bytes().splitlines()
     assert sorted(lines) == [b"a" * 1000] * 200 + [b"b" * 1000] * 200
 

@@ -24,9 +24,12 @@ ASKED = surroundings.settle(CACHE)
 # its log goes for good to the stderr of the moment at which it is first imported: in a test that is closed at its end
 importlib.import_module("huggingface_hub.utils.logging")
 
-# property tests are about outcomes, never about time
-settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("untimed")
+# property tests are about outcomes, never about time, and try the same examples every time: whether they pass depends
+# on the code alone. `pytest --hypothesis-profile searching` tries others each time.
+UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("steady", UNTIMED, derandomize=True)
+settings.register_profile("searching", UNTIMED)
+settings.load_profile("steady")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import os
-import socket
+import re
 import subprocess
 import sys
 import time
@@ -35,6 +35,7 @@ from mmie_tasks.benchmark import BENCHMARK
 from mmie_tasks.demo import judge_dir
 
 STARTING_SECONDS = 120
+RUNNING = re.compile(r"Uvicorn running on (http://127\.0\.0\.1:\d+)\b")
 SERVE = "from transformers.cli.transformers import app; app()"
 
 
@@ -56,24 +57,22 @@ def transformers_serve(tmp_path_factory) -> Iterator[str]:
 
     folder = tmp_path_factory.mktemp("served") / "native"
     convert_judge(judge_dir(), folder)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
     command = [sys.executable, "-c", SERVE, "serve", str(folder), "--device", "cpu", "--dtype", "float32"]
     log = folder.with_name("log")
     with log.open("w") as file:
         server = subprocess.Popen(
-            [*command, "--host", "127.0.0.1", "--port", str(port)],
+            [*command, "--host", "127.0.0.1", "--port", "0"],  # one that is free, which the log names
             stdout=file,
             stderr=file,
             env={**os.environ, "HF_HUB_OFFLINE": "1"},
         )
     try:
         deadline = time.monotonic() + STARTING_SECONDS
-        while not is_up(f"http://127.0.0.1:{port}/health"):
+        while not ((running := RUNNING.search(log.read_text())) and is_up(f"{running[1]}/health")):
             assert server.poll() is None, log.read_text()
             assert time.monotonic() < deadline, log.read_text()
             time.sleep(0.2)
-        yield f"http://127.0.0.1:{port}/v1#model={folder}"
+        yield f"{running[1]}/v1#model={folder}"
     finally:
         server.terminate()
         server.wait(60)

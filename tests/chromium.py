@@ -3,6 +3,7 @@
 import contextlib
 import json
 import shutil
+import socket
 import tempfile
 
 import pytest
@@ -33,6 +34,20 @@ def in_browser(kind=None):
             browser.driver.quit()
 
 
+def reserved_port():
+    """A port that nobody else is given for the next minute, and that a server may take.
+
+    A connection that its server closed first stays in TIME_WAIT there: the system passes such a port over when it looks
+    for a free one, but lets it be bound by name.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            server.accept()[0].close()
+            assert client.recv(1) == b""
+    return port
+
+
 class Browser:
     """A browser with its logs. profile: an empty folder."""
 
@@ -42,7 +57,7 @@ class Browser:
         for argument in (*QUIET, f"--user-data-dir={profile}"):
             options.add_argument(argument)
         options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-        self.driver = webdriver.Chrome(options=options, service=Service(CHROMEDRIVER))
+        self.driver = webdriver.Chrome(options=options, service=Service(CHROMEDRIVER, port=reserved_port()))
 
     def resize(self, width, height):
         self.driver.execute_cdp_cmd(
